@@ -1,0 +1,17 @@
+"""Array and callable types shared by every layer."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from jax import Array
+from jaxtyping import Float, Int, Key
+
+PRNGKey: TypeAlias = Key[Array, ""]
+Tokens: TypeAlias = Int[Array, "batch length"]
+Logits: TypeAlias = Float[Array, "batch length vocab"]
+
+Params: TypeAlias = Any
+"""A pytree of weights."""
+
+Denoiser: TypeAlias = Callable[[Params, Tokens], Logits]
+"""`denoiser(params, tokens) -> logits` of the clean tokens; the mask is not in the vocabulary."""
