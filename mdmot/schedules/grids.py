@@ -1,0 +1,135 @@
+"""Step grids: what a K-step sampler reads off a mask schedule."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
+
+from mdmot.errors import InputError
+from mdmot.schedules import time
+from mdmot.schedules._inputs import concrete, real
+from mdmot.schedules.masks import MaskSchedule
+
+
+class StepGrid(NamedTuple):
+    """K sampling steps.
+
+    Attributes:
+      alpha: P(unmasked) before the first step, between steps and after the last: 0 to 1, never falling.
+      reveal: P(a masked token is revealed in the step), computed without the cancellation that the
+        difference of float32 alphas suffers; 0 for a step of zero length.
+    """
+
+    alpha: Float[Array, "*batch points"]
+    reveal: Float[Array, "*batch steps"]
+
+
+def step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
+    """The schedule at the even times k/K, with reveal probabilities in the stable form.
+
+    The reveal probability (alpha_{k+1} - alpha_k)/(1 - alpha_k) is computed as
+    1 - (1 - alpha_{k+1})/(1 - alpha_k) in logarithms of 1 - alpha.
+
+    Args:
+      schedule: A mask schedule; its parameters may be traced.
+      num_steps: K >= 1; static.
+
+    Returns:
+      The grid of K steps.
+
+    Raises:
+      InputError: If num_steps is not a whole number of at least 1.
+
+    Example:
+      >>> from mdmot.schedules import masks
+      >>> grid = step_grid(masks.linear(), 4)
+      >>> [round(float(r), 6) for r in grid.reveal]
+      [0.25, 0.333333, 0.5, 1.0]
+    """
+    if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
+        raise InputError(f"num_steps = {num_steps!r} is not a whole number of at least 1")
+    return _step_grid(schedule, int(num_steps))
+
+
+@partial(jax.jit, static_argnames="num_steps")
+def _step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
+    k = jnp.arange(1, num_steps, dtype=float)
+    # k/K and (K - k)/K are both exact to rounding; 1 - k/K would not be.
+    when = time.Instant(jnp.log(k / num_steps), jnp.log((num_steps - k) / num_steps))
+    inner = schedule.alpha(k / num_steps)
+    log_masked = schedule.curve.log_complement(when)
+    zero, one = jnp.zeros_like(inner, shape=(1,)), jnp.ones_like(inner, shape=(1,))
+    return StepGrid(
+        alpha=jnp.concatenate([zero, inner, one]),
+        reveal=_reveal(jnp.concatenate([zero, log_masked, jnp.full_like(zero, -jnp.inf)])),
+    )
+
+
+def grid_from_alpha(alpha: ArrayLike) -> StepGrid:
+    """The grid of a plain array of alphas, as a plan or a user writes it.
+
+    Args:
+      alpha: K+1 values from 0 to 1 that never fall. Equal neighbours are a step that reveals nothing.
+
+    Returns:
+      The grid of K steps.
+
+    Raises:
+      InputError: If known values do not run from 0 to 1 without falling.
+
+    Example:
+      >>> [float(r) for r in grid_from_alpha([0.0, 0.5, 0.5, 1.0]).reveal]
+      [0.5, 0.0, 1.0]
+    """
+    alpha = real(alpha)
+    if alpha.ndim != 1 or alpha.size < 2:
+        raise InputError(f"alpha has shape {alpha.shape}; pass K+1 >= 2 values from 0 to 1")
+    known = concrete(alpha)
+    if known is not None:
+        if not (np.isfinite(known).all() and known[0] == 0 and known[-1] == 1):
+            raise InputError(f"alpha must run from 0 to 1; it runs from {known[0]} to {known[-1]}")
+        falls = np.flatnonzero(np.diff(known) < 0)
+        if falls.size:
+            k = int(falls[0])
+            raise InputError(
+                f"alpha must not fall; it goes from {known[k]:g} to {known[k + 1]:g} in step {k}"
+            )
+    return StepGrid(alpha, _reveal(jnp.log1p(-alpha)))
+
+
+def counts(alpha: Float[Array, " points"], length: ArrayLike) -> Int[Array, " steps"]:
+    """Tokens revealed a step when `length` masked tokens follow the grid with fixed cardinality.
+
+    Cumulative rounding: N_k = round-half-even(length * alpha_k), count_k = N_{k+1} - N_k, so that the
+    counts are whole, may be zero and sum to `length`.
+
+    Args:
+      alpha: The grid's K+1 alphas.
+      length: Number of masked tokens, >= 0.
+
+    Returns:
+      K counts.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> [int(c) for c in counts(jnp.array([0.0, 0.5, 0.8, 1.0]), 5)]
+      [2, 2, 1]
+    """
+    return jnp.diff(cumulative_counts(alpha, length))
+
+
+def cumulative_counts(alpha: Float[Array, " points"], length: ArrayLike) -> Int[Array, " points"]:
+    """N_k = round-half-even(length * alpha_k), the tokens revealed before step k."""
+    return jnp.round(alpha * jnp.asarray(length, alpha.dtype)).astype(int)
+
+
+def _reveal(log_masked: Array) -> Array:
+    """1 - (1 - alpha_{k+1})/(1 - alpha_k); 0 once nothing is masked any more."""
+    now, after = log_masked[:-1], log_masked[1:]
+    is_done = now == -jnp.inf
+    return jnp.where(is_done, 0.0, 0.0 - jnp.expm1(after - jnp.where(is_done, 0.0, now)))

@@ -1,0 +1,261 @@
+"""Schedules against SciPy and closed forms; grids against exact rational arithmetic."""
+
+import fractions
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+import scipy.special
+
+from mdmot.errors import InputError
+from mdmot.schedules import (
+    MaskSchedule,
+    counts,
+    curves,
+    grid_from_alpha,
+    interpolations,
+    masks,
+    step_grid,
+    time,
+)
+from mdmot.schedules.plans import read_plan
+
+EPS = np.finfo(np.float64).eps
+TIMES = np.linspace(0, 1, 24)  # off the knots of the spline, where its second derivative jumps
+LOGITS = np.random.default_rng(0).normal(size=5)
+
+NAMED = {
+    "linear": (masks.linear(), lambda t: t),
+    "sine": (masks.sine(), lambda t: np.sin(np.pi * t / 2)),
+    "squared-sine": (masks.squared_sine(), lambda t: np.sin(np.pi * t / 2) ** 2),
+    "cosine": (masks.cosine(), lambda t: 1 - np.cos(np.pi * t / 2)),
+    "poly:2.5": (masks.power(2.5), lambda t: t**2.5),
+    "beta:0.7,0.9": (
+        masks.beta(0.7, 0.9),
+        lambda t: np.sin(np.pi / 2 * scipy.special.betainc(0.7, 0.9, t)) ** 2,
+    ),
+}
+ALL = {name: schedule for name, (schedule, _) in NAMED.items()} | {
+    "of a spline": masks.optimal(interpolations.spline(LOGITS))
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_alpha_is_the_formula_of_its_name(name):
+    schedule, formula = NAMED[name]
+    # A logarithm, an exponential and the formula's own functions: a few roundings each.
+    np.testing.assert_allclose(schedule.alpha(TIMES), formula(TIMES), rtol=0, atol=40 * EPS)
+    assert schedule.alpha(0.0) == 0
+    assert schedule.alpha(1.0) == 1
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_schedule_is_consistent_with_itself(name):
+    schedule = ALL[name]
+    inner = TIMES[1:-1]
+    alpha = schedule.alpha(TIMES)
+    assert (np.diff(alpha) > 0).all()
+    np.testing.assert_allclose(schedule.complement(TIMES), 1 - alpha, rtol=0, atol=40 * EPS)
+    np.testing.assert_allclose(np.sin(schedule.theta(TIMES)) ** 2, alpha, rtol=0, atol=40 * EPS)
+    # The inverse is as well conditioned as the slopes in TIMES allow: below 100 here.
+    np.testing.assert_allclose(schedule.inverse(alpha), TIMES, rtol=0, atol=4000 * EPS)
+    np.testing.assert_allclose(
+        masks.optimal(schedule.optimal_interpolation()).alpha(TIMES), alpha, rtol=0, atol=40 * EPS
+    )
+    # Central differences: error h^2/6 times a third derivative below 1e4, plus rounding eps/h.
+    h = 1e-5
+    slope = (schedule.alpha(inner + h) - schedule.alpha(inner - h)) / (2 * h)
+    np.testing.assert_allclose(
+        schedule.alpha_dot(inner), slope, atol=1e4 * h**2 / 6 + 10 * EPS / h, rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        jax.vmap(jax.grad(schedule.alpha))(jnp.asarray(inner)), schedule.alpha_dot(inner), rtol=40 * EPS
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_end_exponents_are_the_slopes_in_log_log(name):
+    """log alpha against log t at times no float holds: t = e^-400 and e^-800."""
+    curve = ALL[name].curve
+    p, q = curve.exponents()
+    far, near = time.at_logit(jnp.array([-800.0, 800.0])), time.at_logit(jnp.array([-400.0, 400.0]))
+    at_zero = (curve.log_value(near) - curve.log_value(far))[0] / 400
+    at_one = (curve.log_complement(near) - curve.log_complement(far))[1] / 400
+    np.testing.assert_allclose([at_zero, at_one], [p, q], rtol=1e-12)  # corrections are O(e^-400)
+    # The rate's exponent is one less.
+    rate_at_zero = (curve.log_rate(near) - curve.log_rate(far))[0] / 400
+    np.testing.assert_allclose(rate_at_zero, p - 1, atol=1e-12)
+
+
+def test_contract_equalities():
+    """linear = beta:.5,.5 and squared-sine = beta:1,1 (Prop. 3.7)."""
+    np.testing.assert_allclose(masks.beta(0.5, 0.5).alpha(TIMES), TIMES, rtol=0, atol=40 * EPS)
+    np.testing.assert_allclose(
+        masks.beta(1.0, 1.0).alpha(TIMES), masks.squared_sine().alpha(TIMES), rtol=0, atol=40 * EPS
+    )
+
+
+def test_parameters_are_traced_and_vmap():
+    shapes = jnp.array([[0.5, 0.5], [0.9, 0.3], [2.0, 3.0]])
+    run = jax.jit(lambda a, b: masks.beta(a, b).alpha(0.3))
+    batched = jax.vmap(run)(shapes[:, 0], shapes[:, 1])
+    singly = [masks.beta(float(a), float(b)).alpha(0.3) for a, b in shapes]
+    np.testing.assert_allclose(batched, singly, rtol=40 * EPS)
+    run(1.0, 1.0)
+    with jax.no_tracing():
+        run(2.0, 0.7)
+
+
+def test_parameter_derivatives_are_finite_at_the_ends():
+    gradient = jax.jacfwd(lambda a: masks.beta(a, 0.3).alpha(jnp.array([0.0, 0.5, 1.0])))(0.9)
+    assert gradient[0] == 0
+    assert gradient[2] == 0
+    with mpmath.workdps(30):
+        exact = mpmath.diff(
+            lambda a: mpmath.sin(mpmath.pi / 2 * mpmath.betainc(a, 0.3, 0, 0.5, regularized=True)) ** 2, 0.9
+        )
+    np.testing.assert_allclose(gradient[1], float(exact), rtol=1e-12)
+
+
+def test_spline_takes_its_values_and_is_once_differentiable():
+    knots = np.array([0.0, 0.1, 0.4, 0.8, 1.0])
+    values = np.array([0.0, 0.3, 0.35, 0.9, 1.0])
+    spline = interpolations.spline_through(values, knots)
+    np.testing.assert_allclose(spline.gamma(knots), values, rtol=0, atol=20 * EPS)
+    np.testing.assert_allclose(spline.complement(knots), 1 - values, rtol=0, atol=20 * EPS)
+    h = 1e-9
+    before, after = spline.gamma_dot(knots[1:-1] - h), spline.gamma_dot(knots[1:-1] + h)
+    # Slopes up to 10 over bins of .1: the rate changes by at most ~1e3 h.
+    np.testing.assert_allclose(before, after, atol=1e4 * h)
+    assert (np.asarray(spline.gamma_dot(np.linspace(0, 1, 101))) > 0).all()
+
+
+def test_equal_logits_are_linear():
+    np.testing.assert_allclose(
+        interpolations.spline(np.zeros(7)).gamma(TIMES), TIMES, rtol=0, atol=20 * EPS
+    )
+
+
+@pytest.mark.parametrize("schedule", [masks.squared_sine(), masks.beta(0.2, 3.0)], ids=["sine2", "beta"])
+def test_reveal_probabilities_in_float32(schedule):
+    """The stable form against mpmath; the naive one is off by 3e-3 at K = 1024."""
+    num_steps = 1024
+    schedule32 = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), schedule)
+    with jax.enable_x64(False):
+        reveal = np.asarray(step_grid(schedule32, num_steps).reveal, np.float64)
+    exact = step_grid(schedule, num_steps).reveal
+    # Differences of logarithms up to 2 log 1024 = 14, in float32.
+    np.testing.assert_allclose(reveal, exact, rtol=0, atol=16 * np.finfo(np.float32).eps)
+
+
+def test_reveal_probabilities_against_mpmath():
+    num_steps = 64
+    with mpmath.workdps(40):
+        cos2 = [mpmath.cos(mpmath.pi * k / (2 * num_steps)) ** 2 for k in range(num_steps)] + [
+            mpmath.mpf(0)
+        ]
+        exact = [float(1 - cos2[k + 1] / cos2[k]) for k in range(num_steps)]
+    np.testing.assert_allclose(
+        step_grid(masks.squared_sine(), num_steps).reveal, exact, rtol=0, atol=20 * EPS
+    )
+
+
+def test_grid_of_plain_alphas_skips_empty_steps():
+    grid = grid_from_alpha([0.0, 0.25, 0.25, 1.0, 1.0])
+    np.testing.assert_array_equal(grid.reveal, [0.25, 0.0, 1.0, 0.0])
+
+
+def test_counts_round_cumulatively_half_to_even():
+    alpha = jnp.array([0.0, 0.25, 0.5, 0.625, 1.0])
+    for length in (0, 1, 2, 5, 6, 10, 97):
+        cumulative = [
+            round(fractions.Fraction(float(x)) * length) for x in alpha
+        ]  # Python rounds half to even
+        np.testing.assert_array_equal(counts(alpha, length), np.diff(cumulative))
+        assert counts(alpha, length).sum() == length
+
+
+def test_one_grid_program_serves_every_schedule():
+    run = jax.jit(lambda a, b: step_grid(masks.beta(a, b), 6))
+    run(0.5, 0.5)
+    with jax.no_tracing():
+        grid = run(0.9, 0.3)
+    assert grid.alpha.shape == (7,)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: masks.beta(0.0, 1.0), "a = 0.0 is not positive"),
+        (lambda: masks.beta(1.0, math.nan), "b = nan is not positive"),
+        (lambda: interpolations.beta(math.inf, 1.0), "a = inf is not positive"),
+        (lambda: interpolations.beta("x", 1.0), "not a number"),
+        (lambda: masks.power(-1), "n = -1"),
+        (
+            lambda: interpolations.spline_through([0, 0.5, 0.4, 1]),
+            "must increase strictly; got 0.5 then 0.4",
+        ),
+        (lambda: interpolations.spline_through([0, 0.5, 0.9]), "must run from 0 to 1"),
+        (lambda: interpolations.spline([0.0, 0.0], [0.0, 1.0]), "one knot more"),
+        (lambda: step_grid(masks.linear(), 0), "num_steps = 0"),
+        (lambda: step_grid(masks.linear(), 2.5), "num_steps = 2.5"),
+        (lambda: grid_from_alpha([0.0, 0.6, 0.5, 1.0]), "must not fall; it goes from 0.6 to 0.5 in step 1"),
+        (lambda: grid_from_alpha([0.1, 1.0]), "must run from 0 to 1"),
+        (lambda: grid_from_alpha([]), "pass K+1 >= 2 values"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(build, words):
+    with pytest.raises(InputError) as caught:
+        build()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+GOOD_PLAN = {
+    "kind": "plan",
+    "version": 1,
+    "length": 4,
+    "steps": 2,
+    "reveal": "fixed",
+    "counts": [1, 3],
+    "alpha": [0.0, 0.25, 1.0],
+}
+
+
+def test_plan_round_trip(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(GOOD_PLAN))
+    plan = read_plan(path)
+    assert plan.counts == (1, 3)
+    np.testing.assert_array_equal(plan.grid.alpha, [0, 0.25, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": 2}, "version 2"),
+        ({"kind": "profile"}, "kind is 'profile'"),
+        ({"counts": [1, 2]}, "sum to 4"),
+        ({"counts": None}, "does not go with"),
+        ({"alpha": [0.0, 1.0]}, "need 3 alphas"),
+        ({"alpha": "x"}, "malformed"),
+        ({"reveal": "other"}, "reveal 'other'"),
+    ],
+)
+def test_unknown_plans_are_refused(tmp_path, change, words):
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(GOOD_PLAN | change))
+    with pytest.raises(InputError) as caught:
+        read_plan(path)
+    assert words in str(caught.value)
+
+
+def test_every_curve_is_a_pytree_of_its_parameters():
+    schedule = masks.beta(0.7, 0.9)
+    doubled = jax.tree.map(lambda leaf: 2 * leaf, schedule)
+    assert isinstance(doubled, MaskSchedule)
+    assert float(curves.value(doubled.curve, jnp.asarray(0.5))) == float(masks.beta(1.4, 1.8).alpha(0.5))
