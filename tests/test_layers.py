@@ -10,17 +10,20 @@ LAYERS = [
     {"_types", "errors"},
     {"special", "geometry"},
     {"schedules"},
-    {"flows", "transport"},
+    {"flows"},
+    {"transport"},
     {"energies"},
     {"distributions"},
-    {"law", "information"},
+    {"information"},
+    {"law"},
     {"samplers"},
     {"models"},
     {"training"},
     {"verify"},
     {"experiments"},
     {"report"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
