@@ -1,0 +1,9 @@
+"""Networks, and the way from a network to a denoiser: the only room that knows Flax."""
+
+from mdmot.models.adapters import NNXDenoiser as NNXDenoiser
+from mdmot.models.adapters import TimedNNXDenoiser as TimedNNXDenoiser
+from mdmot.models.adapters import from_nnx as from_nnx
+from mdmot.models.adapters import from_nnx_timed as from_nnx_timed
+from mdmot.models.transformer import MaskedTransformer as MaskedTransformer
+from mdmot.models.transformer import TimeConditionedTransformer as TimeConditionedTransformer
+from mdmot.models.transformer import TransformerConfig as TransformerConfig

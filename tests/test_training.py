@@ -1,0 +1,293 @@
+"""The NELBO against enumeration, the training loop, and text."""
+
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from mdmot.errors import InputError
+from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
+from mdmot.training import (
+    DivergenceError,
+    byte_windows,
+    decode,
+    evaluate,
+    exact_nelbo,
+    hold_out,
+    nelbo,
+    nelbo_under_schedule,
+    read_text,
+    train,
+)
+
+LENGTH, VOCAB = 3, 2
+MASK = VOCAB
+TARGET = np.array([0.3, 0.0, 0.1, 0.05, 0.0, 0.2, 0.0, 0.35]).reshape((VOCAB,) * LENGTH)
+SEQUENCES = np.array(list(itertools.product(range(VOCAB), repeat=LENGTH)))
+ROUGH = np.log(np.random.default_rng(0).dirichlet(np.ones(VOCAB), (3**LENGTH, LENGTH)))
+
+
+def exact_logits():
+    """log P(X_i = v | revealed tokens), [(d+1)^n, n, d]; nan after an impossible history."""
+    table = np.zeros((3**LENGTH, LENGTH, VOCAB))
+    for code, state in enumerate(itertools.product(range(3), repeat=LENGTH)):
+        legal = TARGET[tuple(slice(None) if s == MASK else slice(s, s + 1) for s in state)]
+        for i in np.flatnonzero(np.array(state) == MASK):
+            table[code, i] = legal.sum(axis=tuple(j for j in range(LENGTH) if j != i))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(table / table.sum(axis=2, keepdims=True))
+
+
+def tabular(params, tokens):
+    digits = 3 ** jnp.arange(LENGTH - 1, -1, -1, dtype=tokens.dtype)
+    return params[tokens @ digits]
+
+
+def constant(params, tokens):
+    return jnp.broadcast_to(params, (*tokens.shape, *params.shape))
+
+
+def average_over_orders(table, x):
+    """The NELBO another way: mean over all orders of the chain rule's -log probability."""
+    total = 0.0
+    for order in itertools.permutations(range(LENGTH)):
+        state = [MASK] * LENGTH
+        for i in order:
+            total -= table[int("".join(map(str, state)), 3), i, x[i]]
+            state[i] = int(x[i])
+    return total / math.factorial(LENGTH)
+
+
+def test_exact_nelbo_is_the_average_over_orders():
+    value = exact_nelbo(tabular, jnp.asarray(ROUGH), jnp.asarray(SEQUENCES), MASK)
+    expected = [average_over_orders(ROUGH, x) for x in SEQUENCES]
+    np.testing.assert_allclose(value, expected, rtol=1e-13)
+
+
+def test_exact_conditionals_make_the_bound_tight():
+    value = exact_nelbo(tabular, jnp.asarray(exact_logits()), jnp.asarray(SEQUENCES), MASK)
+    seen = TARGET.ravel() > 0
+    np.testing.assert_allclose(value[seen], -np.log(TARGET.ravel()[seen]), rtol=1e-13)
+    assert not bool(jnp.isfinite(value[~seen]).any())
+
+
+@pytest.mark.parametrize(
+    ("alpha", "alpha_dot"),
+    [
+        (lambda t: t, lambda t: np.ones_like(t)),
+        (lambda t: t**3, lambda t: 3 * t**2),
+        (lambda t: np.sin(np.pi * t / 2) ** 2, lambda t: np.pi / 2 * np.sin(np.pi * t)),
+        (lambda t: 1 - np.cos(np.pi * t / 2), lambda t: np.pi / 2 * np.sin(np.pi * t / 2)),
+    ],
+)
+def test_nelbo_is_the_same_under_every_schedule(alpha, alpha_dot):
+    nodes, weights = np.polynomial.legendre.leggauss(24)  # exact to rounding for these entire integrands
+    t = (nodes + 1) / 2
+    rule = [jnp.asarray(x) for x in (alpha(t), alpha_dot(t), weights / 2)]
+    table, tokens = jnp.asarray(ROUGH), jnp.asarray(SEQUENCES)
+    value = nelbo_under_schedule(tabular, table, tokens, MASK, *rule)
+    np.testing.assert_allclose(value, exact_nelbo(tabular, table, tokens, MASK), rtol=1e-13)
+
+
+def test_schedule_nodes_may_touch_the_ends():
+    t, weights = jnp.array([0.0, 0.5, 1.0]), jnp.array([1.0, 4.0, 1.0]) / 6  # Simpson: exact to degree 3
+    table, tokens = jnp.asarray(ROUGH), jnp.asarray(SEQUENCES)
+    value = nelbo_under_schedule(tabular, table, tokens, MASK, t, jnp.ones(3), weights)
+    np.testing.assert_allclose(value, exact_nelbo(tabular, table, tokens, MASK), rtol=1e-13)
+
+
+def test_too_many_patterns_are_refused():
+    with pytest.raises(InputError, match="at most 16 tokens"):
+        exact_nelbo(constant, jnp.zeros(2), jnp.zeros((1, 17), int), 2)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def sampled(keys, denoiser, params, tokens):
+    return jax.vmap(lambda key: nelbo(key, denoiser, params, tokens, MASK))(keys)
+
+
+def test_sampled_nelbo_is_unbiased_in_every_row():
+    tokens, table = jnp.asarray(SEQUENCES), jnp.asarray(ROUGH)
+    draws = sampled(jax.random.split(jax.random.key(0), 4000), tabular, table, tokens)
+    error = draws.mean(axis=0) - exact_nelbo(tabular, table, tokens, MASK)
+    standard_error = draws.std(axis=0) / math.sqrt(len(draws))
+    assert bool((jnp.abs(error) < 5 * standard_error).all())
+
+
+def test_numbers_of_masks_cover_their_range_evenly():
+    def number_of_masks(params, tokens):
+        """Logits (0, m): at token 0 a loss that tells m."""
+        number = (tokens == MASK).sum(axis=1).astype(float)
+        number = jnp.broadcast_to(number[:, None], tokens.shape)
+        return jnp.stack([jnp.zeros_like(number), number], axis=-1)
+
+    tokens = jnp.zeros((2 * LENGTH, LENGTH), int)
+    values = sampled(jax.random.split(jax.random.key(2), 8), number_of_masks, None, tokens)
+    numbers = np.log(np.expm1(values / LENGTH)).round()
+    np.testing.assert_array_equal(np.sort(numbers, axis=1), np.tile([1, 1, 2, 2, 3, 3], (8, 1)))
+
+
+def test_logits_at_unmasked_positions_do_not_matter():
+    def poisoned(params, tokens):
+        logits = constant(params, tokens)
+        return jnp.where((tokens == MASK)[..., None], logits, jnp.nan)
+
+    tokens, keys = jnp.asarray(SEQUENCES), jax.random.split(jax.random.key(1), 8)
+    flat = sampled(keys, poisoned, jnp.zeros(2), tokens)
+    # Equal logits cost log 2 a position, whatever is masked.
+    np.testing.assert_allclose(flat, LENGTH * math.log(2), rtol=1e-14)
+
+
+CONFIG = TransformerConfig(vocab_size=4, length=6, width=16, depth=1, heads=2)
+ALTERNATING = np.array([[0, 1, 0, 1, 0, 1], [1, 0, 1, 0, 1, 0]] * 16, np.uint8)
+
+
+@jax.numpy_dtype_promotion("standard")  # optax counts its steps in int32 and takes floats to that power
+def test_training_learns_the_dependence_between_tokens():
+    denoiser, params = from_nnx(MaskedTransformer(CONFIG, nnx.Rngs(0)))
+    settings = {"optimizer": optax.adam(1e-2), "num_steps": 150, "batch_size": 32}
+    seen = []
+    result = train(
+        jax.random.key(0),
+        denoiser,
+        params,
+        ALTERNATING,
+        CONFIG.mask_id,
+        progress=lambda step, loss: seen.append((step, loss)),
+        **settings,
+    )
+    assert seen == list(enumerate(result.losses))
+    before = evaluate(jax.random.key(1), denoiser, params, ALTERNATING, 4, batch_size=32)
+    after = evaluate(jax.random.key(1), denoiser, result.params, ALTERNATING, 4, batch_size=32)
+    # One fair bit a sequence of 6, against one a token for a model that knows frequencies alone.
+    assert before.nats_per_token > math.log(2)
+    assert after.nats_per_token < math.log(2) / 2
+    assert after.nats_per_token > math.log(2) / 6 - 5 * after.standard_error
+    again = train(jax.random.key(0), denoiser, params, ALTERNATING, 4, **(settings | {"num_steps": 2}))
+    np.testing.assert_array_equal(again.losses, result.losses[:2])
+
+
+def test_evaluation_is_the_mean_over_all_windows():
+    data = np.zeros((37, 6), np.int32)  # the last batch is short
+    value = evaluate(jax.random.key(2), constant, jnp.zeros(4), data, 4, batch_size=16)
+    # Flat logits: log 4 a token, whatever is masked; 37 float64 terms of order one.
+    assert value.nats_per_token == pytest.approx(math.log(4), rel=1e-14)
+    assert value.standard_error < 1e-14
+
+
+def test_divergence_names_the_step_and_keeps_good_weights():
+    data = np.array([[0, 1, 1], [1, 1, 0]])
+
+    def steep(params, tokens):
+        return constant(jnp.stack([params, -params]) ** 3, tokens)
+
+    start = jnp.asarray(1.0, jnp.float32)
+    optimizer = optax.sgd(1e15)
+    with pytest.raises(DivergenceError, match=r"step \d+.*lower the learning rate") as error:
+        train(jax.random.key(0), steep, start, data, 2, optimizer=optimizer, num_steps=50, batch_size=8)
+    failure = error.value
+    assert failure.step == len(failure.losses) < 50
+    assert np.isfinite(failure.losses).all()
+    assert bool(jnp.isfinite(failure.params**3))  # so its logits, and its loss, are finite
+
+
+def test_divergence_at_once_keeps_the_first_weights():
+    data = np.array([[0, 1, 1], [1, 1, 0]])
+    bad = jnp.array([0.0, jnp.nan])
+    with pytest.raises(DivergenceError, match="step 0") as error:
+        train(
+            jax.random.key(0), constant, bad, data, 2, optimizer=optax.sgd(0.1), num_steps=3, batch_size=2
+        )
+    assert error.value.params is bad
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": np.zeros((0, 6), int)}, "at least one"),
+        ({"data": np.full((2, 6), 4)}, "tokens 4 to 4"),
+        ({"mask_id": 3}, "the mask is 3"),
+        ({"num_steps": 0}, "num_steps = 0"),
+        ({"batch_size": 0}, "batch_size = 0"),
+    ],
+)
+def test_training_refuses_bad_input_in_one_line(change, message):
+    given = {"data": np.zeros((2, 6), int), "mask_id": 4, "num_steps": 1, "batch_size": 1} | change
+    with pytest.raises(InputError, match=message) as error:
+        train(jax.random.key(0), constant, jnp.zeros(4), optimizer=optax.sgd(0.1), **given)
+    assert "\n" not in str(error.value)
+
+
+def test_folder_is_read_in_the_order_of_relative_paths(tmp_path):
+    for name, text in {
+        "b/z.py": "3",
+        "b.py": "2",
+        "a.txt": "1",
+        "c.md": "4",
+        "binary.so": "x",
+        "tests/test_a.py": "x",
+        ".hidden/a.py": "x",
+        "deep/site-packages/a.py": "x",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    # As strings: "a.txt" < "b.py" < "b/z.py" < "c.md".
+    assert read_text(tmp_path, 100) == b"1234"
+    assert read_text(tmp_path, 3) == b"123"
+    assert read_text(tmp_path / "binary.so", 100) == b"x"
+    assert read_text(str(tmp_path / "tests"), 100) == b"x"
+
+
+def test_the_standard_library_is_text():
+    text = read_text(None, 20_000)
+    assert len(text) == 20_000
+    assert b"import" in text
+    assert text == read_text(None, 30_000)[:20_000]
+
+
+def test_missing_text_is_refused_in_one_line(tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    for path in (tmp_path, tmp_path / "empty.txt", tmp_path / "absent"):
+        with pytest.raises(InputError, match="pass --text PATH") as error:
+            read_text(path, 100)
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="max_bytes"):
+        read_text(tmp_path, 0)
+    with pytest.raises(InputError, match="5 bytes, less than one window of 6"):
+        byte_windows(b"abcde", 6)
+    with pytest.raises(InputError, match="length of at least 1"):
+        byte_windows(b"abcde", 0)
+
+
+def test_windows_and_decode_are_inverse():
+    text = "naïve → text, again and again".encode()
+    windows = byte_windows(text, 8)
+    assert windows.shape == (len(text) // 8, 8)
+    assert windows.dtype == np.uint8
+    assert decode(windows.ravel()).encode() == text[: windows.size]
+
+
+def test_held_out_windows_leave_the_others():
+    windows = byte_windows(bytes(range(23)), 2)
+    train_part, held_out = hold_out(windows, every=5)
+    assert held_out[:, 0].tolist() == [8, 18]
+    np.testing.assert_array_equal(np.sort(np.concatenate([train_part, held_out]), axis=0), windows)
+    for every in (1, 12):
+        with pytest.raises(InputError, match=f"every {every}th of 11"):
+            hold_out(windows, every)
+
+
+def test_decode_shows_masks_and_invalid_bytes():
+    assert decode(np.array([104, 256, 256, 105])) == "h··i"
+    assert decode(jnp.array([0xC3, 256, 0xAF, 33])) == "\ufffd·\ufffd!"  # a mask splits the two bytes of ï
+    assert decode(np.array([], int)) == ""
+    for wrong in (257, -1):
+        with pytest.raises(InputError, match=f"token {wrong}"):
+            decode(np.array([wrong]))
