@@ -1,5 +1,10 @@
 """Strict numerics for every test: double precision, no silent promotion, checked shapes."""
 
+import os
+
+# Tests compile many small programs and run each for microseconds: half the time is LLVM's optimiser.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+
 import jax
 from jaxtyping import install_import_hook
 

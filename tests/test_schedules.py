@@ -55,26 +55,33 @@ def test_alpha_is_the_formula_of_its_name(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_schedule_is_consistent_with_itself(name):
-    schedule = ALL[name]
-    inner = TIMES[1:-1]
-    alpha = schedule.alpha(TIMES)
-    assert (np.diff(alpha) > 0).all()
-    np.testing.assert_allclose(schedule.complement(TIMES), 1 - alpha, rtol=0, atol=40 * EPS)
-    np.testing.assert_allclose(np.sin(schedule.theta(TIMES)) ** 2, alpha, rtol=0, atol=40 * EPS)
-    # The inverse is as well conditioned as the slopes in TIMES allow: below 100 here.
-    np.testing.assert_allclose(schedule.inverse(alpha), TIMES, rtol=0, atol=4000 * EPS)
-    np.testing.assert_allclose(
-        masks.optimal(schedule.optimal_interpolation()).alpha(TIMES), alpha, rtol=0, atol=40 * EPS
-    )
-    # Central differences: error h^2/6 times a third derivative below 1e4, plus rounding eps/h.
     h = 1e-5
-    slope = (schedule.alpha(inner + h) - schedule.alpha(inner - h)) / (2 * h)
-    np.testing.assert_allclose(
-        schedule.alpha_dot(inner), slope, atol=1e4 * h**2 / 6 + 10 * EPS / h, rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        jax.vmap(jax.grad(schedule.alpha))(jnp.asarray(inner)), schedule.alpha_dot(inner), rtol=40 * EPS
-    )
+    found = facts(ALL[name], jnp.asarray(TIMES), jnp.asarray(TIMES[1:-1]), h)
+    alpha = found["alpha"]
+    assert (np.diff(alpha) > 0).all()
+    np.testing.assert_allclose(found["complement"], 1 - alpha, rtol=0, atol=40 * EPS)
+    np.testing.assert_allclose(np.sin(found["theta"]) ** 2, alpha, rtol=0, atol=40 * EPS)
+    np.testing.assert_allclose(found["through gamma"], alpha, rtol=0, atol=40 * EPS)
+    # The inverse is as well conditioned as the slopes in TIMES allow: below 100 here.
+    np.testing.assert_allclose(found["inverse"], TIMES, rtol=0, atol=4000 * EPS)
+    # Central differences: error h^2/6 times a third derivative below 1e4, plus rounding eps/h.
+    np.testing.assert_allclose(found["rate"], found["slope"], atol=1e4 * h**2 / 6 + 10 * EPS / h, rtol=1e-6)
+    np.testing.assert_allclose(found["gradient"], found["rate"], rtol=40 * EPS)
+
+
+@jax.jit
+def facts(schedule, times, inner, h):
+    alpha = schedule.alpha(times)
+    return {
+        "alpha": alpha,
+        "complement": schedule.complement(times),
+        "theta": schedule.theta(times),
+        "inverse": schedule.inverse(alpha),
+        "through gamma": masks.optimal(schedule.optimal_interpolation()).alpha(times),
+        "rate": schedule.alpha_dot(inner),
+        "slope": (schedule.alpha(inner + h) - schedule.alpha(inner - h)) / (2 * h),
+        "gradient": jax.vmap(jax.grad(schedule.alpha))(inner),
+    }
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -140,16 +147,23 @@ def test_equal_logits_are_linear():
     )
 
 
-@pytest.mark.parametrize("schedule", [masks.squared_sine(), masks.beta(0.2, 3.0)], ids=["sine2", "beta"])
-def test_reveal_probabilities_in_float32(schedule):
-    """The stable form against mpmath; the naive one is off by 3e-3 at K = 1024."""
+@pytest.mark.parametrize(
+    ("schedule", "tolerance"),
+    [
+        # Differences of logarithms up to 2 log 1024 = 14.
+        (masks.squared_sine(), 16 * np.finfo(np.float32).eps),
+        # The float32 incomplete beta is right to 5e-6; cos^2 and the difference of two steps make it 2e-5.
+        (masks.beta(0.2, 3.0), 2e-5),
+    ],
+    ids=["squared-sine", "beta"],
+)
+def test_reveal_probabilities_in_float32(schedule, tolerance):
+    """The stable form; the difference of float32 alphas is off by 3e-3 at K = 1024."""
     num_steps = 1024
     schedule32 = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), schedule)
     with jax.enable_x64(False):
         reveal = np.asarray(step_grid(schedule32, num_steps).reveal, np.float64)
-    exact = step_grid(schedule, num_steps).reveal
-    # Differences of logarithms up to 2 log 1024 = 14, in float32.
-    np.testing.assert_allclose(reveal, exact, rtol=0, atol=16 * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(reveal, step_grid(schedule, num_steps).reveal, rtol=0, atol=tolerance)
 
 
 def test_reveal_probabilities_against_mpmath():
@@ -193,7 +207,6 @@ def test_one_grid_program_serves_every_schedule():
         (lambda: masks.beta(0.0, 1.0), "a = 0.0 is not positive"),
         (lambda: masks.beta(1.0, math.nan), "b = nan is not positive"),
         (lambda: interpolations.beta(math.inf, 1.0), "a = inf is not positive"),
-        (lambda: interpolations.beta("x", 1.0), "not a number"),
         (lambda: masks.power(-1), "n = -1"),
         (
             lambda: interpolations.spline_through([0, 0.5, 0.4, 1]),
@@ -202,7 +215,6 @@ def test_one_grid_program_serves_every_schedule():
         (lambda: interpolations.spline_through([0, 0.5, 0.9]), "must run from 0 to 1"),
         (lambda: interpolations.spline([0.0, 0.0], [0.0, 1.0]), "one knot more"),
         (lambda: step_grid(masks.linear(), 0), "num_steps = 0"),
-        (lambda: step_grid(masks.linear(), 2.5), "num_steps = 2.5"),
         (lambda: grid_from_alpha([0.0, 0.6, 0.5, 1.0]), "must not fall; it goes from 0.6 to 0.5 in step 1"),
         (lambda: grid_from_alpha([0.1, 1.0]), "must run from 0 to 1"),
         (lambda: grid_from_alpha([]), "pass K+1 >= 2 values"),

@@ -1,5 +1,7 @@
 """What a schedule's constructor makes of the numbers that a user hands it."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from jax.typing import ArrayLike
 from mdmot.errors import InputError
 
 
-def real(x: ArrayLike) -> Array:
+def real(x: ArrayLike | Sequence[float | int]) -> Array:
     """`x` as a floating-point array of its own precision, else of JAX's default."""
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
@@ -22,10 +24,7 @@ def concrete(x: ArrayLike) -> np.ndarray | None:
 
 def positive(name: str, x: ArrayLike) -> Array:
     """`x` as an array, refused if it is known and not positive and finite."""
-    try:
-        x = real(x)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} = {x!r} is not a number; pass a positive, finite one") from None
+    x = real(x)
     known = concrete(x)
     if known is not None and not (np.isfinite(known) & (known > 0)).all():
         raise InputError(f"{name} = {known} is not positive and finite; pass {name} > 0, e.g. 1.0")

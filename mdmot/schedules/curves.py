@@ -5,6 +5,7 @@ log c(t), `log_complement` is log(1 - c(t)) and `log_rate` is log c'(t), each to
 `value`, `complement`, `rate` and `inverse` are the same for plain times.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -260,27 +261,13 @@ class ArcsineOf(NamedTuple):
 
 
 @jax.jit
-@jax.custom_jvp
 def value(curve: Curve, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
     """c(t) for plain times; exactly 0 and 1 at and beyond the ends.
 
     Differentiable in t and in the curve's parameters. Where c' is infinite (at an end) the derivative
     in t is reported as 0 so that a fixed t costs no nan; `rate` says inf.
     """
-    return _inside(t, lambda inner: jnp.exp(curve.log_value(time.at(inner))))
-
-
-@value.__wrapped__.defjvp
-def _value_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    curve, t = primals
-    curve_dot, t_dot = tangents
-
-    def in_parameters(curve):  # type: ignore[no-untyped-def]
-        return _inside(t, lambda inner: jnp.exp(curve.log_value(time.at(inner))))
-
-    out, out_dot = jax.jvp(in_parameters, (curve,), (curve_dot,))
-    slope = rate(curve, t)
-    return out, out_dot + jnp.where(jnp.isfinite(slope), slope, 0.0) * t_dot
+    return _value(curve, t)
 
 
 @jax.jit
@@ -303,7 +290,24 @@ def inverse(curve: Curve, target: Float[Array, "*times"]) -> Float[Array, "*time
     return _inside(target, curve.inverse)
 
 
-def _inside(t, function):  # type: ignore[no-untyped-def]
+@jax.custom_jvp
+def _value(curve: Curve, t: Array) -> Array:
+    return _inside(t, lambda inner: jnp.exp(curve.log_value(time.at(inner))))
+
+
+@_value.defjvp
+def _value_jvp(primals: tuple[Curve, Array], tangents: tuple[Curve, Array]) -> tuple[Array, Array]:
+    (curve, t), (curve_dot, t_dot) = primals, tangents
+
+    def in_parameters(curve: Curve) -> Array:
+        return _inside(t, lambda inner: jnp.exp(curve.log_value(time.at(inner))))
+
+    out, out_dot = jax.jvp(in_parameters, (curve,), (curve_dot,))
+    slope = rate(curve, t)
+    return out, out_dot + jnp.where(jnp.isfinite(slope), slope, 0.0) * t_dot
+
+
+def _inside(t: Array, function: Callable[[Array], Array]) -> Array:
     """`function(t)` on the open interval, 0 and 1 beyond it, without a nan from either branch."""
     is_inside = (t > 0) & (t < 1)
     return jnp.where(is_inside, function(jnp.where(is_inside, t, 0.5)), (t > 0.5).astype(t.dtype))

@@ -1,5 +1,6 @@
 """Step grids: what a K-step sampler reads off a mask schedule."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -70,7 +71,7 @@ def _step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
     )
 
 
-def grid_from_alpha(alpha: ArrayLike) -> StepGrid:
+def grid_from_alpha(alpha: ArrayLike | Sequence[float | int]) -> StepGrid:
     """The grid of a plain array of alphas, as a plan or a user writes it.
 
     Args:

@@ -1,5 +1,6 @@
 """Interpolation schedules gamma: how far along its geodesic the transport is at time t."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -70,7 +71,9 @@ def beta(a: ArrayLike, b: ArrayLike) -> Interpolation:
     return Interpolation(BetaCurve(positive("a", a), positive("b", b)))
 
 
-def spline(logits: ArrayLike, knots: ArrayLike | None = None) -> Interpolation:
+def spline(
+    logits: ArrayLike | Sequence[float | int], knots: ArrayLike | Sequence[float | int] | None = None
+) -> Interpolation:
     """The monotone spline whose increments over the bins are softmax(logits).
 
     Every choice of logits is a valid schedule, so gradient descent over them is unconstrained.
@@ -100,7 +103,9 @@ def spline(logits: ArrayLike, knots: ArrayLike | None = None) -> Interpolation:
     return Interpolation(SplineCurve(times.astype(logits.dtype), logits))
 
 
-def spline_through(values: ArrayLike, knots: ArrayLike | None = None) -> Interpolation:
+def spline_through(
+    values: ArrayLike | Sequence[float | int], knots: ArrayLike | Sequence[float | int] | None = None
+) -> Interpolation:
     """The monotone spline that takes given values at its knots.
 
     Args:
