@@ -13,4 +13,5 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Checks the annotated shapes and dtypes of every mdmot function while it is traced.
-install_import_hook("mdmot", "beartype.beartype")
+# An int may stand for a float, as type checkers have it (PEP 484).
+install_import_hook("mdmot", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

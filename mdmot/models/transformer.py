@@ -11,6 +11,7 @@ from jaxtyping import Float
 from mdmot._types import Logits, Tokens
 from mdmot.errors import InputError
 
+ROTARY_BASE = 10_000.0
 LEVEL_WAVES = 8
 
 
@@ -23,7 +24,7 @@ class TransformerConfig:
       length: Longest sequence that the network is made for.
       width: Features a position.
       depth: Number of blocks.
-      heads: Attention heads; they split the width evenly.
+      heads: Attention heads; they split the width into parts of even size.
       expansion: Hidden features of each block's network, as a multiple of the width.
 
     Raises:
@@ -42,10 +43,10 @@ class TransformerConfig:
             size = getattr(self, field.name)
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
                 raise InputError(f"{field.name} = {size!r}; pass a whole number of at least 1")
-        if self.width % self.heads:
+        if self.width % (2 * self.heads):
             raise InputError(
-                f"width {self.width} does not split into {self.heads} heads; "
-                f"pass a multiple of {self.heads}"
+                f"width {self.width} does not split into {self.heads} heads of even size; "
+                f"pass a multiple of {2 * self.heads}"
             )
 
     @property
@@ -103,8 +104,8 @@ class TimeConditionedTransformer(nnx.Module):
 class Embedding(nnx.Module):
     """A vector for each token plus one for each position.
 
-    Learned positions, because a sequence of masks is the same everywhere: attention that knows only
-    distances could not tell its ends from its middle.
+    Attention knows distances; but a sequence of masks is the same everywhere, and only a vector of its
+    own tells a position that it is the first.
     """
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
@@ -155,9 +156,39 @@ class Block(nnx.Module):
         qkv = self.qkv(self.attention_norm(x))
         qkv = qkv.reshape(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
-        mixed = jax.nn.dot_product_attention(query, key, value)
+        mixed = jax.nn.dot_product_attention(rotate(query), rotate(key), value)
         x = x + self.attention_out(mixed.reshape(batch, length, width))
         return x + self.mlp_out(nnx.gelu(self.mlp_in(self.mlp_norm(x))))
+
+
+def rotate(
+    x: Float[Array, "batch length heads features"],
+) -> Float[Array, "batch length heads features"]:
+    """Rotary positions: turns each pair of features by an angle proportional to the position.
+
+    Inner products of turned vectors depend on positions through their difference alone.
+
+    Args:
+      x: Queries or keys; an even number of features.
+
+    Returns:
+      The turned vectors.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> turned = rotate(jnp.ones((1, 4, 1, 2)))
+      >>> bool(jnp.allclose((turned[:, 0] * turned[:, 1]).sum(), (turned[:, 2] * turned[:, 3]).sum()))
+      True
+
+    References:
+      Su et al., arXiv:2104.09864.
+    """
+    half = x.shape[-1] // 2
+    speed = ROTARY_BASE ** (-jnp.arange(half, dtype=x.dtype) / half)
+    angle = jnp.outer(jnp.arange(x.shape[1], dtype=x.dtype), speed)[None, :, None, :]
+    cos, sin = (jnp.broadcast_to(f(angle), (*x.shape[:-1], half)) for f in (jnp.cos, jnp.sin))
+    first, second = x[..., :half], x[..., half:]
+    return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
 
 
 def _waves(alpha: Float[Array, "*batch"]) -> Float[Array, "*batch waves"]:

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from mdmot.errors import InputError
 
 
-def real(x: ArrayLike | Sequence[float | int]) -> Array:
+def real(x: ArrayLike | Sequence[float]) -> Array:
     """`x` as a floating-point array of its own precision, else of JAX's default."""
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)

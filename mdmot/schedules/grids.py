@@ -71,7 +71,7 @@ def _step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
     )
 
 
-def grid_from_alpha(alpha: ArrayLike | Sequence[float | int]) -> StepGrid:
+def grid_from_alpha(alpha: ArrayLike | Sequence[float]) -> StepGrid:
     """The grid of a plain array of alphas, as a plan or a user writes it.
 
     Args:

@@ -72,7 +72,7 @@ def beta(a: ArrayLike, b: ArrayLike) -> Interpolation:
 
 
 def spline(
-    logits: ArrayLike | Sequence[float | int], knots: ArrayLike | Sequence[float | int] | None = None
+    logits: ArrayLike | Sequence[float], knots: ArrayLike | Sequence[float] | None = None
 ) -> Interpolation:
     """The monotone spline whose increments over the bins are softmax(logits).
 
@@ -104,7 +104,7 @@ def spline(
 
 
 def spline_through(
-    values: ArrayLike | Sequence[float | int], knots: ArrayLike | Sequence[float | int] | None = None
+    values: ArrayLike | Sequence[float], knots: ArrayLike | Sequence[float] | None = None
 ) -> Interpolation:
     """The monotone spline that takes given values at its knots.
 

@@ -1,0 +1,5 @@
+"""`python -m mdmot`."""
+
+from mdmot.cli.main import main
+
+main()

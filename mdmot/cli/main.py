@@ -1,0 +1,58 @@
+"""`mdmot`: arguments in, exit status out."""
+
+import sys
+from importlib.metadata import version
+
+import click
+
+from mdmot.cli.energy import energy
+from mdmot.cli.law import law
+from mdmot.cli.report import report
+from mdmot.cli.verify import verify
+from mdmot.errors import InputError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("mdmot"), prog_name="mdmot")
+def commands() -> None:
+    """Discrete optimal transport for masked diffusion models.
+
+    Time runs from t = 0 (all masked) to t = 1 (clean); alpha is the probability that a token is
+    unmasked. Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted.
+    """
+
+
+for command in (verify, energy, law, report):
+    commands.add_command(command)
+
+
+def main() -> None:
+    """Runs the command line and exits with its status."""
+    sys.exit(status(sys.argv[1:]))
+
+
+def status(arguments: list[str]) -> int:
+    """Runs one command; bad input becomes one line on standard error."""
+    try:
+        result = commands.main(arguments, prog_name="mdmot", standalone_mode=False)
+    except InputError as error:
+        message = str(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return BAD_INPUT
+    except click.ClickException as error:
+        message = f"{error.format_message().rstrip('.')}; see {_help_of(error)}"
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("mdmot: interrupted", err=True)
+        return INTERRUPTED
+    else:
+        return result if isinstance(result, int) else 0
+    click.echo("mdmot: " + " ".join(message.split()), err=True)
+    return BAD_INPUT
+
+
+def _help_of(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'mdmot'} --help"

@@ -1,0 +1,108 @@
+"""`mdmot report`: everything, on one page."""
+
+import json
+import pathlib
+import time
+from typing import Any
+
+import click
+
+from mdmot.cli.options import CONSOLE, common, jsonable, print_json, progress, use_precision, versions
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path),
+    default=pathlib.Path("mdmot-report"),
+    show_default=True,
+    help="Folder for report.html and report.json; made if absent, its other files left alone.",
+)
+@click.option(
+    "--text",
+    "text_path",
+    type=click.Path(path_type=pathlib.Path),
+    help="Text file or folder to train the toy model on.  [default: Python's own library sources]",
+)
+@common
+def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json: bool) -> int:
+    """Verify the theory, train and sample a toy model of real text, and show all of it on one page.
+
+    Writes report.html (self-contained, plots inline) and report.json. Takes two to three minutes on two
+    cores. Exit status 1 if a check failed; the report is written all the same.
+    """
+    start = time.monotonic()
+    use_precision("float64")
+    from mdmot.report.files import prepare_folder, write_atomically
+
+    prepare_folder(out)
+    content, figures = _experiments(text_path, seed)
+    content |= {"seconds": time.monotonic() - start, "seed": seed, "command": "mdmot report"}
+
+    from mdmot.report.page import render
+
+    laws = [law | {"figure": figures[law["name"]]} for law in content["toy_laws"]]
+    write_atomically(out / "report.html", render(content | {"toy_laws": laws}, figures))
+    write_atomically(out / "report.json", json.dumps(content, indent=1, allow_nan=False))
+    passed = content["verify"]["passed"]
+    if as_json:
+        print_json(content)
+    else:
+        num_passed = sum(check["passed"] for check in content["verify"]["checks"])
+        model = content["text_model"]
+        CONSOLE.print(f"{num_passed} of {len(content['verify']['checks'])} checks passed")
+        CONSOLE.print(
+            f"toy text model: {model['bits_per_byte']:.3f} +- {model['standard_error']:.3f} bits per byte "
+            f"held out (byte frequencies {model['unigram_bits_per_byte']:.3f})"
+        )
+        CONSOLE.print(
+            f"wrote {out / 'report.html'} and {out / 'report.json'} in {content['seconds']:.0f} s"
+        )
+    return 0 if passed else 1
+
+
+def _experiments(text_path: pathlib.Path | None, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
+    from mdmot.experiments.energy_plane import energy_planes, schedule_pairs
+    from mdmot.experiments.text_model import SETTING, text_model
+    from mdmot.experiments.toy_laws import toy_laws
+    from mdmot.report import figures
+    from mdmot.verify import CHECKS, run_checks
+
+    num_steps = SETTING.num_steps
+    with progress(num_steps, "train the toy model") as advance:
+        model = text_model(seed, text_path, SETTING, lambda step, loss: advance(f"loss {loss:.2f}"))
+    with progress(len(CHECKS), "verify") as advance:
+        checks = run_checks(advance)
+    with progress(3, "figures") as advance:
+        planes, pairs, laws = energy_planes(), schedule_pairs(), toy_laws()
+        advance("numbers")
+        drawn = {
+            "energy_planes": figures.energy_planes(planes),
+            "schedule_pairs": figures.schedule_pairs(pairs),
+            "training_curve": figures.training_curve(
+                model.losses, model.bits_per_byte, model.unigram_bits_per_byte
+            ),
+        }
+        advance("plots")
+        drawn |= {law.name: figures.toy_law(law) for law in laws}
+        advance("laws")
+    source = "Python's standard library" if text_path is None else str(text_path)
+    content = {
+        "verify": {
+            "checks": [check._asdict() for check in checks],
+            "passed": all(check.passed for check in checks),
+            "precision": "float64",
+            "versions": versions(),
+        },
+        "energy_planes": [plane._asdict() for plane in planes],
+        "schedule_pairs": [pair._asdict() for pair in pairs],
+        "toy_laws": [law._asdict() | {"sampled": [row._asdict() for row in law.sampled]} for law in laws],
+        "text_model": model._asdict()
+        | {
+            "samples": [sample._asdict() for sample in model.samples],
+            "source": source,
+            "steps": num_steps,
+            "sample_length": SETTING.config.length,
+        },
+    }
+    return jsonable(content), drawn

@@ -1,0 +1,1 @@
+"""What the report shows, computed: each file one experiment that returns plain numbers."""

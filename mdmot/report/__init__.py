@@ -1,0 +1,1 @@
+"""Results to plots, tables and one HTML page; no computation."""

@@ -1,0 +1,46 @@
+"""Output files: written whole or not at all."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+from mdmot.errors import InputError
+
+
+def prepare_folder(path: pathlib.Path) -> pathlib.Path:
+    """Makes an output folder and proves that it can be written, before any long work.
+
+    Raises:
+      InputError: If the folder cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"output folder {path} cannot be written ({error.strerror}); pass --out with one that can"
+        ) from None
+    return path
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+    """Writes a text under a temporary name beside `path`, then renames it.
+
+    Raises:
+      InputError: If the file cannot be written; what was there before is still there.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); free space or pass another --out"
+        ) from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)

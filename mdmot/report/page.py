@@ -1,0 +1,43 @@
+"""The report as one self-contained HTML page."""
+
+import math
+from typing import Any
+
+import jinja2
+
+
+def render(content: dict[str, Any], figures: dict[str, str]) -> str:
+    """The page.
+
+    Args:
+      content: What `report.json` holds, and each toy law's `figure`.
+      figures: SVG elements by name.
+
+    Returns:
+      HTML that refers to nothing outside itself.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mdmot", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "short": _short}
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for check in content["verify"]["checks"]:
+        groups.setdefault((check["statement"], check["source"]), []).append(check)
+    template = environment.get_template("page.html.j2")
+    return template.render(content, figures=figures, groups=groups.values())
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else _infinity(value, f"{value:.6g}")
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else _infinity(value, f"{value:.2g}")
+
+
+def _infinity(value: float, text: str) -> str:
+    return text if math.isfinite(value) else text.replace("inf", "∞")

@@ -1,0 +1,51 @@
+"""The paper's claims as checks that can fail, one file a theorem."""
+
+from collections.abc import Callable
+
+from mdmot.verify.check import Check as Check
+from mdmot.verify.check import CheckFunction as CheckFunction
+from mdmot.verify.discretisation import check_chord_limit, check_even_steps, check_uneven_steps
+from mdmot.verify.draws import check_unmask_rate
+from mdmot.verify.elbo import check_elbo_invariance
+from mdmot.verify.learned import check_learned_optimum
+from mdmot.verify.minimum import check_descent, check_gradient, check_second_variation, check_value
+from mdmot.verify.proportionality import check_proportionality, check_support_constant
+from mdmot.verify.rates import check_fisher_information, check_rate_counterexample, check_rate_optimality
+from mdmot.verify.schedules import check_beta_schedules, check_infinite_linear, check_rate_integral
+
+CHECKS: tuple[CheckFunction, ...] = (
+    check_proportionality,
+    check_support_constant,
+    check_value,
+    check_gradient,
+    check_second_variation,
+    check_descent,
+    check_beta_schedules,
+    check_rate_integral,
+    check_elbo_invariance,
+    check_even_steps,
+    check_uneven_steps,
+    check_chord_limit,
+    check_rate_optimality,
+    check_rate_counterexample,
+    check_infinite_linear,
+    check_fisher_information,
+    check_unmask_rate,
+    check_learned_optimum,
+)
+
+
+def run_checks(progress: Callable[[str], None] = lambda name: None) -> list[Check]:
+    """Runs every check in JAX's current precision.
+
+    Args:
+      progress: Called with a name as each group of checks ends.
+
+    Returns:
+      The checks, in the order of the paper's statements.
+    """
+    checks: list[Check] = []
+    for check in CHECKS:
+        checks += check()
+        progress(check.__name__.removeprefix("check_").replace("_", " "))
+    return checks

@@ -1,0 +1,135 @@
+"""Lemma 3.5 and Theorem 3.6: alpha = sin^2(pi/2 gamma) has the least energy, pi^2 per token."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.special import polygamma
+
+from mdmot import energies
+from mdmot.schedules import interpolations, masks
+from mdmot.verify.check import PAPER, Check, Claim, equal, rounding
+
+SOURCE = f"{PAPER}, Lemma 3.5, Thm 3.6"
+SHAPES = ((1.0, 1.0), (0.5, 0.5), (2.0, 2.0), (0.6, 1.7), (3.0, 0.8))
+NUM_BINS = 8
+NUM_STARTS = 4
+
+
+def check_value() -> list[Check]:
+    """J = pi^2 at the optimum for Beta and spline gammas."""
+    logits = jnp.asarray(np.random.default_rng(0).normal(size=NUM_BINS), float)
+    gammas = [(f"beta:{a},{b}", interpolations.beta(a, b)) for a, b in SHAPES]
+    gammas.append(("a random spline", interpolations.spline(logits)))
+    return [
+        equal(
+            Claim(
+                f"minimum, gamma = {name}", "J = pi^2 at alpha = sin^2(pi/2 gamma)", SOURCE, "by quadrature"
+            ),
+            energies.MINIMUM,
+            float(energies.quadrature_energy(masks.optimal(gamma), gamma)),
+            # Logarithms of size up to 700 carry weight in the sum, and cancel.
+            rounding(4000),
+        )
+        for name, gamma in gammas
+    ]
+
+
+def check_gradient() -> list[Check]:
+    """The first variation vanishes in the Beta plane and over splines."""
+    at_optimum = jax.vmap(jax.grad(energies.beta_energy, argnums=(0, 1)))
+    shapes = jnp.asarray(SHAPES, float)
+    in_plane = jnp.stack(at_optimum(shapes[:, 0], shapes[:, 1], shapes[:, 0], shapes[:, 1]))
+    logits = jnp.asarray(np.random.default_rng(0).normal(size=NUM_BINS), float)
+    in_spline = jax.jit(jax.grad(_spline_energy))(logits, logits)
+    statement = "the first variation of J at alpha = sin^2(pi/2 gamma) is zero"
+    return [
+        equal(
+            Claim("zero gradient, Beta plane", statement, SOURCE, f"5 gammas: beta:{SHAPES}"),
+            0.0,
+            float(jnp.abs(in_plane).max()),
+            rounding(2000),  # differences of digammas of size up to 10, times pi^2
+        ),
+        equal(
+            Claim("zero gradient, spline", statement, SOURCE, f"a random spline of {NUM_BINS} bins"),
+            0.0,
+            float(jnp.abs(in_spline).max()),
+            rounding(40_000),  # a sum over bins x nodes of terms that cancel
+        ),
+    ]
+
+
+def check_second_variation() -> list[Check]:
+    """The second variation is positive: twice the Fisher information of the Beta family."""
+    checks = []
+    hessian = jax.jit(jax.hessian(lambda shape, gamma: energies.beta_energy(*shape, *gamma)))
+    for a, b in SHAPES:
+        shape = jnp.array([a, b], float)
+        measured = hessian(shape, shape) / energies.MINIMUM
+        both = polygamma(1, a + b)
+        information = jnp.array([[polygamma(1, a) - both, -both], [-both, polygamma(1, b) - both]])
+        checks.append(
+            equal(
+                Claim(
+                    f"second variation, gamma = beta:{a},{b}",
+                    "J/pi^2 - 1 is the chi-square divergence of u from gamma, so its Hessian is twice the "
+                    "Fisher information of the family",
+                    SOURCE,
+                    "Beta plane; smallest eigenvalue against that of the trigamma matrix",
+                ),
+                2 * float(jnp.linalg.eigvalsh(information)[0]),
+                float(jnp.linalg.eigvalsh(measured)[0]),
+                rounding(4000),
+            )
+        )
+    return checks
+
+
+def check_descent() -> list[Check]:
+    """Descent from random starts in the finite region ends at pi^2, in the Beta plane and over splines."""
+    random = np.random.default_rng(0)
+    worst_plane, worst_spline = 0.0, 0.0
+    spline = jax.jit(jax.value_and_grad(_spline_energy))
+    plane = jax.jit(jax.value_and_grad(_plane_energy))
+    for _ in range(NUM_STARTS):
+        gamma = jnp.asarray(random.uniform(0.4, 3.0, size=2), float)
+        # a = a2/2 + e^x: every x is in the region of finite energy.
+        worst_plane = max(worst_plane, _descend(plane, random.normal(size=2), gamma))
+        gamma_logits = jnp.asarray(random.normal(size=NUM_BINS), float)
+        worst_spline = max(worst_spline, _descend(spline, random.normal(size=NUM_BINS), gamma_logits))
+    # L-BFGS stops where rounding of J hides its slope: the square root of the precision, squared again.
+    tolerance = rounding(1e5)
+    scope = f"{NUM_STARTS} random starts and gammas; worst of the ends"
+    statement = "every descent over the family of gamma ends at J = pi^2"
+    return [
+        equal(
+            Claim("descent, Beta plane", statement, SOURCE, scope), energies.MINIMUM, worst_plane, tolerance
+        ),
+        equal(
+            Claim("descent, spline", statement, SOURCE, scope), energies.MINIMUM, worst_spline, tolerance
+        ),
+    ]
+
+
+def _spline_energy(logits: Array, gamma_logits: Array) -> Array:
+    schedule = masks.optimal(interpolations.spline(logits))
+    return energies.quadrature_energy(schedule, interpolations.spline(gamma_logits), 101)
+
+
+def _plane_energy(x: Array, gamma: Array) -> Array:
+    return energies.beta_energy(*(gamma / 2 + jnp.exp(x)), *gamma)
+
+
+def _descend(
+    value_and_grad: Callable[[Array, Array], tuple[Array, Array]], start: np.ndarray, gamma: Array
+) -> float:
+    from scipy.optimize import minimize
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = value_and_grad(jnp.asarray(x, float), gamma)
+        return float(value), np.asarray(gradient, np.float64)
+
+    options = {"maxiter": 500, "ftol": rounding(1), "gtol": 0.0}
+    return float(minimize(objective, start, jac=True, method="L-BFGS-B", options=options).fun)

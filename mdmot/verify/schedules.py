@@ -1,0 +1,96 @@
+"""Proposition 3.7 and C.1: which gamma makes which alpha; and the linear schedule's infinite energy."""
+
+import jax.numpy as jnp
+
+from mdmot import energies
+from mdmot.schedules import interpolations, masks
+from mdmot.verify.check import PAPER, Check, Claim, at_least, equal, rounding
+
+
+def check_beta_schedules() -> list[Check]:
+    """Beta(.5, .5) gives alpha = t, Beta(1, 1) gives sin^2(pi t / 2)."""
+    t = jnp.linspace(0.0, 1.0, 65)
+    cases = (("0.5,0.5", "t", masks.linear()), ("1,1", "sin^2(pi t / 2)", masks.squared_sine()))
+    checks = []
+    for shape, formula, named in cases:
+        a, b = map(float, shape.split(","))
+        found = masks.optimal(interpolations.beta(a, b)).alpha(t)
+        checks.append(
+            equal(
+                Claim(
+                    f"alpha of gamma = beta:{shape}",
+                    f"gamma = Beta({shape}) gives alpha = {formula}",
+                    f"{PAPER}, Prop. 3.7",
+                    "largest difference at 65 even times",
+                ),
+                0.0,
+                float(jnp.abs(found - named.alpha(t)).max()),
+                rounding(100),
+            )
+        )
+    return checks
+
+
+def check_rate_integral() -> list[Check]:
+    """alpha_t = exp(-int_t^1 sigma) with sigma = alpha'/alpha."""
+    schedule, start = masks.cosine(), 0.3
+    nodes = energies.log_odds_nodes(401, jnp.zeros(()).dtype)
+    t = start + (1 - start) * jnp.exp(nodes.when.log_t)
+    sigma = schedule.alpha_dot(t) / schedule.alpha(t)
+    integral = (1 - start) * (sigma * jnp.exp(nodes.log_weight)).sum()
+    return [
+        equal(
+            Claim(
+                "rates generate alpha",
+                "alpha_t = exp(-int_t^1 sigma) with sigma = alpha'/alpha",
+                f"{PAPER}, C.1",
+                "alpha = 1 - cos(pi t/2) at t = .3",
+            ),
+            float(schedule.alpha(start)),
+            float(jnp.exp(-integral)),
+            rounding(2000),
+        )
+    ]
+
+
+def check_infinite_linear() -> list[Check]:
+    """The common baseline, linear under linear, has infinite energy; it is finite on [e, 1 - e]."""
+    source, scope = f"{PAPER}, Sec. 3", "alpha = t, gamma = t; alpha ~ t^p, gamma ~ t^a is finite iff p > a"
+    linear, weight = masks.linear(), interpolations.linear()
+    cut = 1e-4
+    s = jnp.linspace(jnp.log(cut / (1 - cut)), -jnp.log(cut / (1 - cut)), 20_001)
+    truncated = jnp.trapezoid(jnp.ones_like(s), s)  # int dt / (t (1 - t)) = int ds in log-odds
+    return [
+        equal(
+            Claim(
+                "linear is infinite",
+                "the linear schedule with unit weight has infinite energy",
+                source,
+                scope,
+            ),
+            jnp.inf,
+            float(energies.energy(linear, weight)),
+            0.0,
+        ),
+        equal(
+            Claim(
+                "linear, truncated",
+                "on [e, 1-e] its energy is 2 log((1-e)/e): a cut, not the schedule, decides the number",
+                source,
+                "e = 1e-4",
+            ),
+            2 * float(jnp.log((1 - cut) / cut)),
+            float(truncated),
+            rounding(40_000),
+        ),
+        at_least(
+            Claim(
+                "near linear is large",
+                "energies grow without bound towards linear: beta:.51,.51 costs 10.7 x the minimum",
+                source,
+                "gamma = t",
+            ),
+            10.699,
+            float(energies.energy(masks.beta(0.51, 0.51), weight)) / energies.MINIMUM,
+        ),
+    ]

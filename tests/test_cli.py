@@ -1,0 +1,198 @@
+"""The command line: its JSON to the letter, its exit status, and one line for bad input."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mdmot.cli import main
+from mdmot.experiments import text_model
+from mdmot.models import TransformerConfig
+from mdmot.verify.check import Check
+
+
+@pytest.fixture
+def two_words(tmp_path):
+    path = tmp_path / "two.txt"
+    path.write_text("aaaaa\nbbbbb\n")
+    return str(path)
+
+
+def run(capsys, *arguments):
+    status = main.status(list(arguments))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_energy_json(capsys):
+    status, out, _ = run(capsys, "energy", "--schedule", "beta:0.7,0.9", "--gamma", "beta:1,1", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert set(found) == {"schedule", "gamma", "energy", "energy_over_minimum", "seed"}
+    assert found["energy_over_minimum"] == pytest.approx(1.167005518609, rel=1e-12)
+    assert found["energy"] == pytest.approx(np.pi**2 * 1.167005518609, rel=1e-12)
+
+
+def test_infinite_energy_is_a_string(capsys):
+    status, out, _ = run(capsys, "energy", "--schedule", "linear", "--gamma", "linear", "--json")
+    assert status == 0
+    assert json.loads(out)["energy"] == "inf"
+
+
+def test_law_json(capsys, two_words):
+    arguments = ["law", two_words, "--schedule", "beta:1,1", "--steps", "3", "--json", "--seed", "7"]
+    status, out, _ = run(capsys, *arguments)
+    found = json.loads(out)
+    assert status == 0
+    assert set(found) == {
+        *("length", "vocabulary", "support", "steps", "reveal", "alpha", "counts", "legal_mass"),
+        *("total_variation", "kl", "path_kl", "entropy", "information_profile", "seed"),
+    }
+    assert found["seed"] == 7
+    assert (found["length"], found["vocabulary"], found["support"], found["counts"]) == (5, 2, 2, None)
+    assert found["legal_mass"] == pytest.approx(0.611816, abs=5e-7)
+    assert found["kl"] == pytest.approx(0.491323, abs=5e-7)
+    assert found["path_kl"] == pytest.approx(0.724962, abs=5e-7)
+    np.testing.assert_allclose(found["alpha"], [0, 0.25, 0.75, 1], atol=1e-14)
+    np.testing.assert_allclose(found["information_profile"], [np.log(2), 0, 0, 0, 0], atol=1e-12)
+
+
+def test_law_with_fixed_reveals(capsys, two_words):
+    arguments = ["law", two_words, "--schedule", "cosine", "--steps", "3", "--reveal", "fixed", "--json"]
+    found = json.loads(run(capsys, *arguments)[1])
+    assert found["counts"] == [1, 1, 3]  # round(5 (1 - cos(pi k / 6))) = 0.67, 2.5 -> 2, 5
+    assert found["legal_mass"] == pytest.approx(1.0)
+
+
+def test_law_of_a_plan(capsys, two_words, tmp_path):
+    plan = {"kind": "plan", "version": 1, "length": 5, "steps": 2, "reveal": "fixed"}
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan | {"counts": [1, 4], "alpha": [0, 0.2, 1]}))
+    found = json.loads(run(capsys, "law", two_words, "--schedule", str(path), "--steps", "2", "--json")[1])
+    assert (found["reveal"], found["counts"]) == ("fixed", [1, 4])
+    assert found["legal_mass"] == pytest.approx(1.0)
+    status, _, err = run(capsys, "law", two_words, "--schedule", str(path), "--steps", "3")
+    assert status == 2
+    assert "5 tokens in 2 steps" in err
+
+
+def test_human_output(capsys, two_words):
+    assert "energy inf" in run(capsys, "energy", "--schedule", "linear", "--gamma", "linear")[1]
+    assert "legal_mass" in run(capsys, "law", two_words, "--schedule", "linear", "--steps", "2")[1]
+
+
+CHECK = Check("name", "statement", "source", "scope", 1.0, np.inf, np.inf, 0.0, False)
+
+
+def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
+    monkeypatch.setattr("mdmot.verify.CHECKS", (lambda: [CHECK],))
+    monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [CHECK, CHECK._replace(passed=True)])
+    status, out, _ = run(capsys, "verify", "--json")
+    found = json.loads(out)
+    assert status == 1
+    assert set(found) == {"checks", "passed", "precision", "versions", "seed"}
+    assert set(found["checks"][0]) == set(Check._fields)
+    assert found["checks"][0]["measured"] == "inf"
+    assert not found["passed"]
+    assert "FAIL name" in run(capsys, "verify")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["energy", "--schedule", "lienar", "--gamma", "linear"], ["'lienar'", "squared-sine", "beta:A,B"]),
+        (["energy", "--schedule", "linear", "--gamma", "cosine"], ["'cosine'", "linear or beta:A,B"]),
+        (["energy", "--schedule", "beta:0,1", "--gamma", "linear"], ["a = 0", "positive"]),
+        (["energy", "--schedule", "beta:nan,1", "--gamma", "linear"], ["a = nan", "positive"]),
+        (["energy", "--schedule", "beta:1", "--gamma", "linear"], ["needs 2 numbers"]),
+        (["energy", "--schedule", "poly:x", "--gamma", "linear"], ["needs 1 number"]),
+        (["energy", "--schedule", "gone.json", "--gamma", "linear"], ["gone.json", "cannot be read"]),
+        (["energy", "--gamma", "linear"], ["Missing option", "--help"]),
+        (["law", "gone.txt", "--schedule", "linear", "--steps", "2"], ["gone.txt"]),
+        (["law", "LAW", "--schedule", "linear", "--steps", "0"], ["num_steps = 0"]),
+        (["law", "LAW", "--schedule", "linear", "--steps", "two"], ["'two'"]),
+        (
+            ["law", "LAW", "--schedule", "linear", "--steps", "9999999"],
+            ["9999999 steps", "more than the limit"],
+        ),
+        (["verify", "--precision", "float16"], ["float16"]),
+        (["nonsense"], ["nonsense"]),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(capsys, two_words, arguments, words):
+    status, out, err = run(capsys, *[two_words if a == "LAW" else a for a in arguments])
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_unwritable_output_folder_is_refused_before_any_work(capsys, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    status, _, err = run(capsys, "report", "--out", str(file / "below"))
+    assert status == 2
+    assert "cannot be written" in err
+    assert file.read_text() == "kept"
+
+
+def test_missing_text_points_to_the_option(capsys, tmp_path):
+    status, _, err = run(capsys, "report", "--out", str(tmp_path), "--text", str(tmp_path / "gone"))
+    assert status == 2
+    assert "gone" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interruption(capsys, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.commands, "main", interrupt)
+    status, _, err = run(capsys, "verify")
+    assert status == 130
+    assert "interrupted" in err
+
+
+def test_version_and_module(capsys):
+    assert run(capsys, "--version")[1].strip().endswith(importlib.metadata.version("mdmot"))
+    done = subprocess.run(
+        [sys.executable, "-m", "mdmot", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in ("verify", "energy", "law", "report"):
+        assert command in done.stdout
+
+
+def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
+    tiny = text_model.Setting(
+        TransformerConfig(vocab_size=256, length=16, width=16, depth=1, heads=2),
+        num_steps=3,
+        batch_size=4,
+        learning_rate=1e-3,
+    )
+    monkeypatch.setattr(text_model, "SETTING", tiny)
+    monkeypatch.setattr("mdmot.verify.CHECKS", (lambda: [CHECK],))
+    monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [CHECK._replace(passed=True)])
+    source = tmp_path / "text"
+    source.mkdir()
+    (source / "a.py").write_text("print('<b> & more')\n" * 200)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "kept.txt").write_text("kept")
+    import jax
+
+    with jax.numpy_dtype_promotion("standard"):  # optax multiplies float32 weights by Python-typed scalars
+        status, _, err = run(capsys, "report", "--out", str(out), "--text", str(source))
+    assert status == 0, err
+    assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "kept.txt"}
+    page = (out / "report.html").read_text()
+    content = json.loads((out / "report.json").read_text())
+    assert page.count("<svg") == 5
+    for outside in ("<script", 'src="http', 'href="http', "<link"):
+        assert outside not in page.replace('href="http://www.w3.org', "")
+    assert len(content["text_model"]["samples"]) == 6
+    assert content["toy_laws"][0]["sampled"][1]["legal_mass"] == pytest.approx(0.611816, abs=5e-7)
+    assert "∞" in page or "inf" in page
