@@ -81,7 +81,7 @@ def bernoulli_law(
       Chen et al., arXiv:2509.13866, App. E.6 (the toy laws).
     """
     length = law.sequences.shape[1]
-    _require_feasible(length, reveal.shape[0])
+    require_feasible(length, reveal.shape[0])
     if not isinstance(reveal, jax.core.Tracer):
         known = np.asarray(reveal)
         wrong = np.flatnonzero(~((known >= 0) & (known <= 1)))
@@ -127,7 +127,7 @@ def fixed_law(
       [0.5, 0.5]
     """
     length = law.sequences.shape[1]
-    _require_feasible(length, counts.shape[0])
+    require_feasible(length, counts.shape[0])
     if not isinstance(counts, jax.core.Tracer):
         known = np.asarray(counts)
         if (known < 0).any() or known.sum() != length:
@@ -264,12 +264,26 @@ def _powers(base: Float[Array, " steps"], largest: int) -> Float[Array, "steps e
     return jnp.cumprod(factors, axis=1)
 
 
-def _require_feasible(length: int, steps: int) -> None:
-    if steps == 0:
+def require_feasible(length: int, steps: int) -> None:
+    """Refuses a law that is too large to be summed, from its size alone.
+
+    Args:
+      length: Tokens in a sequence, n >= 1.
+      steps: Sampling steps K.
+
+    Raises:
+      InputError: If there is no step or 3^n K is more than 10^8.
+
+    Example:
+      >>> require_feasible(length=16, steps=2)
+    """
+    if steps < 1:
         raise InputError("the sampler has no steps; pass at least one")
-    if 3**length * steps > MAX_TERMS:
+    # In logarithms: the number itself may exceed every float.
+    log_terms = length * math.log10(3) + math.log10(steps)
+    if log_terms > math.log10(MAX_TERMS):
         raise InputError(
             f"the exact law of {steps} steps on {length} tokens has 3^{length} * {steps} ="
-            f" {3**length * steps:.1e} terms a sequence, more than the limit {MAX_TERMS:.0e}:"
-            " take fewer steps or shorter sequences, or sample and count"
+            f" {10 ** (log_terms % 1):.1f}e+{int(log_terms):02d} terms a sequence, more than the limit"
+            f" {MAX_TERMS:.0e}: take fewer steps or shorter sequences, or sample and count"
         )

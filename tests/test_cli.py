@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from mdmot.cli import main
+from mdmot.errors import InputError
 from mdmot.experiments import text_model
 from mdmot.models import TransformerConfig
+from mdmot.report.files import write_atomically
+from mdmot.training import DivergenceError
 from mdmot.verify.check import Check
 
 
@@ -79,6 +82,49 @@ def test_law_of_a_plan(capsys, two_words, tmp_path):
     assert "5 tokens in 2 steps" in err
 
 
+def test_profile_is_not_negative(capsys, two_words):
+    out = run(capsys, "law", two_words, "--schedule", "linear", "--steps", "2", "--json")[1]
+    profile = np.array(json.loads(out)["information_profile"])
+    assert (profile >= 0).all()
+    assert not np.signbit(profile).any()
+
+
+def test_law_in_batches(capsys, monkeypatch, tmp_path):
+    path = tmp_path / "five.txt"
+    path.write_text("aab\nbba\nabc\t2\ncca\nccc\n")
+    arguments = ["law", str(path), "--schedule", "linear", "--steps", "2", "--json"]
+    whole = json.loads(run(capsys, *arguments)[1])
+    monkeypatch.setattr("mdmot.cli.law.BATCH_TERMS", 2 * 2 * 3**3)
+    monkeypatch.setattr("mdmot.cli.options.QUIET_SECONDS", 0)
+    _, out, err = run(capsys, *arguments)  # batches of 2, 2 and 1
+    parts = json.loads(out)
+    assert parts.pop("kl") == pytest.approx(whole.pop("kl"), rel=1e-14)  # sums of five terms
+    for name in ("legal_mass", "total_variation"):
+        assert parts.pop(name) == pytest.approx(whole.pop(name), rel=1e-14)
+    assert parts == whole
+    assert "law: information profile (1 of 4, 0 s)" in err
+
+
+def test_long_grids_are_cut_in_the_table_only(capsys, tmp_path):
+    path = tmp_path / "one.txt"
+    path.write_text("a\nb\n")
+    arguments = ["law", str(path), "--schedule", "linear", "--steps", "50"]
+    assert "(51 values, all in --json)" in run(capsys, *arguments)[1]
+    assert len(json.loads(run(capsys, *arguments, "--json")[1])["alpha"]) == 51
+
+
+def test_an_infeasible_size_is_refused_before_anything_is_computed(capsys, monkeypatch, two_words):
+    def refuse(*arguments):
+        raise AssertionError("computed too early")
+
+    monkeypatch.setattr("mdmot.schedules.step_grid", refuse)
+    monkeypatch.setattr("mdmot.information.information_profile", refuse)
+    for steps in ("1000000000", "1" + 400 * "0"):
+        status, _, err = run(capsys, "law", two_words, "--schedule", "linear", "--steps", steps)
+        assert (status, err.count("\n")) == (2, 1)
+        assert "more than the limit" in err
+
+
 def test_human_output(capsys, two_words):
     assert "energy inf" in run(capsys, "energy", "--schedule", "linear", "--gamma", "linear")[1]
     assert "legal_mass" in run(capsys, "law", two_words, "--schedule", "linear", "--steps", "2")[1]
@@ -100,6 +146,15 @@ def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
     assert "FAIL name" in run(capsys, "verify")[1]
 
 
+def test_pipes_get_the_text_as_it_is_on_one_line(capsys, monkeypatch):
+    statement = "alpha on [e, 1-e] is [bold]best[/bold] :smile: " + 30 * "and so on "
+    check = CHECK._replace(name="[e, 1-e] " + 100 * "x", statement=statement)
+    monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [check])
+    lines = run(capsys, "verify")[1].splitlines()
+    assert f"FAIL {check.name}: {statement} (source; scope)" in lines
+    assert sum(check.name in line and "inf" in line for line in lines) == 1  # its row of the table
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -109,10 +164,15 @@ def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
         (["energy", "--schedule", "beta:nan,1", "--gamma", "linear"], ["a = nan", "positive"]),
         (["energy", "--schedule", "beta:1", "--gamma", "linear"], ["needs 2 numbers"]),
         (["energy", "--schedule", "poly:x", "--gamma", "linear"], ["needs 1 number"]),
+        (["energy", "--schedule", "linear:", "--gamma", "linear"], ["'linear:' is not known"]),
+        (["energy", "--schedule", "linear", "--gamma", "linear:"], ["'linear:' is not known"]),
+        (["verify", "--seed", str(10**23)], ["--seed", "0<=x<=4294967295"]),
+        (["verify", "--seed", "-1"], ["--seed", "0<=x<=4294967295"]),
         (["energy", "--schedule", "gone.json", "--gamma", "linear"], ["gone.json", "cannot be read"]),
         (["energy", "--gamma", "linear"], ["Missing option", "--help"]),
         (["law", "gone.txt", "--schedule", "linear", "--steps", "2"], ["gone.txt"]),
-        (["law", "LAW", "--schedule", "linear", "--steps", "0"], ["num_steps = 0"]),
+        (["law", "markov:stay=.99,states=4", "--schedule", "linear", "--steps", "2"], ["test bed", "file"]),
+        (["law", "LAW", "--schedule", "linear", "--steps", "0"], ["0 is not in the range x>=1"]),
         (["law", "LAW", "--schedule", "linear", "--steps", "two"], ["'two'"]),
         (
             ["law", "LAW", "--schedule", "linear", "--steps", "9999999"],
@@ -141,10 +201,36 @@ def test_unwritable_output_folder_is_refused_before_any_work(capsys, tmp_path):
 
 
 def test_missing_text_points_to_the_option(capsys, tmp_path):
-    status, _, err = run(capsys, "report", "--out", str(tmp_path), "--text", str(tmp_path / "gone"))
+    out = tmp_path / "out"
+    status, _, err = run(capsys, "report", "--out", str(out), "--text", str(tmp_path / "gone"))
     assert status == 2
     assert "gone" in err
-    assert list(tmp_path.iterdir()) == []
+    assert "--text" in err
+    assert not out.exists()
+
+
+def test_too_short_a_text_is_refused_before_the_folder_is_made(capsys, tmp_path):
+    out, text = tmp_path / "out", tmp_path / "text.txt"
+    text.write_text("short")
+    status, _, err = run(capsys, "report", "--out", str(out), "--text", str(text))
+    assert (status, err.count("\n")) == (2, 1)
+    assert "5 bytes" in err
+    assert not out.exists()
+
+
+def test_divergence_is_one_line(capsys, monkeypatch, tmp_path):
+    def diverge(*arguments):
+        raise DivergenceError(7, None, np.zeros(7))
+
+    monkeypatch.setattr(text_model, "text_model", diverge)
+    status, _, err = run(capsys, "report", "--out", str(tmp_path / "out"))
+    assert (status, err.count("\n")) == (2, 1)
+    assert "diverged in step 7" in err
+
+
+def test_a_vanished_output_folder_is_bad_input(tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        write_atomically(tmp_path / "gone" / "report.html", "page")
 
 
 def test_interruption(capsys, monkeypatch):
@@ -158,7 +244,9 @@ def test_interruption(capsys, monkeypatch):
 
 
 def test_version_and_module(capsys):
-    assert run(capsys, "--version")[1].strip().endswith(importlib.metadata.version("mdmot"))
+    installed = importlib.metadata.version("mdmot")
+    for command in ([], ["verify"], ["energy"], ["law"], ["report"]):
+        assert run(capsys, *command, "--version")[:2] == (0, f"mdmot, version {installed}\n")
     done = subprocess.run(
         [sys.executable, "-m", "mdmot", "--help"], capture_output=True, text=True, check=True
     )

@@ -95,7 +95,8 @@ def test_end_exponents_are_the_slopes_in_log_log(name):
     np.testing.assert_allclose([at_zero, at_one], [p, q], rtol=1e-12)  # corrections are O(e^-400)
     # The rate's exponent is one less.
     rate_at_zero = (curve.log_rate(near) - curve.log_rate(far))[0] / 400
-    np.testing.assert_allclose(rate_at_zero, p - 1, atol=1e-12)
+    rate_at_one = (curve.log_rate(near) - curve.log_rate(far))[1] / 400
+    np.testing.assert_allclose([rate_at_zero, rate_at_one], [p - 1, q - 1], atol=1e-12)
 
 
 def test_contract_equalities():
@@ -183,14 +184,65 @@ def test_grid_of_plain_alphas_skips_empty_steps():
     np.testing.assert_array_equal(grid.reveal, [0.25, 0.0, 1.0, 0.0])
 
 
+ENDS = jnp.array([-1.0, 0.0, 1.0, 2.0, jnp.nan])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_rates_at_the_ends_are_what_the_exponents_say(name):
+    for curve in (ALL[name].curve, ALL[name].optimal_interpolation().curve):
+        found = np.asarray(curves.rate(curve, ENDS))
+        assert found[0] == found[3] == 0
+        assert np.isnan(found[4])
+        for exponent, slope, t in zip(curve.exponents(), found[1:3], (0.0, 1.0), strict=True):
+            if exponent == 1:
+                near = curves.rate(curve, jnp.asarray(abs(t - 1e-9)))
+                np.testing.assert_allclose(slope, near, rtol=1e-6)  # it changes by O(1e-9) between
+            else:
+                assert slope == (np.inf if exponent < 1 else 0)
+        np.testing.assert_array_equal(curves.value(curve, ENDS), [0, 0, 1, 1, np.nan])
+        np.testing.assert_array_equal(curves.complement(curve, ENDS), [1, 1, 0, 0, np.nan])
+
+
+def test_no_silent_nan_in_derivatives():
+    times = jnp.linspace(0, 1, 5)
+    assert np.isfinite(jax.grad(lambda a: masks.beta(a, 0.7).alpha_dot(times).sum())(0.6))
+    assert np.isfinite(jax.grad(lambda n: masks.power(n).alpha_dot(times).sum())(1.5))
+    assert np.isfinite(jax.vmap(jax.grad(jax.grad(masks.sine().alpha)))(times)).all()
+    gradient = jax.grad(lambda x: grid_from_alpha(jnp.array([0.0, x, 1.0, 1.0])).reveal.sum())(0.5)
+    assert gradient == 1  # d/dx of x + (1 - x)/(1 - x) + 0
+
+
+@pytest.mark.parametrize("shape", [(20.0, 0.05), (3.0, 3.0), (0.05, 20.0)])
+def test_reveal_probabilities_stay_probabilities(shape):
+    with jax.enable_x64(False):
+        single = step_grid(masks.beta(*shape), 64)
+    double = step_grid(masks.beta(*shape), 64)
+    for grid in (single, double):
+        assert ((np.asarray(grid.reveal) >= 0) & (np.asarray(grid.reveal) <= 1)).all()
+        assert (np.diff(grid.alpha) >= 0).all()
+    # The first step keeps its digits however small it is: alpha ~ t^2a amplifies roundings 2a-fold.
+    first = np.asarray(single.reveal[0], np.float64)
+    np.testing.assert_allclose(first, double.reveal[0], rtol=1e-4, atol=1e-37)
+
+
+def test_extreme_logits_still_increase():
+    gamma = interpolations.spline([0.0, 800.0, 0.0]).gamma(jnp.array([1 / 3, 0.5, 2 / 3, 0.9]))
+    assert np.isfinite(gamma).all()
+    assert (np.diff(gamma) >= 0).all()
+
+
 def test_counts_round_cumulatively_half_to_even():
     alpha = jnp.array([0.0, 0.25, 0.5, 0.625, 1.0])
-    for length in (0, 1, 2, 5, 6, 10, 97):
+    for length in (0, 1, 2, 5, 6, 10, 97):  # exact halves among them
         cumulative = [
             round(fractions.Fraction(float(x)) * length) for x in alpha
         ]  # Python rounds half to even
         np.testing.assert_array_equal(counts(alpha, length), np.diff(cumulative))
         assert counts(alpha, length).sum() == length
+    for length in (7, 64, 1000):
+        found = counts(step_grid(masks.squared_sine(), 9).alpha, length)
+        cumulative = [round(length * math.sin(math.pi * k / 18) ** 2) for k in range(10)]
+        np.testing.assert_array_equal(found, np.diff(cumulative))
 
 
 def test_one_grid_program_serves_every_schedule():
@@ -212,8 +264,17 @@ def test_one_grid_program_serves_every_schedule():
             lambda: interpolations.spline_through([0, 0.5, 0.4, 1]),
             "must increase strictly; got 0.5 then 0.4",
         ),
-        (lambda: interpolations.spline_through([0, 0.5, 0.9]), "must run from 0 to 1"),
+        (lambda: interpolations.spline_through([0, 0.5, 0.9]), "from 0 to 1; got 0.9 at place 2"),
+        (lambda: interpolations.spline(np.zeros(99), np.full(100, np.nan)), "got nan at place 0 of 0..99"),
+        (lambda: interpolations.spline_through([0, 1.5, 1]), "got 1.5 at place 1"),
+        (lambda: masks.beta(np.zeros(100), 1.0), "a[0] = 0.0 is not positive"),
+        (lambda: masks.beta(1.0, np.array([[1.0, 2.0], [3.0, -4.0]])), "b[1, 1] = -4.0 is not positive"),
+        (lambda: masks.beta(1.0 + 2.0j, 1.0), "a has dtype complex128; pass real numbers"),
+        (lambda: masks.power(True), "n has dtype bool; pass real numbers"),
+        (lambda: masks.power(np.array(["2"])), "n is not an array of numbers"),
         (lambda: interpolations.spline([0.0, 0.0], [0.0, 1.0]), "one knot more"),
+        (lambda: interpolations.spline([0.0, np.nan, 1.0]), "logits[1] = nan"),
+        (lambda: grid_from_alpha([0.0, np.nan, 1.0]), "alpha[1] = nan"),
         (lambda: step_grid(masks.linear(), 0), "num_steps = 0"),
         (lambda: grid_from_alpha([0.0, 0.6, 0.5, 1.0]), "must not fall; it goes from 0.6 to 0.5 in step 1"),
         (lambda: grid_from_alpha([0.1, 1.0]), "must run from 0 to 1"),
@@ -243,24 +304,56 @@ def test_plan_round_trip(tmp_path):
     path.write_text(json.dumps(GOOD_PLAN))
     plan = read_plan(path)
     assert plan.counts == (1, 3)
-    np.testing.assert_array_equal(plan.grid.alpha, [0, 0.25, 1])
+    assert plan.alpha == (0.0, 0.25, 1.0)
+    np.testing.assert_array_equal(plan.grid().alpha, plan.alpha)
+    assert hash(plan) == hash(read_plan(path))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"version": 2}, "version 2"),
-        ({"kind": "profile"}, "kind is 'profile'"),
-        ({"counts": [1, 2]}, "sum to 4"),
-        ({"counts": None}, "does not go with"),
-        ({"alpha": [0.0, 1.0]}, "need 3 alphas"),
-        ({"alpha": "x"}, "malformed"),
-        ({"reveal": "other"}, "reveal 'other'"),
+        ({"version": True}, "version true"),
+        ({"kind": "profile"}, 'kind is "profile"'),
+        ({"length": 4.7}, "length is 4.7; expected a whole number"),
+        ({"length": True}, "length is true; expected a whole number"),
+        ({"steps": 0}, "steps is 0; expected a whole number of at least 1"),
+        ({"counts": [1, 2]}, "counts sum to 3; expected them to sum to 4"),
+        ({"counts": [1.5, 2.5]}, "counts[0] is 1.5; expected a whole number"),
+        ({"counts": [5, -1]}, "counts[1] is -1"),
+        ({"counts": [4]}, "counts has 1 entries; 2 steps need a list of 2"),
+        ({"counts": 4}, "counts is 4; 2 steps need a list of 2"),
+        ({"counts": None}, 'reveal "fixed" does not go with counts null'),
+        ({"reveal": "bernoulli"}, 'reveal "bernoulli" does not go with counts [1, 3]'),
+        ({"alpha": [0.0, 1.0]}, "alpha has 2 entries; 2 steps need a list of 3"),
+        ({"alpha": "x"}, 'alpha is "x"; 2 steps need a list of 3'),
+        ({"alpha": [0.0, math.nan, 1.0]}, "alpha[1] is NaN; expected a number from 0 to 1"),
+        ({"alpha": [0.0, "x" * 99, 1.0]}, "alpha[1] is"),
+        ({"alpha": [0.1, 0.5, 1.0]}, "plan.json: alpha must run from 0"),
+        ({"reveal": "other"}, 'reveal is "other"'),
     ],
 )
 def test_unknown_plans_are_refused(tmp_path, change, words):
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(GOOD_PLAN | change))
+    with pytest.raises(InputError) as caught:
+        read_plan(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 120
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2]", "holds [1, 2]; expected an object"),
+        ("{", "is not JSON"),
+        ('{"kind": "plan", "version": 1, "length": 4}', "field 'steps' is missing"),
+    ],
+)
+def test_files_that_are_no_plans_are_refused(tmp_path, text, words):
+    path = tmp_path / "plan.json"
+    path.write_text(text)
     with pytest.raises(InputError) as caught:
         read_plan(path)
     assert words in str(caught.value)

@@ -2,10 +2,15 @@
 
 import click
 
-from mdmot.cli.options import CONSOLE, common, print_json, use_precision
+from mdmot.cli.options import common, print_json, use_precision
+
+EXAMPLES = """\b
+Examples:
+  mdmot energy --schedule squared-sine --gamma linear
+  mdmot energy --schedule beta:0.7,0.9 --gamma beta:1,1 --json"""
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.option(
     "--schedule",
     "schedule_text",
@@ -22,16 +27,11 @@ from mdmot.cli.options import CONSOLE, common, print_json, use_precision
 )
 @common
 def energy(schedule_text: str, gamma_text: str, seed: int, as_json: bool) -> None:
-    r"""Print the energy per token of a mask schedule under an interpolation.
+    """Print the energy per token of a mask schedule under an interpolation.
 
     The three energies of the paper are this number times constants that no schedule changes. Its minimum
     is pi^2, at alpha = sin^2(pi/2 gamma). It is infinite, not large, where alpha leaves an end as fast
     as gamma does: linear under linear, for one.
-
-    \b
-    Examples:
-      mdmot energy --schedule squared-sine --gamma linear
-      mdmot energy --schedule beta:0.7,0.9 --gamma beta:1,1 --json
     """
     use_precision("float64")
     from mdmot import energies
@@ -49,7 +49,7 @@ def energy(schedule_text: str, gamma_text: str, seed: int, as_json: bool) -> Non
     if as_json:
         print_json(result)
     else:
-        CONSOLE.print(
+        click.echo(
             f"energy {value:.12g} per token = {value / energies.MINIMUM:.12g} x the minimum pi^2 "
             f"(schedule {schedule_text}, gamma {gamma_text})"
         )

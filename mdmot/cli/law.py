@@ -1,15 +1,26 @@
 """`mdmot law`: the exact law of a K-step sampler."""
 
 import pathlib
+import re
 from typing import Any
 
 import click
-from rich.table import Table
 
-from mdmot.cli.options import CONSOLE, common, print_json, use_precision
+from mdmot.cli.options import common, print_json, print_table, progress, use_precision
+
+BATCH_TERMS = 3 * 10**8
+"""Terms between two signs of progress: about two seconds' work."""
+
+MOST_SHOWN = 20
 
 
-@click.command()
+EXAMPLE = """\b
+Example:
+  printf 'aaaaa\\nbbbbb\\n' > two.txt
+  mdmot law two.txt --schedule squared-sine --steps 3"""
+
+
+@click.command(epilog=EXAMPLE)
 @click.argument("law_path", metavar="LAW", type=click.Path(path_type=pathlib.Path))
 @click.option(
     "--schedule",
@@ -18,7 +29,9 @@ from mdmot.cli.options import CONSOLE, common, print_json, use_precision
     metavar="SPEC",
     help="Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.",
 )
-@click.option("--steps", required=True, type=int, metavar="K", help="Number of sampling steps, at least 1.")
+@click.option(
+    "--steps", required=True, type=click.IntRange(min=1), metavar="K", help="Number of sampling steps."
+)
 @click.option(
     "--reveal",
     type=click.Choice(["bernoulli", "fixed"]),
@@ -28,90 +41,119 @@ from mdmot.cli.options import CONSOLE, common, print_json, use_precision
 def law(
     law_path: pathlib.Path, schedule_text: str, steps: int, reveal: str | None, seed: int, as_json: bool
 ) -> None:
-    r"""Print how far the K-step parallel sampler is from LAW, exactly.
+    """Print how far the K-step parallel sampler is from LAW, exactly.
 
     LAW is a text file with one sequence a line, optionally followed by a tab and a weight. If any line has
     a blank inside its sequence all lines are blank-separated tokens, else characters. The sampler knows the
     exact conditionals of LAW, so all of its error comes from revealing tokens in parallel.
-
-    \b
-    Example:
-      printf 'aaaaa\nbbbbb\n' > two.txt
-      mdmot law two.txt --schedule squared-sine --steps 3
     """
     use_precision("float64")
     from mdmot.cli.specs import parse_schedule
-    from mdmot.distributions import read_law
 
     schedule = parse_schedule(schedule_text)
-    result = _result(read_law(law_path), schedule, schedule_text, steps, reveal)
+    _require_file(law_path)
+    result = _result(law_path, schedule, schedule_text, steps, reveal)
     result["seed"] = seed
     if as_json:
         print_json(result)
         return
-    table = Table("quantity", "value")
-    for name in (
-        "length",
-        "vocabulary",
-        "support",
-        "legal_mass",
-        "total_variation",
-        "kl",
-        "path_kl",
-        "entropy",
-    ):
-        value = result[name]
-        table.add_row(name, f"{value:.9g}" if isinstance(value, float) else str(value))
-    table.add_row("alpha", " ".join(f"{alpha:.6g}" for alpha in result["alpha"]))
-    if result["counts"] is not None:
-        table.add_row("counts", " ".join(map(str, result["counts"])))
-    table.add_row("information_profile", " ".join(f"{h:.6g}" for h in result["information_profile"]))
-    CONSOLE.print(table)
+    rows = [(name, str(result[name])) for name in ("length", "vocabulary", "support")]
+    rows += [
+        (name, f"{result[name]:.9g}")
+        for name in ("legal_mass", "total_variation", "kl", "path_kl", "entropy")
+    ]
+    rows += [
+        (name, _line(result[name]))
+        for name in ("alpha", "counts", "information_profile")
+        if result[name] is not None
+    ]
+    print_table(("quantity", "value"), rows)
 
 
-def _result(file: Any, schedule: Any, schedule_text: str, steps: int, reveal: str | None) -> dict[str, Any]:
+def _require_file(path: pathlib.Path) -> None:
+    from mdmot.errors import InputError
+
+    if re.match(r"[a-z][a-z-]+:\w+=", str(path)) and not path.exists():
+        raise InputError(
+            f"{path} names a test bed, which this version of mdmot does not have; "
+            "pass a text file with one sequence a line"
+        )
+
+
+def _result(
+    path: pathlib.Path, schedule: Any, schedule_text: str, steps: int, reveal: str | None
+) -> dict[str, Any]:
     import jax.numpy as jnp
 
     from mdmot import information
     from mdmot import law as exact
-    from mdmot.distributions import entropy
+    from mdmot.distributions import entropy, read_law
     from mdmot.errors import InputError
     from mdmot.schedules import counts, step_grid
     from mdmot.schedules.plans import Plan
 
-    length, vocab_size = file.law.sequences.shape[1], len(file.vocabulary)
+    file = read_law(path)
+    (support, length), vocab_size = file.law.sequences.shape, len(file.vocabulary)
+    exact.require_feasible(length, steps)
     if isinstance(schedule, Plan):
-        if (schedule.length, schedule.grid.reveal.size) != (length, steps):
+        plan_steps = len(schedule.alpha) - 1
+        if (schedule.length, plan_steps) != (length, steps):
             raise InputError(
-                f"plan {schedule_text} has {schedule.length} tokens in {schedule.grid.reveal.size} steps; "
+                f"plan {schedule_text} has {schedule.length} tokens in {plan_steps} steps; "
                 f"the law has {length} tokens and --steps is {steps}"
             )
-        grid, reveal = schedule.grid, reveal or schedule.reveal
+        grid, reveal = schedule.grid(), reveal or schedule.reveal
     else:
         grid, reveal = step_grid(schedule, steps), reveal or "bernoulli"
-    profile = information.information_profile(file.law)
+    revealed = None
     if reveal == "fixed":
         has_counts = isinstance(schedule, Plan) and schedule.counts is not None
         revealed = jnp.asarray(schedule.counts) if has_counts else counts(grid.alpha, length)
-        prob = exact.fixed_law(file.law, vocab_size, revealed, file.law.sequences)
-        path_kl = information.fixed_path_kl(profile, revealed)
-    else:
-        revealed = None
-        prob = exact.bernoulli_law(file.law, vocab_size, grid.reveal, file.law.sequences)
+
+    # As even as can be: every size is compiled apart.
+    batch = -(-support // -(-support * 3**length * steps // BATCH_TERMS))
+    batches = [file.law.sequences[first : first + batch] for first in range(0, support, batch)]
+    with progress(1 + len(batches), "law") as advance:
+        profile = information.information_profile(file.law).block_until_ready()
+        advance("information profile")
+        parts = []
+        for sequences in batches:
+            if revealed is None:
+                prob = exact.bernoulli_law(file.law, vocab_size, grid.reveal, sequences)
+            else:
+                prob = exact.fixed_law(file.law, vocab_size, revealed, sequences)
+            parts.append(prob.block_until_ready())
+            advance("sequences")
+    if revealed is None:
         path_kl = information.bernoulli_path_kl(profile, grid.alpha)
-    found = exact.sampler_law(file.law, prob, path_kl)
+    else:
+        path_kl = information.fixed_path_kl(profile, revealed)
+    found = exact.sampler_law(file.law, jnp.concatenate(parts), path_kl)
     return {
         "length": length,
         "vocabulary": vocab_size,
-        "support": file.law.sequences.shape[0],
+        "support": support,
         "steps": steps,
         "reveal": reveal,
         "alpha": grid.alpha.tolist(),
         "counts": None if revealed is None else revealed.tolist(),
         "legal_mass": float(found.legal_mass),
-        "total_variation": float(found.total_variation),
-        "kl": float(found.kl),
-        "path_kl": float(found.path_kl),
-        "entropy": float(entropy(file.law)),
-        "information_profile": profile.tolist(),
+        "total_variation": _not_negative(found.total_variation),
+        "kl": _not_negative(found.kl),
+        "path_kl": _not_negative(found.path_kl),
+        "entropy": _not_negative(entropy(file.law)),
+        "information_profile": [_not_negative(h) for h in profile.tolist()],
     }
+
+
+def _not_negative(value: Any) -> float:
+    """0 for -0 and for what rounding leaves below it."""
+    return 0.0 if value <= 0 else float(value)
+
+
+def _line(values: list[Any]) -> str:
+    """The values on one line; of many, the first and the last."""
+    shown = [f"{value:.6g}" for value in values]
+    if len(shown) > MOST_SHOWN:
+        shown = [*shown[: MOST_SHOWN - 2], "...", shown[-1], f"({len(shown)} values, all in --json)"]
+    return " ".join(shown)

@@ -1,12 +1,12 @@
 """`mdmot`: arguments in, exit status out."""
 
 import sys
-from importlib.metadata import version
 
 import click
 
 from mdmot.cli.energy import energy
 from mdmot.cli.law import law
+from mdmot.cli.options import with_version
 from mdmot.cli.report import report
 from mdmot.cli.verify import verify
 from mdmot.errors import InputError
@@ -15,7 +15,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("mdmot"), prog_name="mdmot")
+@with_version
 def commands() -> None:
     """Discrete optimal transport for masked diffusion models.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mdmot.cli.options import CONSOLE, common, jsonable, print_json, progress, use_precision, versions
+from mdmot.cli.options import common, jsonable, print_json, progress, use_precision, versions
 
 
 @click.command()
@@ -35,6 +35,7 @@ def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json
     use_precision("float64")
     from mdmot.report.files import prepare_folder, write_atomically
 
+    _require_text(text_path)
     prepare_folder(out)
     content, figures = _experiments(text_path, seed)
     content |= {"seconds": time.monotonic() - start, "seed": seed, "command": "mdmot report"}
@@ -50,27 +51,41 @@ def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json
     else:
         num_passed = sum(check["passed"] for check in content["verify"]["checks"])
         model = content["text_model"]
-        CONSOLE.print(f"{num_passed} of {len(content['verify']['checks'])} checks passed")
-        CONSOLE.print(
+        click.echo(f"{num_passed} of {len(content['verify']['checks'])} checks passed")
+        click.echo(
             f"toy text model: {model['bits_per_byte']:.3f} +- {model['standard_error']:.3f} bits per byte "
             f"held out (byte frequencies {model['unigram_bits_per_byte']:.3f})"
         )
-        CONSOLE.print(
-            f"wrote {out / 'report.html'} and {out / 'report.json'} in {content['seconds']:.0f} s"
-        )
+        click.echo(f"wrote {out / 'report.html'} and {out / 'report.json'} in {content['seconds']:.0f} s")
     return 0 if passed else 1
 
 
+def _require_text(text_path: pathlib.Path | None) -> None:
+    """Refuses a text that cannot be trained on before anything is written."""
+    from mdmot.experiments.text_model import HELD_OUT_EVERY, MAX_BYTES, SETTING
+    from mdmot.training import byte_windows, hold_out, read_text
+
+    hold_out(byte_windows(read_text(text_path, MAX_BYTES), SETTING.config.length), HELD_OUT_EVERY)
+
+
 def _experiments(text_path: pathlib.Path | None, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
+    from mdmot.errors import InputError
     from mdmot.experiments.energy_plane import energy_planes, schedule_pairs
     from mdmot.experiments.text_model import SETTING, text_model
     from mdmot.experiments.toy_laws import toy_laws
     from mdmot.report import figures
+    from mdmot.training import DivergenceError
     from mdmot.verify import CHECKS, run_checks
 
     num_steps = SETTING.num_steps
     with progress(num_steps, "train the toy model") as advance:
-        model = text_model(seed, text_path, SETTING, lambda step, loss: advance(f"loss {loss:.2f}"))
+        try:
+            model = text_model(seed, text_path, SETTING, lambda step, loss: advance(f"loss {loss:.2f}"))
+        except DivergenceError as error:
+            raise InputError(
+                f"training the toy model diverged in step {error.step}, expected a finite loss; "
+                "pass another --seed or --text"
+            ) from None
     with progress(len(CHECKS), "verify") as advance:
         checks = run_checks(advance)
     with progress(3, "figures") as advance:

@@ -24,8 +24,8 @@ def parse_schedule(text: str) -> MaskSchedule | Plan:
       InputError: If the name is unknown (the known ones are listed) or its numbers are unusable.
     """
     name, _, arguments = text.partition(":")
-    if not arguments and name in MASKS:
-        return MASKS[name]()
+    if text in MASKS:
+        return MASKS[text]()
     if name == "poly":
         (n,) = _numbers(text, arguments, 1, "poly:2")
         return masks.power(n)

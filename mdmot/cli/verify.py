@@ -1,9 +1,9 @@
 """`mdmot verify`: the paper's claims, checked here and now."""
 
 import click
-from rich.table import Table
+from rich.text import Text
 
-from mdmot.cli.options import CONSOLE, common, print_json, progress, use_precision, versions
+from mdmot.cli.options import common, print_json, print_table, progress, use_precision, versions
 
 
 @click.command()
@@ -41,14 +41,14 @@ def verify(precision: str, seed: int, as_json: bool) -> int:
             }
         )
     else:
-        table = Table("check", "expected", "measured", "error", "tolerance", "", title_justify="left")
+        rows: list[tuple[str | Text, ...]] = []
         for check in checks:
             numbers = (check.expected, check.measured, check.error, check.tolerance)
-            mark = "[green]pass[/]" if check.passed else "[bold red]FAIL[/]"
-            table.add_row(check.name, *(f"{number:.6g}" for number in numbers), mark)
-        CONSOLE.print(table)
+            mark = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
+            rows.append((check.name, *(f"{number:.6g}" for number in numbers), mark))
+        print_table(("check", "expected", "measured", "error", "tolerance", ""), rows)
         failed = [check for check in checks if not check.passed]
         for check in failed:
-            CONSOLE.print(f"FAIL {check.name}: {check.statement} ({check.source}; {check.scope})")
-        CONSOLE.print(f"{len(checks) - len(failed)} of {len(checks)} checks passed in {precision}")
+            click.echo(f"FAIL {check.name}: {check.statement} ({check.source}; {check.scope})")
+        click.echo(f"{len(checks) - len(failed)} of {len(checks)} checks passed in {precision}")
     return 0 if passed else 1

@@ -16,10 +16,12 @@ from mdmot.energies.model import model_optimal_gamma as model_optimal_gamma
 from mdmot.energies.model import model_probabilities as model_probabilities
 from mdmot.energies.monte_carlo import Estimate as Estimate
 from mdmot.energies.monte_carlo import conditional_energy_estimate as conditional_energy_estimate
+from mdmot.energies.quadrature import Nodes as Nodes
 from mdmot.energies.quadrature import log_odds_nodes as log_odds_nodes
 from mdmot.energies.schedule import MINIMUM as MINIMUM
 from mdmot.energies.schedule import beta_energy as beta_energy
 from mdmot.energies.schedule import energy as energy
 from mdmot.energies.schedule import excess_energy as excess_energy
 from mdmot.energies.schedule import is_finite_energy as is_finite_energy
+from mdmot.energies.schedule import log_power_density as log_power_density
 from mdmot.energies.schedule import quadrature_energy as quadrature_energy

@@ -1,6 +1,7 @@
 """The three energies by their definitions: every state, every jump, every time node.
 
-Independent of the closed forms: the sums over states are carried out, nothing is factored out of them.
+Independent of the closed forms: the kinetic sum runs over every state and every jump. For the conditional
+and the geodesic energy one clean sequence and one token stand for the others, whose terms are the same.
 """
 
 from functools import partial
@@ -11,8 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from mdmot.energies.quadrature import Nodes, panel_nodes
-from mdmot.energies.schedule import is_finite_energy
+from mdmot.energies.quadrature import Nodes
+from mdmot.energies.schedule import energy_nodes, is_finite_energy
 from mdmot.schedules.interpolations import Interpolation
 from mdmot.schedules.masks import MaskSchedule
 
@@ -63,9 +64,9 @@ def enumerated_energies(
     """
     length = partial_marginals.ndim
     dtype = partial_marginals.dtype
-    breakpoints = (*schedule.curve.breakpoints(), *interpolation.curve.breakpoints())
-    nodes = panel_nodes(breakpoints, num_nodes, dtype)
-    log_table = jnp.log(partial_marginals)
+    nodes = jax.tree.map(lambda leaf: leaf.astype(dtype), energy_nodes(schedule, interpolation, num_nodes))
+    is_reached = partial_marginals > 0
+    log_table = jnp.where(is_reached, jnp.log(jnp.where(is_reached, partial_marginals, 1.0)), -jnp.inf)
     log_cube = jnp.zeros((2,) * length, dtype)
 
     def add_node(total: Energies, node: Nodes) -> tuple[Energies, None]:

@@ -89,7 +89,7 @@ class BetaCurve(NamedTuple):
 
     def log_rate(self, when: Instant) -> Array:
         """log c'(t)."""
-        powers = _times(self.a - 1, when.log_t) + _times(self.b - 1, when.log_1mt)
+        powers = (self.a - 1) * when.log_t + (self.b - 1) * when.log_1mt
         return powers - special.betaln(self.a, self.b)
 
     def inverse(self, value: Array) -> Array:
@@ -112,19 +112,19 @@ class PowerCurve(NamedTuple):
 
     def log_value(self, when: Instant) -> Array:
         """log c(t)."""
-        return _times(self.n, when.log_t)
+        return self.n * when.log_t
 
     def log_complement(self, when: Instant) -> Array:
         """log(1 - c(t))."""
         # 1 - t^n = (1 - t) * n near t = 1, where log t has rounded to 0.
         near_one = when.log_1mt < jnp.log(jnp.finfo(when.log_1mt.dtype).eps)
         log_t = jnp.where(near_one, -1.0, when.log_t)
-        far = jnp.log(-jnp.expm1(_times(self.n, log_t)))
+        far = jnp.log(-jnp.expm1(self.n * log_t))
         return jnp.where(near_one, when.log_1mt + jnp.log(self.n), far)
 
     def log_rate(self, when: Instant) -> Array:
         """log c'(t)."""
-        return jnp.log(self.n) + _times(self.n - 1, when.log_t)
+        return jnp.log(self.n) + (self.n - 1) * when.log_t
 
     def inverse(self, value: Array) -> Array:
         """The t with c(t) = value."""
@@ -275,13 +275,31 @@ def complement(curve: Curve, t: Float[Array, "*times"]) -> Float[Array, "*times"
     """1 - c(t) without cancellation near t = 1."""
     is_inside = (t > 0) & (t < 1)
     inner = jnp.exp(curve.log_complement(time.at(jnp.where(is_inside, t, 0.5))))
-    return jnp.where(is_inside, inner, (t <= 0.5).astype(t.dtype))
+    return jnp.where(is_inside, inner, _beyond(1 - t))
 
 
 @jax.jit
 def rate(curve: Curve, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
-    """c'(t); 0, finite or inf at the ends, as the exponents say."""
-    return jnp.exp(curve.log_rate(time.at(t)))
+    """c'(t); 0, finite or inf at the ends, as the exponents say, and 0 beyond them.
+
+    Differentiable in t and in the curve's parameters; at an end the derivatives are reported as 0 unless
+    the rate there is finite and positive.
+    """
+    p, q = curve.exponents()
+    is_low = t <= 0
+    exponent = jnp.where(is_low, p, q).astype(t.dtype)
+    is_inside, is_end = (t > 0) & (t < 1), (t == 0) | (t == 1)
+    has_slope = is_end & (exponent == 1)
+    # A finite slope at an end is read off e^-50 away from it, where it has converged.
+    inner, end = (
+        time.at(jnp.where(is_inside, t, 0.5)),
+        time.at_logit(jnp.where(is_low, -50.0, 50.0).astype(t.dtype)),
+    )
+    when = jax.tree.map(lambda x, y: jnp.where(has_slope, y, x), inner, end)
+    found = jnp.exp(curve.log_rate(when))
+    at_end = jnp.where(exponent < 1, jnp.inf, 0.0)
+    outside = jnp.where(jnp.isnan(t), t, jnp.where(is_end, at_end, 0.0))
+    return jnp.where(is_inside | has_slope, found, outside)
 
 
 @jax.jit
@@ -310,12 +328,12 @@ def _value_jvp(primals: tuple[Curve, Array], tangents: tuple[Curve, Array]) -> t
 def _inside(t: Array, function: Callable[[Array], Array]) -> Array:
     """`function(t)` on the open interval, 0 and 1 beyond it, without a nan from either branch."""
     is_inside = (t > 0) & (t < 1)
-    return jnp.where(is_inside, function(jnp.where(is_inside, t, 0.5)), (t > 0.5).astype(t.dtype))
+    return jnp.where(is_inside, function(jnp.where(is_inside, t, 0.5)), _beyond(t))
 
 
-def _times(factor: Array, log: Array) -> Array:
-    """factor * log with 0 * -inf = 0: t^0 = 1 at t = 0."""
-    return jnp.where(factor == 0, 0.0, jnp.where(factor == 0, 1.0, factor) * log)
+def _beyond(t: Array) -> Array:
+    """0 below the interval, 1 above it; nan stays nan."""
+    return jnp.where(jnp.isnan(t), t, (t > 0.5).astype(t.dtype))
 
 
 def _log_sin_half_pi(log_x: Array) -> Array:

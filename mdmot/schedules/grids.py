@@ -33,8 +33,8 @@ class StepGrid(NamedTuple):
 def step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
     """The schedule at the even times k/K, with reveal probabilities in the stable form.
 
-    The reveal probability (alpha_{k+1} - alpha_k)/(1 - alpha_k) is computed as
-    1 - (1 - alpha_{k+1})/(1 - alpha_k) in logarithms of 1 - alpha.
+    The reveal probability (alpha_{k+1} - alpha_k)/(1 - alpha_k) is computed as it stands while alpha is
+    below 1/2, and as 1 - (1 - alpha_{k+1})/(1 - alpha_k) in logarithms of 1 - alpha above.
 
     Args:
       schedule: A mask schedule; its parameters may be traced.
@@ -65,10 +65,11 @@ def _step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
     inner = schedule.alpha(k / num_steps)
     log_masked = schedule.curve.log_complement(when)
     zero, one = jnp.zeros_like(inner, shape=(1,)), jnp.ones_like(inner, shape=(1,))
-    return StepGrid(
-        alpha=jnp.concatenate([zero, inner, one]),
-        reveal=_reveal(jnp.concatenate([zero, log_masked, jnp.full_like(zero, -jnp.inf)])),
-    )
+    # Rounding may let a flat stretch fall by an ulp.
+    alpha = jax.lax.cummax(jnp.concatenate([zero, inner, one]))
+    by_logarithm = _reveal_by_logarithm(jnp.concatenate([zero, log_masked, jnp.full_like(zero, -jnp.inf)]))
+    # Where little is unmasked alpha itself has the digits, where much is, log(1 - alpha).
+    return StepGrid(alpha, jnp.where(alpha[1:] < 0.5, _reveal_by_difference(alpha), by_logarithm))
 
 
 def grid_from_alpha(alpha: ArrayLike | Sequence[float]) -> StepGrid:
@@ -92,7 +93,10 @@ def grid_from_alpha(alpha: ArrayLike | Sequence[float]) -> StepGrid:
         raise InputError(f"alpha has shape {alpha.shape}; pass K+1 >= 2 values from 0 to 1")
     known = concrete(alpha)
     if known is not None:
-        if not (np.isfinite(known).all() and known[0] == 0 and known[-1] == 1):
+        if not np.isfinite(known).all():
+            k = int(np.flatnonzero(~np.isfinite(known))[0])
+            raise InputError(f"alpha[{k}] = {known[k]} is not finite; pass K+1 values from 0 to 1")
+        if known[0] != 0 or known[-1] != 1:
             raise InputError(f"alpha must run from 0 to 1; it runs from {known[0]} to {known[-1]}")
         falls = np.flatnonzero(np.diff(known) < 0)
         if falls.size:
@@ -100,7 +104,8 @@ def grid_from_alpha(alpha: ArrayLike | Sequence[float]) -> StepGrid:
             raise InputError(
                 f"alpha must not fall; it goes from {known[k]:g} to {known[k + 1]:g} in step {k}"
             )
-    return StepGrid(alpha, _reveal(jnp.log1p(-alpha)))
+    # Differences of the numbers given are exact enough: nothing better is known of them.
+    return StepGrid(alpha, _reveal_by_difference(alpha))
 
 
 def counts(alpha: Float[Array, " points"], length: ArrayLike) -> Int[Array, " steps"]:
@@ -129,8 +134,15 @@ def cumulative_counts(alpha: Float[Array, " points"], length: ArrayLike) -> Int[
     return jnp.round(alpha * jnp.asarray(length, alpha.dtype)).astype(int)
 
 
-def _reveal(log_masked: Array) -> Array:
+def _reveal_by_logarithm(log_masked: Array) -> Array:
     """1 - (1 - alpha_{k+1})/(1 - alpha_k); 0 once nothing is masked any more."""
     now, after = log_masked[:-1], log_masked[1:]
     is_done = now == -jnp.inf
-    return jnp.where(is_done, 0.0, 0.0 - jnp.expm1(after - jnp.where(is_done, 0.0, now)))
+    fall = jnp.minimum(after - jnp.where(is_done, 0.0, now), 0.0)
+    return jnp.where(is_done, 0.0, 0.0 - jnp.expm1(fall))
+
+
+def _reveal_by_difference(alpha: Array) -> Array:
+    """(alpha_{k+1} - alpha_k)/(1 - alpha_k); 0 once nothing is masked any more."""
+    masked = 1 - alpha[:-1]
+    return jnp.where(masked > 0, jnp.diff(alpha) / jnp.where(masked > 0, masked, 1.0), 0.0)

@@ -86,7 +86,8 @@ def spline(
       The interpolation.
 
     Raises:
-      InputError: If known knots do not increase strictly from 0 to 1, or the sizes do not fit.
+      InputError: If known knots do not increase strictly from 0 to 1, known logits are not finite, or the
+        sizes do not fit.
 
     Example:
       >>> bool(abs(spline([0.0, 0.0, 0.0]).gamma(0.4) - 0.4) < 1e-6)
@@ -99,6 +100,10 @@ def spline(
             f"spline: got logits of shape {logits.shape} and knots of shape {times.shape}; "
             "pass one logit a bin and one knot more"
         )
+    known = concrete(logits)
+    if known is not None and not np.isfinite(known).all():
+        k = int(np.flatnonzero(~np.isfinite(known))[0])
+        raise InputError(f"spline logits[{k}] = {known[k]} is not finite; pass finite logits")
     _require_increasing("spline knots", times)
     return Interpolation(SplineCurve(times.astype(logits.dtype), logits))
 
@@ -135,12 +140,17 @@ def _require_increasing(what: str, points: Array) -> None:
     known = concrete(points)
     if known is None:
         return
-    if not (np.isfinite(known).all() and known[0] == 0 and known[-1] == 1):
-        raise InputError(f"{what} must run from 0 to 1; got {known.tolist()}")
+    is_wrong = ~((known >= 0) & (known <= 1))
+    is_wrong[0], is_wrong[-1] = known[0] != 0, known[-1] != 1
+    if is_wrong.any():
+        k = int(is_wrong.argmax())
+        raise InputError(
+            f"{what} must run from 0 to 1; got {known[k]} at place {k} of 0..{known.size - 1}: correct it"
+        )
     falls = np.flatnonzero(np.diff(known) <= 0)
     if falls.size:
         k = int(falls[0])
         raise InputError(
-            f"{what} must increase strictly; got {known[k]:g} then {known[k + 1]:g} "
+            f"{what} must increase strictly; got {known[k]} then {known[k + 1]} "
             f"at places {k} and {k + 1}: remove or reorder them"
         )

@@ -101,7 +101,9 @@ class _Piece(NamedTuple):
 
 def _bins(curve: SplineCurve) -> _Bins:
     widths = jnp.diff(curve.knots)
-    log_rises = jax.nn.log_softmax(curve.logits)
+    # Far below every float's precision, and far enough above its underflow for slopes to be quotients.
+    floor = jnp.log(jnp.finfo(curve.logits.dtype).tiny) / 2
+    log_rises = jnp.maximum(jax.nn.log_softmax(curve.logits), floor)
     rises = jnp.exp(log_rises)
     log_slopes = log_rises - jnp.log(widths)
     values = jnp.concatenate([jnp.zeros_like(rises[:1]), jnp.cumsum(rises)]).at[-1].set(1.0)

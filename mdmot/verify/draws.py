@@ -4,23 +4,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mdmot.samplers import draw
+from mdmot._types import Logits, Params, Tokens
+from mdmot.samplers import BernoulliUnmasking
+from mdmot.samplers.contract import StepInput
 from mdmot.verify.check import Check, Claim, at_least, equal
 
 SOURCE = "Zheng et al., arXiv:2409.02908"
 VOCAB_SIZE = 50_257
 REVEAL = 1e-3
-NUM_DRAWS = 2**22
+NUM_ROWS, LENGTH = 64, 2**14
+NUM_GUMBELS = 2**16
 
 
 def check_unmask_rate() -> list[Check]:
     """P(unmask) at p = 1e-3 over 50,257 flat tokens: one default draw over token and mask, and ours."""
     scope = f"p = {REVEAL:g}, V = {VOCAB_SIZE:,}, flat"
-    keys = jax.random.split(jax.random.key(0), 1)
-    prob = jnp.full((), REVEAL, jnp.float32)
-    rate = float(draw.bernoulli(keys, prob, NUM_DRAWS).mean()) / REVEAL
-    standard_error = np.sqrt((1 - REVEAL) / (REVEAL * NUM_DRAWS))
+    rate = _two_stage_rate() / REVEAL
+    standard_error = np.sqrt((1 - REVEAL) / (REVEAL * NUM_ROWS * LENGTH))
+    drawn = np.asarray(jax.random.gumbel(jax.random.key(0), (NUM_GUMBELS,), jnp.float32))
     return [
+        equal(
+            Claim(
+                "the default Gumbel's values",
+                "jax.random.gumbel in float32 takes the 2^23 values -log(-log(k 2^-23)) and no other",
+                "mdmot.verify.draws",
+                f"share of {NUM_GUMBELS:,} draws among them",
+            ),
+            1.0,
+            float(np.isin(drawn, _default_gumbels()).mean()),
+            0.0,
+        ),
         at_least(
             Claim(
                 "one default draw loses the tail",
@@ -35,8 +48,8 @@ def check_unmask_rate() -> list[Check]:
             Claim(
                 "two-stage draw keeps the rate",
                 "drawing whether to unmask before drawing the token realises the whole unmask rate",
-                "mdmot.samplers.draw",
-                f"{scope}; {NUM_DRAWS:,} draws in float32; ratio to p",
+                "mdmot.samplers",
+                f"one step of BernoulliUnmasking on {NUM_ROWS * LENGTH:,} masks; ratio to p",
             ),
             1.0,
             rate,
@@ -57,12 +70,30 @@ def default_draw_rate(reveal: float, vocab_size: int) -> float:
     Returns:
       The probability that is realised.
     """
-    num = 2**23
-    grid = np.arange(num, dtype=np.float32) / np.float32(num)
-    uniform = jnp.asarray(np.maximum(grid, np.finfo(np.float32).tiny))
-    gumbel = np.asarray(-jnp.log(-jnp.log(uniform)))
+    gumbel = _default_gumbels()
     of_token = np.float32(np.log(reveal / vocab_size)) + gumbel
     of_mask = np.float32(np.log1p(-reveal)) + gumbel
-    share_below = np.searchsorted(of_token, of_mask, side="right") / num
+    share_below = np.searchsorted(of_token, of_mask, side="right") / gumbel.size
     with np.errstate(divide="ignore"):
         return float(-np.expm1(vocab_size * np.log(share_below)).mean())
+
+
+def _default_gumbels() -> np.ndarray:
+    """Every value of the default float32 Gumbel, in rising order."""
+    grid = np.arange(2**23, dtype=np.float32) / np.float32(2**23)
+    uniform = jnp.asarray(np.maximum(grid, np.finfo(np.float32).tiny))
+    return np.asarray(-jnp.log(-jnp.log(uniform)))
+
+
+def _two_stage_rate() -> float:
+    """Share of masks that one step of the sampler reveals."""
+
+    def denoiser(params: Params, tokens: Tokens) -> Logits:
+        return jnp.broadcast_to(params, (*tokens.shape, 2))
+
+    sampler = BernoulliUnmasking(denoiser, mask_id=2)
+    keys = jax.random.split(jax.random.key(0), NUM_ROWS)
+    tokens = jnp.full((NUM_ROWS, LENGTH), 2, jnp.int32)
+    level = jnp.asarray([0.0, REVEAL, REVEAL], jnp.float32)
+    state, _ = sampler.step(keys, jnp.zeros(2), sampler.init(keys, tokens), StepInput(*level))
+    return float((state.tokens != 2).mean())

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from mdmot import energies
 from mdmot._types import Params
-from mdmot.flows import partial_marginals
+from mdmot.distributions import posterior_marginals, tabular
 from mdmot.models import (
     MaskedTransformer,
     TimeConditionedTransformer,
@@ -182,14 +182,8 @@ def _is_masked() -> np.ndarray:
 
 def _exact_log_conditionals() -> Array:
     """log p(x_i | z) on every state, shaped (d+1, ..., d+1, n, d); 0 at unmasked sites."""
-    table = partial_marginals(jnp.asarray(LAW, float))
-    mask = CONFIG.mask_id
-    sites = []
-    for site in range(CONFIG.length):
-        known = jnp.take(table, jnp.array([mask]), axis=site)
-        revealed = jnp.moveaxis(jnp.take(table, jnp.arange(mask), axis=site), site, -1)
-        conditional = jnp.expand_dims(revealed, site) / known[..., None]
-        shape = (*table.shape, mask)
-        sites.append(jnp.broadcast_to(conditional, shape))
-    log_conditionals = jnp.log(jnp.stack(sites, axis=-2))
+    sequences = np.indices(LAW.shape).reshape(CONFIG.length, -1).T
+    law = tabular(sequences, LAW.ravel(), CONFIG.vocab_size)
+    log_conditionals = posterior_marginals(law, _states(), CONFIG.vocab_size)
+    log_conditionals = log_conditionals.reshape(*_is_masked().shape, CONFIG.vocab_size)
     return jnp.where(jnp.asarray(_is_masked())[..., None], log_conditionals, 0.0)

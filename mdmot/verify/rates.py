@@ -10,8 +10,8 @@ SOURCE = f"{PAPER}, Thm 3.6"
 ALPHA, ALPHA_DOT = 0.4, 1.0
 SCOPE = (
     "n=2, d=2, alpha=.4, alpha'=1. Over mask schedules the theorem holds. Over all rates that generate the "
-    "same p_t it holds for n=1, for the conditional energy with single-token jumps, and for exchangeable "
-    "marginals"
+    "same p_t it holds for n=1, for the conditional energy with single-token jumps, and where "
+    "p(aM) = p(Mb) around every square MM, aM, ab, Mb that the data reach; exchangeable data do not suffice"
 )
 QP_TOLERANCE = 1e-7  # the interior-point solver's, in every precision: it computes in float64
 
@@ -23,7 +23,7 @@ def check_rate_optimality() -> list[Check]:
         ("n=1", flows.masked_flow(jnp.array([0.3, 0.7]), ALPHA, ALPHA_DOT), 1),
         ("given x1", flows.conditional_masked_flow(jnp.array([0, 1]), 2, ALPHA, ALPHA_DOT), 2),
         ("uniform data", _flow([0.25, 0.25, 0.25, 0.25]), 2),
-        ("uniform on {aa, bb}", _flow([0.5, 0.0, 0.0, 0.5]), 2),
+        ("p=(.3,0,0,.7)", _flow([0.3, 0.0, 0.0, 0.7]), 2),
     )
     return [
         equal(
@@ -43,6 +43,7 @@ def check_rate_counterexample() -> list[Check]:
     unmasking = _restricted(flow, transport.unmasking_jumps(2, 2))
     single = _restricted(flow, transport.single_token_jumps(2, 2))
     least = float(transport.kinetic_energy_density(flow.prob, transport.kinetic_optimal_flux(*flow[:2])))
+    exchangeable = _flow([0.1, 0.2, 0.2, 0.5])
     information = 2 * ALPHA_DOT**2 / (ALPHA * (1 - ALPHA))
     statement = (
         "the masked rate is not the kinetic optimum of its p_t: p(aM) != p(Mb) on a square of states"
@@ -57,6 +58,11 @@ def check_rate_counterexample() -> list[Check]:
             Claim("counterexample, single-token rates", statement, SOURCE, f"p=(.1,.2,.3,.4); {SCOPE}"),
             1.0023,  # 25 - 23.997663
             masked - single,
+        ),
+        at_least(
+            Claim("counterexample, exchangeable data", statement, SOURCE, f"p=(.1,.2,.2,.5); {SCOPE}"),
+            1.4523,  # 25 - 23.547600
+            _energy(exchangeable) - _restricted(exchangeable, transport.single_token_jumps(2, 2)),
         ),
         equal(
             Claim(
