@@ -26,8 +26,8 @@ class StepGrid(NamedTuple):
         difference of float32 alphas suffers; 0 for a step of zero length.
     """
 
-    alpha: Float[Array, "*batch points"]
-    reveal: Float[Array, "*batch steps"]
+    alpha: Float[Array, "... points"]
+    reveal: Float[Array, "... steps"]
 
 
 def step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
