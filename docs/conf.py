@@ -23,10 +23,8 @@ suppress_warnings = ["ref.python"]
 def escape_bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Lets docstrings write |S| and p^* as text; reStructuredText would look for markup in them."""
     del app, what, name, obj, options
-    lines[:] = [
-        line if re.match(r"\s*(>>>|\.\.\.|\.\. )", line) or "`" in line else re.sub(r"[|*]", r"\\\g<0>", line)
-        for line in lines
-    ]
+    is_code = re.compile(r"\s*(>>>|\.\.)|.*`")
+    lines[:] = [line if is_code.match(line) else re.sub(r"[|*]", r"\\\g<0>", line) for line in lines]
 
 
 def setup(app: Any) -> None:

@@ -16,6 +16,7 @@ Everything is tabulated at alpha_j = sin^2(theta_j) with even theta_j, the Cheby
 smooth functions are interpolated and integrated to rounding.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -27,6 +28,7 @@ def alpha_nodes(num_nodes: int) -> np.ndarray:
     return np.sin(np.linspace(0, np.pi / 2, num_nodes)) ** 2
 
 
+@jax.jit
 def model_probabilities(conditionals: Float[Array, "nodes ..."]) -> Float[Array, "nodes ..."]:
     """Solves the forward equation of a network's own rates.
 
@@ -53,6 +55,7 @@ def model_probabilities(conditionals: Float[Array, "nodes ..."]) -> Float[Array,
     return prob
 
 
+@jax.jit
 def model_energy_factor(
     conditionals: Float[Array, "nodes ..."], prob: Float[Array, "nodes ..."]
 ) -> Float[Array, " nodes"]:
@@ -75,6 +78,7 @@ def model_energy_factor(
     return total
 
 
+@jax.jit
 def model_optimal_gamma(factor: Float[Array, " nodes"]) -> Float[Array, " nodes"]:
     """The gamma for which each alpha node is optimal: its share of the model's own path length.
 

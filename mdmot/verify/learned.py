@@ -31,7 +31,7 @@ SOURCE = f"{PAPER}, Thm 3.6, through a network"
 CONFIG = TransformerConfig(vocab_size=2, length=3, width=32, depth=1, heads=2)
 LAW = (np.arange(8) + 1.0).reshape(2, 2, 2) / 36
 NUM_NODES = 33
-NUM_STEPS = 400
+NUM_STEPS = 300
 LEVELS_A_STEP = 8
 
 
@@ -125,11 +125,11 @@ def conditionals(denoiser: Any, params: Params) -> Float[Array, "nodes ..."]:
     """log mu of a time-conditioned denoiser on every state, at every alpha node."""
     states = _states()
 
-    def at(alpha: Array) -> Array:
-        return jax.nn.log_softmax(denoiser(params, states, alpha))
+    @jax.jit
+    def at_all(params: Params, alpha: Array) -> Array:
+        return jax.lax.map(lambda level: jax.nn.log_softmax(denoiser(params, states, level)), alpha)
 
-    alpha = jnp.asarray(energies.alpha_nodes(NUM_NODES), jnp.float32)
-    log_mu = jax.lax.map(at, alpha).astype(float)
+    log_mu = at_all(params, jnp.asarray(energies.alpha_nodes(NUM_NODES), jnp.float32)).astype(float)
     return log_mu.reshape(NUM_NODES, *([CONFIG.vocab_size + 1] * CONFIG.length), *log_mu.shape[2:])
 
 

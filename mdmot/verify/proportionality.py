@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from mdmot import energies, flows, transport
 from mdmot.schedules import Interpolation, MaskSchedule, interpolations, masks
@@ -74,13 +75,16 @@ def _check_every_sequence(law: np.ndarray) -> list[Check]:
     alpha, alpha_dot = 0.35, 1.7
     length, vocab_size = law.ndim, law.shape[0]
     unit = alpha_dot**2 / (alpha * (1 - alpha))
-    flow_given = jax.jit(lambda tokens: flows.conditional_masked_flow(tokens, vocab_size, alpha, alpha_dot))
-    conditional, geodesic = 0.0, 0.0
-    for tokens in np.ndindex(*law.shape):
-        flow = flow_given(jnp.asarray(tokens))
+
+    @jax.jit
+    def densities(tokens: Array) -> Array:
+        flow = flows.conditional_masked_flow(tokens, vocab_size, alpha, alpha_dot)
         flux = transport.flux_from_rates(flow.prob, flow.rates)
-        conditional += float(law[tokens]) * float(transport.kinetic_energy_density(flow.prob, flux))
-        geodesic += float(law[tokens]) * float(transport.fisher_information(flow.prob, flow.prob_dot))
+        kinetic = transport.kinetic_energy_density(flow.prob, flux)
+        return jnp.stack([kinetic, transport.fisher_information(flow.prob, flow.prob_dot)])
+
+    every = [law[tokens] * np.asarray(densities(jnp.asarray(tokens))) for tokens in np.ndindex(*law.shape)]
+    conditional, geodesic = np.sum(every, axis=0)
     scope = "n=3, d=2, at alpha=.35: rate matrices over 27 states for each of the 8 clean sequences"
     return [
         equal(
