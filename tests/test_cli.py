@@ -5,10 +5,12 @@ import json
 import subprocess
 import sys
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from mdmot.cli import main
+from mdmot.cli import main, specs
 from mdmot.errors import InputError
 from mdmot.experiments import text_model
 from mdmot.models import TransformerConfig
@@ -189,6 +191,25 @@ def test_bad_input_is_one_line_and_status_2(capsys, two_words, arguments, words)
     assert err.count("\n") == 1
     for word in words:
         assert word in err
+
+
+@hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
+@hypothesis.given(
+    st.one_of(
+        st.text(max_size=12),
+        st.builds("beta:{},{}".format, st.floats(), st.floats()),
+        st.builds("poly:{}".format, st.floats()),
+    )
+)
+def test_any_text_is_a_schedule_or_refused_in_one_line(text):
+    """Whatever stands behind --schedule or --gamma: no other exception, no message of two lines."""
+    messages = []
+    for parse in (specs.parse_mask_schedule, specs.parse_interpolation):
+        try:
+            parse(text)
+        except InputError as error:
+            messages.append(str(error))
+    assert all(len(message.splitlines()) == 1 for message in messages)
 
 
 def test_unwritable_output_folder_is_refused_before_any_work(capsys, tmp_path):

@@ -100,7 +100,7 @@ def check_infinite_linear() -> list[Check]:
                 ),
                 1.0,
                 limit,
-                10 * (a - 0.5) + rounding(400),
+                10 * (a - 0.5) + rounding(4) / (a - 0.5),  # rounding of a moves a - .5
             )
             for a, limit in near
         ),
