@@ -2,6 +2,8 @@
 
 import ast
 import pathlib
+import subprocess
+import sys
 
 import mdmot
 
@@ -47,3 +49,10 @@ def test_imports_point_down():
             if target != room and RANK[target] >= RANK[room]:
                 wrong.append(f"{path.relative_to(ROOT)} imports {target}")
     assert not wrong
+
+
+def test_importing_mdmot_loads_nothing_heavy():
+    heavy = ("flax", "optax", "scipy", "matplotlib", "clarabel", "rich", "click", "jinja2")
+    script = f"import sys, mdmot; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
