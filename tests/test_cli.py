@@ -275,6 +275,7 @@ def test_version_and_module(capsys):
         assert command in done.stdout
 
 
+@pytest.mark.slow
 def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     tiny = text_model.Setting(
         TransformerConfig(vocab_size=256, length=16, width=16, depth=1, heads=2),
