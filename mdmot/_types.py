@@ -15,3 +15,15 @@ Params: TypeAlias = Any
 
 Denoiser: TypeAlias = Callable[[Params, Tokens], Logits]
 """`denoiser(params, tokens) -> logits` of the clean tokens; the mask is not in the vocabulary."""
+
+TimedDenoiser: TypeAlias = Callable[[Params, Tokens, Float[Array, " batch"]], Logits]
+"""`denoiser(params, tokens, t) -> logits`, with each row's time t measured by alpha = P(unmasked)."""
+
+Knob: TypeAlias = Any
+"""A real number, or a traced scalar, that may be swept without compiling again."""
+
+TimedDenoiser: TypeAlias = Callable[[Params, Tokens, Float[Array, " batch"]], Logits]
+"""`denoiser(params, tokens, t) -> logits`, with each row's time t measured by alpha = P(unmasked)."""
+
+Knob: TypeAlias = Any
+"""A real number, or a traced scalar, that may be swept without compiling again."""

@@ -1,5 +1,6 @@
 """What the sampling loop refuses: shapes at trace time, values where they are known."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -8,20 +9,48 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mdmot._types import Denoiser, Params
+from mdmot._types import Params
 from mdmot.errors import InputError
-from mdmot.samplers.contract import Sampler
+from mdmot.samplers.blocks import SemiAutoregressive
+from mdmot.samplers.contract import AdaptiveSampler
+from mdmot.samplers.denoisers import is_impossible
 from mdmot.schedules.grids import StepGrid
 
 
-def assert_inputs(keys: Array, sampler: Sampler, params: Params, grid: StepGrid, tokens: Array) -> None:
+def assert_inputs(
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Array
+) -> None:
     """Raises InputError unless a run of the sampler makes sense."""
     if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise InputError(f"tokens are {tokens.dtype}{list(tokens.shape)}; pass integers [batch, length]")
     _assert_keys(keys, tokens.shape[0])
-    _assert_grid(grid)
-    vocab_size = _vocab_size(sampler.denoiser, params, tokens)
+    _assert_values(sampler)
+    if isinstance(sampler, SemiAutoregressive):
+        _assert_holds(tokens, sampler.later)
+        sampler = sampler.sampler
+    if grid is not None:
+        _assert_grid(grid)
+    elif not isinstance(sampler, AdaptiveSampler):
+        raise InputError(
+            f"{type(sampler).__name__} reads its steps from a grid; pass one, e.g. by "
+            "mdmot.schedules.step_grid"
+        )
+    denoiser, logits = _eval_logits(sampler, params, tokens)
+    vocab_size = _vocab_size(logits, tokens)
+    _assert_mask(denoiser, sampler.mask_id, vocab_size)
     _assert_tokens(tokens, sampler.mask_id, vocab_size)
+
+
+def _assert_values(part: Any) -> None:
+    """Asks a sampler, its transforms and whatever else it is made of to look at its values."""
+    if hasattr(part, "assert_values"):
+        part.assert_values()
+    if dataclasses.is_dataclass(part):
+        parts = [getattr(part, field.name) for field in dataclasses.fields(part)]
+    else:
+        parts = list(part) if isinstance(part, tuple) else []
+    for inner in parts:
+        _assert_values(inner)
 
 
 def _assert_keys(keys: Array, batch: int) -> None:
@@ -55,13 +84,19 @@ def _assert_grid(grid: StepGrid) -> None:
 
 
 @functools.partial(jax.jit, static_argnames="denoiser")
-def _logits(denoiser: Denoiser, params: Params, tokens: Array) -> Any:
-    return denoiser(params, tokens)
+def _call(denoiser: Any, *arguments: Any) -> Any:
+    return denoiser(*arguments)
 
 
-def _vocab_size(denoiser: Denoiser, params: Params, tokens: Array) -> int:
-    """Number of clean tokens, from the shape of the logits; nothing is computed."""
-    logits = _logits.eval_shape(denoiser, params, tokens)
+def _eval_logits(sampler: Any, params: Params, tokens: Array) -> tuple[Any, Any]:
+    """The sampler's denoiser and the shape of its logits; nothing is computed."""
+    if hasattr(sampler, "timed_denoiser"):
+        t = jax.ShapeDtypeStruct(tokens.shape[:1], jnp.float32)
+        return sampler.timed_denoiser, _call.eval_shape(sampler.timed_denoiser, params, tokens, t)
+    return sampler.denoiser, _call.eval_shape(sampler.denoiser, params, tokens)
+
+
+def _vocab_size(logits: Any, tokens: Array) -> int:
     shape, dtype = getattr(logits, "shape", None), getattr(logits, "dtype", None)
     is_float = dtype is not None and jnp.issubdtype(dtype, jnp.floating)
     if shape is None or len(shape) != 3 or shape[:2] != tokens.shape or not is_float:
@@ -72,12 +107,20 @@ def _vocab_size(denoiser: Denoiser, params: Params, tokens: Array) -> int:
     return shape[2]
 
 
-def _assert_tokens(tokens: Array, mask_id: int, vocab_size: int) -> None:
-    if 0 <= mask_id < vocab_size:
+def _assert_mask(denoiser: Any, mask_id: int, vocab_size: int) -> None:
+    if 0 <= mask_id < vocab_size and not is_impossible(denoiser, mask_id):
         raise InputError(
-            f"mask_id {mask_id} is one of the denoiser's {vocab_size} clean tokens; "
-            "use an id outside them and drop the mask from the logits"
+            f"mask_id {mask_id} is one of the denoiser's {vocab_size} clean tokens; use an id outside "
+            "them, or wrap the denoiser in mdmot.samplers.WithoutToken if the logits have one for the mask"
         )
+
+
+def _assert_holds(tokens: Array, token: int) -> None:
+    if jnp.iinfo(tokens.dtype).min > token:
+        raise InputError(f"tokens are {tokens.dtype}, which cannot hold {token}; cast them to int32")
+
+
+def _assert_tokens(tokens: Array, mask_id: int, vocab_size: int) -> None:
     limits = jnp.iinfo(tokens.dtype)
     if not limits.min <= mask_id <= limits.max or vocab_size - 1 > limits.max:
         raise InputError(

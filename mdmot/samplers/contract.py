@@ -1,11 +1,30 @@
 """What a sampler is: static configuration with a pure `init` and a pure `step`."""
 
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+import dataclasses
+from typing import Any, NamedTuple, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
+import jax
 from jax import Array
 from jaxtyping import Bool, Float, Int, Key
 
-from mdmot._types import Denoiser, Params, Tokens
+from mdmot._types import Params, Tokens
+
+Class = TypeVar("Class", bound=type)
+
+
+def static(**options: Any) -> Any:
+    """A field of a sampler that is part of the compiled program: hashable, compared by value."""
+    return dataclasses.field(metadata={"static": True}, **options)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(static, dataclasses.field))
+def configuration(cls: Class) -> Class:
+    """Makes a class a frozen dataclass whose fields are traced unless they are `static`.
+
+    A user may sweep a traced field (a threshold, a temperature) without compiling again. Values are
+    therefore not checked when the object is made, but by `assert_values`, once, outside the program.
+    """
+    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
 
 
 class StepInput(NamedTuple):
@@ -15,11 +34,15 @@ class StepInput(NamedTuple):
       alpha: P(unmasked) before the step.
       alpha_next: P(unmasked) after the step.
       reveal: P(a masked position is revealed in the step) = (alpha_next - alpha)/(1 - alpha), stable.
+      index: Number of the step, from 0.
+      num_steps: Number of steps K.
     """
 
     alpha: Float[Array, ""]
     alpha_next: Float[Array, ""]
     reveal: Float[Array, ""]
+    index: Int[Array, ""]
+    num_steps: Int[Array, ""]
 
 
 class StepInfo(NamedTuple):
@@ -27,7 +50,7 @@ class StepInfo(NamedTuple):
 
     Attributes:
       network_calls: Network calls that the row needed in the step.
-      finite: Whether every distribution that the row drew from was one: no logit nan or +inf, and not
+      finite: Whether every distribution that the row looked at was one: no logit nan or +inf, and not
         all of them -inf. A logit of -inf is an impossible token.
     """
 
@@ -63,16 +86,15 @@ State = TypeVar("State", bound=HasTokens)
 
 @runtime_checkable
 class Sampler(Protocol[State]):
-    """A frozen, hashable dataclass that says how masked positions become tokens.
+    """A `configuration` that says how masked positions become tokens in the steps of a grid.
+
+    Its first two fields are static: the network, `denoiser(params, tokens) -> logits` or
+    `timed_denoiser(params, tokens, t) -> logits`, and `mask_id`.
 
     Rows are independent: what happens to a row depends on its tokens, its key and the step alone, so
-    that a row's sample is the same in every batch. A given token is never changed by a sampler that
-    does not remask. A sampler knows neither the number of steps nor which one it is in.
+    that a row's sample is the same in every batch. A given token is never changed, and after the last
+    step no position is masked.
     """
-
-    @property
-    def denoiser(self) -> Denoiser:
-        """The network, as a hashable function of parameters and tokens."""
 
     @property
     def mask_id(self) -> int:
@@ -85,3 +107,16 @@ class Sampler(Protocol[State]):
         self, keys: Key[Array, " batch"], params: Params, state: State, step: StepInput
     ) -> tuple[State, StepInfo]:
         """The state after one step, and what happened in it."""
+
+
+@runtime_checkable
+class AdaptiveSampler(Sampler[State], Protocol[State]):
+    """A sampler that finds its own number of steps: it goes on until no position is masked.
+
+    Without a grid it is told alpha = alpha_next = reveal = 0 in every step. With one it must keep up:
+    after each step at least round-half-even(N alpha_next) of a row's N masked positions are revealed,
+    so that the grid's K steps are a limit.
+    """
+
+    def max_steps(self, length: int) -> int:
+        """Steps that suffice for a row of this length whatever the network says; static."""

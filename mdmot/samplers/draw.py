@@ -1,41 +1,37 @@
-"""Draws of clean tokens, and the law of a draw whose Gumbel noise is cut off."""
+"""Draws of clean tokens: two uniforms a token, exact in the tails in float32."""
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Bool, Float, Int, Key
 
-from mdmot._types import Denoiser, Logits, Params, Tokens
-from mdmot.errors import InputError
-from mdmot.samplers.contract import StepInfo
+from mdmot.samplers.selection import block_sums, root
 
 
-def categorical(keys: Key[Array, " batch"], logits: Logits) -> Int[Array, "batch length"]:
-    """One token a position, each row from its own key.
+def uniforms(keys: Key[Array, " batch"], length: int, count: int) -> Float[Array, "batch {length} {count}"]:
+    """Uniform numbers in [0, 1] whose small values have all their digits, each row from its own key.
 
-    The noise is drawn in float32 with Gumbels that reach 32. JAX's default ones stop at 16, which
-    starves the tail of a large vocabulary (`truncated_gumbel_law` says by how much).
+    Multiples of 2^-64 rounded to float32: a value near 2^-40 still has 24 bits, where JAX's own
+    uniforms are multiples of 2^-23.
 
     Args:
       keys: One key a row.
-      logits: Unnormalised log-probabilities; -inf is an impossible token.
+      length: Positions a row.
+      count: Numbers a position.
 
     Returns:
-      The tokens. Where a position's logits are no distribution (nan, +inf, or all -inf), an arbitrary
-      token.
+      The numbers, in float32.
 
     Example:
       >>> import jax
-      >>> import jax.numpy as jnp
       >>> keys = jax.random.split(jax.random.key(0), 2)
-      >>> logits = jnp.log(jnp.asarray([[[0.0, 1.0]], [[1.0, 0.0]]]))
-      >>> [int(token) for token in categorical(keys, logits)[:, 0]]
-      [1, 0]
+      >>> u = uniforms(keys, 3, 2)
+      >>> u.shape, bool(((u >= 0) & (u <= 1)).all())
+      ((2, 3, 2), True)
     """
-    # A float32 draw whatever the precision of the logits: switching on x64 changes no sample.
-    logits = logits.astype(jnp.float32)
-    return jax.vmap(lambda key, row: jax.random.categorical(key, row, mode="high"))(keys, logits)
+    words = jax.vmap(lambda key: jax.random.bits(key, (2, length, count), jnp.uint32))(keys)
+    high, low = words[:, 0].astype(jnp.float32), words[:, 1].astype(jnp.float32)
+    return (high + low * 2.0**-32) * 2.0**-32
 
 
 def bernoulli(
@@ -45,7 +41,7 @@ def bernoulli(
 
     Args:
       keys: One key a row.
-      prob: Probability of True, in [0, 1], met to within a relative 2^-24 plus 2^-46; 0 and 1 exactly.
+      prob: Probability of True, in [0, 1], met to within a relative 2^-24 plus 2^-64; 0 and 1 exactly.
       length: Positions a row.
 
     Returns:
@@ -59,104 +55,50 @@ def bernoulli(
       True
     """
     prob = prob.astype(jnp.float32)
-    return jax.vmap(lambda key: jax.random.bernoulli(key, prob, (length,), mode="high"))(keys)
+    return (uniforms(keys, length, 1)[..., 0] < prob) | (prob >= 1)
 
 
-def reveal_tokens(
-    keys: Key[Array, " batch"],
-    denoiser: Denoiser,
-    params: Params,
-    tokens: Tokens,
-    unmask: Bool[Array, "batch length"],
-) -> tuple[Tokens, StepInfo]:
-    """Fills the chosen positions from the denoiser, without a network call when there are none.
+def categorical(
+    uniform: Float[Array, "*shape 2"], logits: Float[Array, "*shape vocab"]
+) -> Int[Array, "*shape"]:
+    """One token from each row of logits, by two inverse distribution functions in turn.
+
+    The vocabulary is split into about sqrt(V) blocks; the first uniform chooses the block, the second
+    the token in it, so that one pass over the vocabulary does, and no noise is drawn for every entry. In
+    both choices the weights are summed from the smallest: the digits of the sum are then never coarser
+    than the weight that is added, and every probability, however small, is met to a relative 1e-5.
 
     Args:
-      keys: One key a row.
-      denoiser: The network.
-      params: Its weights.
-      tokens: The sequences before the step.
-      unmask: The positions to fill; masked ones.
+      uniform: Two uniforms a row, as `uniforms` makes them.
+      logits: Unnormalised log-probabilities; -inf is an impossible token.
 
     Returns:
-      The sequences after the step, and the report: a row counts a call if it reveals a position.
+      The tokens. Where the logits are no distribution (nan, +inf, or all -inf), an arbitrary token.
 
     Example:
-      >>> import jax
       >>> import jax.numpy as jnp
-      >>> def denoiser(params, tokens):
-      ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
-      >>> keys, tokens = jax.random.split(jax.random.key(0), 1), jnp.full((1, 3), 2)
-      >>> unmask = jnp.asarray([[True, False, True]])
-      >>> params = jnp.asarray([0.0, -jnp.inf])
-      >>> tokens, info = reveal_tokens(keys, denoiser, params, tokens, unmask)
-      >>> [int(token) for token in tokens[0]], int(info.network_calls[0])
-      ([0, 2, 0], 1)
+      >>> logits = jnp.log(jnp.asarray([[0.25, 0.0, 0.75], [1.0, 0.0, 0.0]]))
+      >>> [int(token) for token in categorical(jnp.asarray([[0.3, 0.9], [0.3, 0.9]]), logits)]
+      [2, 0]
     """
-
-    def call_network(tokens: Tokens) -> tuple[Tokens, Bool[Array, " batch"]]:
-        logits = denoiser(params, tokens)
-        drawn = categorical(keys, logits).astype(tokens.dtype)
-        # The largest logit is nan if any is, +inf if any is, and -inf only if all are.
-        is_law = jnp.isfinite(logits.max(axis=-1))
-        return jnp.where(unmask, drawn, tokens), (is_law | ~unmask).all(axis=1)
-
-    def stay(tokens: Tokens) -> tuple[Tokens, Bool[Array, " batch"]]:
-        return tokens, jnp.ones(tokens.shape[0], bool)
-
-    tokens, finite = jax.lax.cond(unmask.any(), call_network, stay, tokens)
-    return tokens, StepInfo(unmask.any(axis=1).astype(jnp.int32), finite)
+    vocab = logits.shape[-1]
+    # float32 whatever the precision of the logits: switching on x64 changes no sample.
+    logits = logits.astype(jnp.float32)
+    num_blocks = root(vocab)
+    peak = logits.max(axis=-1, keepdims=True)
+    block = _choose(uniform[..., 0], block_sums(jnp.exp(logits - peak), num_blocks))
+    members = block[..., None] + num_blocks * jnp.arange(-(-vocab // num_blocks), dtype=jnp.int32)
+    inner = jnp.take_along_axis(logits, jnp.minimum(members, vocab - 1), axis=-1)
+    weights = jnp.where(members < vocab, jnp.exp(inner - peak), 0.0)
+    return block + num_blocks * _choose(uniform[..., 1], weights)
 
 
-def truncated_gumbel_law(
-    prob: Float[np.ndarray, " vocab"], max_gumbel: float
-) -> Float[np.ndarray, " vocab"]:
-    r"""Exact law of argmax(log prob + G) for independent Gumbels G that cannot exceed `max_gumbel`.
-
-    With the probabilities sorted, p_1 <= ... <= p_V, S_i = sum_{k>=i} p_k and e = exp(-max_gumbel),
-
-    .. math::
-        p'_j = p_j \sum_{i \le j} (E_i - E_{i-1}) / S_i, \qquad
-        E_i = \exp\Bigl(-e \sum_{k \ge i} (p_k - p_i) / p_i\Bigr), \quad E_0 = 0.
-
-    Every term is non-negative, so mass moves to the likely tokens, as at a lower temperature: float32
-    uniforms on multiples of 2^-24 cut at 24 ln 2 = 16.6, JAX's default ones at 15.9.
-
-    Args:
-      prob: A probability vector; zeros allowed.
-      max_gumbel: The cut, finite.
-
-    Returns:
-      The law of the draw, in float64. The sums run over positive terms only; no cancellation.
-
-    Raises:
-      InputError: If `prob` is no probability vector.
-
-    Example:
-      >>> import numpy as np
-      >>> law = truncated_gumbel_law(np.array([0.02, 0.08, 0.2, 0.3, 0.4]), 2.0)
-      >>> [round(float(p), 6) for p in law]
-      [4.5e-05, 0.026724, 0.175446, 0.323004, 0.474781]
-
-    References:
-      The bias: Zheng et al., arXiv:2409.02908.
-    """
-    prob = np.asarray(prob, np.float64)
-    if not ((prob >= 0).all() and abs(prob.sum() - 1.0) < 1e-6):
-        raise InputError(f"prob sums to {prob.sum():g}; pass probabilities >= 0 that sum to 1")
-    order = np.argsort(prob, kind="stable")
-    order = order[prob[order] >= np.finfo(np.float64).tiny]  # below, quotients overflow; nothing is lost
-    p = prob[order]
-    cut = np.exp(-max_gumbel)
-    tail = np.cumsum(p[::-1])[::-1]
-    rise = np.diff(p)
-    followers = np.arange(len(p) - 1, 0, -1)
-    excess = np.append(np.cumsum((followers * rise)[::-1])[::-1], 0.0)  # sum_{k>=i} (p_k - p_i)
-    bounded = np.exp(-cut * (excess / p))
-    # E_i - E_{i-1}, from log E_i - log E_{i-1} = e S_i (p_i - p_{i-1}) / (p_i p_{i-1}).
-    with np.errstate(over="ignore"):
-        step = -np.expm1(-cut * (tail[1:] / p[1:]) * (rise / p[:-1]))
-    gain = bounded * np.append(1.0, step) / tail
-    law = np.zeros_like(prob)
-    law[order] = p * np.cumsum(gain)
-    return law
+def _choose(uniform: Float[Array, "*shape"], weights: Float[Array, "*shape entries"]) -> Array:
+    """The entry of weight w with probability w / sum(weights)."""
+    entries = weights.shape[-1]
+    index = jnp.broadcast_to(jnp.arange(entries, dtype=jnp.int32), weights.shape)
+    ascending, order = lax.sort((weights, index), dimension=weights.ndim - 1, num_keys=1)
+    below = jnp.cumsum(ascending, axis=-1)
+    rank = (below <= uniform[..., None] * below[..., -1:]).sum(axis=-1, dtype=jnp.int32)
+    # A uniform that was rounded to 1 belongs to the last entry.
+    return jnp.take_along_axis(order, jnp.minimum(rank, entries - 1)[..., None], axis=-1)[..., 0]

@@ -1,19 +1,19 @@
 """The one loop of all samplers."""
 
-import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Int, Key
+from jax import Array, lax
+from jaxtyping import Bool, Int, Key
 
 from mdmot._types import Params, Tokens
 from mdmot.errors import InputError
 from mdmot.samplers._inputs import assert_inputs
-from mdmot.samplers.contract import HasTokens, Sampler, SampleResult, StepInput
+from mdmot.samplers.blocks import SemiAutoregressive
+from mdmot.samplers.contract import AdaptiveSampler, Sampler, SampleResult, StepInput
 from mdmot.schedules.grids import StepGrid
 
 Record = TypeVar("Record")
@@ -21,22 +21,25 @@ Record = TypeVar("Record")
 
 def sample(
     keys: Key[Array, ""] | Key[Array, " batch"],
-    sampler: Sampler,
+    sampler: Sampler | SemiAutoregressive,
     params: Params,
-    grid: StepGrid,
+    grid: StepGrid | None,
     tokens: Tokens,
 ) -> SampleResult:
-    """Samples a batch of sequences in the K steps of a grid.
+    """Samples a batch of sequences in the K steps of a grid, or in as many as the sampler takes.
 
-    One compiled program serves every grid of K steps and all weights of one shape. A row's sample is
-    the same in every batch if the denoiser treats rows alike.
+    One compiled program serves every grid of K steps, all weights of one shape and all values of a
+    sampler's traced fields; with `mdmot.schedules.pad_grid`, also every K up to a maximum. A row's
+    sample is the same in every batch if the denoiser treats rows alike.
 
     Args:
       keys: One key, from which row i takes fold_in(key, i), or one key a row.
-      sampler: How positions are chosen and filled; static.
+      sampler: How positions are chosen and filled.
       params: Weights of the sampler's denoiser.
-      grid: The steps, from alpha = 0 to alpha = 1.
-      tokens: Sequences with any mixture of given tokens, which stay, and masks, which get filled.
+      grid: The steps, from alpha = 0 to alpha = 1. An `AdaptiveSampler` also runs without one (None)
+        and takes it as a pace to keep otherwise; `SemiAutoregressive` takes it for each block.
+      tokens: Sequences with any mixture of given tokens, which stay, and masks, which get filled. A
+        prompt, a template, padding and an end of sequence are given tokens.
 
     Returns:
       The sequences, their network calls, and whether their logits were finite.
@@ -64,22 +67,24 @@ def sample(
 
 def sample_trajectory(
     keys: Key[Array, ""] | Key[Array, " batch"],
-    sampler: Sampler,
+    sampler: Sampler | SemiAutoregressive,
     params: Params,
-    grid: StepGrid,
+    grid: StepGrid | None,
     tokens: Tokens,
 ) -> tuple[SampleResult, Int[Array, "points batch length"]]:
     """Samples as `sample` does, and also returns the sequences before, between and after the steps.
 
     Args:
       keys: One key, or one key a row.
-      sampler: How positions are chosen and filled; static.
+      sampler: How positions are chosen and filled.
       params: Weights of the sampler's denoiser.
-      grid: The K steps.
+      grid: The K steps, or None for an adaptive sampler.
       tokens: Sequences with given tokens and masks.
 
     Returns:
-      The result of `sample`, equal to it, and the K+1 batches of sequences.
+      The result of `sample`, equal to it, and the K+1 batches of sequences. Without a grid K is the
+      sampler's `max_steps`, and the last batch repeats from where it was done; in blocks the steps of
+      one block follow those of the one before.
 
     Raises:
       InputError: If shapes, dtypes or known values do not fit together.
@@ -123,46 +128,144 @@ def raise_if_failed(result: SampleResult) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames="sampler")
-def _sample(keys: Array, sampler: Sampler, params: Params, grid: StepGrid, tokens: Tokens) -> SampleResult:
-    result, _ = _scan(keys, sampler, params, grid, tokens, lambda state: None)
-    return result
+@jax.jit
+def _sample(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens) -> SampleResult:
+    return _in_blocks(_until_done, _row_keys(keys, tokens), sampler, params, grid, tokens)[0]
 
 
-@functools.partial(jax.jit, static_argnames="sampler")
+@jax.jit
 def _sample_trajectory(
-    keys: Array, sampler: Sampler, params: Params, grid: StepGrid, tokens: Tokens
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
 ) -> tuple[SampleResult, Int[Array, "points batch length"]]:
-    result, path = _scan(keys, sampler, params, grid, tokens, lambda state: state.tokens)
+    result, path = _in_blocks(_every_step, _row_keys(keys, tokens), sampler, params, grid, tokens)
     return result, jnp.concatenate([tokens[None], path])
 
 
-def _scan(
-    keys: Array,
-    sampler: Sampler,
-    params: Params,
-    grid: StepGrid,
-    tokens: Tokens,
-    record: Callable[[HasTokens], Record],
-) -> tuple[SampleResult, Record]:
-    """Runs the sampler over the grid and stacks what `record` keeps of the state after each step."""
-    batch = tokens.shape[0]
-    if keys.ndim == 0:
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(keys, jnp.arange(batch))
+def _row_keys(keys: Array, tokens: Tokens) -> Array:
+    rows = jnp.arange(tokens.shape[0])
+    return jax.vmap(jax.random.fold_in, (None, 0))(keys, rows) if keys.ndim == 0 else keys
+
+
+class _Progress(NamedTuple):
+    """A run so far: the sampler's state, and the sums of its reports."""
+
+    state: Any
+    network_calls: Int[Array, " batch"]
+    finite: Bool[Array, " batch"]
+
+    @property
+    def result(self) -> SampleResult:
+        return SampleResult(self.state.tokens, self.network_calls, self.finite)
+
+
+class _Run(NamedTuple):
+    """The pure functions of one run, with everything but the progress bound."""
+
+    start: _Progress
+    steps: StepInput
+    advance: Callable[[_Progress, StepInput], _Progress]
+    goes_on: Callable[[_Progress, Array], Bool[Array, ""]]
+
+
+def _prepare(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens) -> _Run:
     init_keys, loop_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    batch, length = tokens.shape
+    start = _Progress(
+        sampler.init(init_keys, tokens), jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool)
+    )
+    steps = _steps(grid, sampler.max_steps(length) if grid is None else 0)
 
-    def body(
-        carry: tuple[Any, Array, Array], inputs: tuple[Array, StepInput]
-    ) -> tuple[tuple[Any, Array, Array], Record]:
-        state, network_calls, finite = carry
-        index, step = inputs
-        step_keys = jax.vmap(jax.random.fold_in, (0, None))(loop_keys, index)
-        state, info = sampler.step(step_keys, params, state, step)
-        carry = state, network_calls + info.network_calls, finite & info.finite
-        return carry, record(state)
+    def advance(progress: _Progress, step: StepInput) -> _Progress:
+        step_keys = jax.vmap(jax.random.fold_in, (0, None))(loop_keys, step.index)
+        state, info = sampler.step(step_keys, params, progress.state, step)
+        return _Progress(state, progress.network_calls + info.network_calls, progress.finite & info.finite)
 
-    start = sampler.init(init_keys, tokens), jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool)
-    steps = StepInput(grid.alpha[:-1], grid.alpha[1:], grid.reveal)
-    indices = jnp.arange(grid.reveal.shape[0])
-    (state, network_calls, finite), records = jax.lax.scan(body, start, (indices, steps))
-    return SampleResult(state.tokens, network_calls, finite), records
+    def goes_on(progress: _Progress, index: Array) -> Bool[Array, ""]:
+        has_steps = index < steps.num_steps[0]
+        if isinstance(sampler, AdaptiveSampler):
+            return has_steps & (progress.state.tokens == sampler.mask_id).any()
+        return has_steps
+
+    return _Run(start, steps, advance, goes_on)
+
+
+def _steps(grid: StepGrid | None, max_steps: int) -> StepInput:
+    """The inputs of all steps, stacked. Steps after the last one that reveals anything are unused."""
+    if grid is None:
+        index, nothing = jnp.arange(max_steps, dtype=jnp.int32), jnp.zeros(max_steps)
+        return StepInput(nothing, nothing, nothing, index, jnp.full_like(index, max_steps))
+    index = jnp.arange(grid.reveal.shape[0], dtype=jnp.int32)
+    num_steps = jnp.where(grid.reveal > 0, index + 1, 0).max()
+    return StepInput(
+        grid.alpha[:-1], grid.alpha[1:], grid.reveal, index, jnp.broadcast_to(num_steps, index.shape)
+    )
+
+
+def _until_done(
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
+) -> tuple[SampleResult, None]:
+    """Runs to the end; an adaptive sampler stops when it is done."""
+    if not isinstance(sampler, AdaptiveSampler):
+        return _scan(_prepare(keys, sampler, params, grid, tokens), lambda tokens: None)
+    run = _prepare(keys, sampler, params, grid, tokens)
+
+    def body(carry: tuple[Array, _Progress]) -> tuple[Array, _Progress]:
+        index, progress = carry
+        step = jax.tree.map(lambda x: x[index], run.steps)
+        return index + 1, run.advance(progress, step)
+
+    carry = jnp.int32(0), run.start
+    _, progress = lax.while_loop(lambda carry: run.goes_on(carry[1], carry[0]), body, carry)
+    return progress.result, None
+
+
+def _every_step(
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
+) -> tuple[SampleResult, Int[Array, "steps batch length"]]:
+    """Runs to the end and stacks the sequences after each step."""
+    return _scan(_prepare(keys, sampler, params, grid, tokens), lambda tokens: tokens)
+
+
+def _scan(run: _Run, record: Callable[[Tokens], Record]) -> tuple[SampleResult, Record]:
+    def body(progress: _Progress, step: StepInput) -> tuple[_Progress, Record]:
+        progress = lax.cond(
+            run.goes_on(progress, step.index), run.advance, lambda progress, step: progress, progress, step
+        )
+        return progress, record(progress.state.tokens)
+
+    progress, records = lax.scan(body, run.start, run.steps)
+    return progress.result, records
+
+
+def _in_blocks(
+    run: Callable[..., tuple[SampleResult, Any]],
+    keys: Array,
+    sampler: Any,
+    params: Params,
+    grid: StepGrid | None,
+    tokens: Tokens,
+) -> tuple[SampleResult, Any]:
+    """Runs a sampler, or a semi-autoregressive one's inner sampler on one block after the other."""
+    if not isinstance(sampler, SemiAutoregressive):
+        return run(keys, sampler, params, grid, tokens)
+    later = jnp.asarray(sampler.later, tokens.dtype)
+    mask = jnp.asarray(sampler.mask_id, tokens.dtype)
+    block_of = sampler.block_of(tokens)
+    inner = sampler.inner
+
+    def body(so_far: SampleResult, block: Array) -> tuple[SampleResult, Any]:
+        shown = jnp.where((so_far.tokens == mask) & (block_of > block), later, so_far.tokens)
+        block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
+        done, path = run(block_keys, inner, params, grid, shown)
+        restore = lambda tokens: jnp.where(tokens == later, mask, tokens)  # noqa: E731
+        result = SampleResult(
+            restore(done.tokens),
+            so_far.network_calls + done.network_calls,
+            so_far.finite & done.finite,
+        )
+        return result, jax.tree.map(restore, path)
+
+    batch, length = tokens.shape
+    start = SampleResult(tokens, jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool))
+    result, paths = lax.scan(body, start, jnp.arange(sampler.num_blocks(length), dtype=jnp.int32))
+    return result, jax.tree.map(lambda path: path.reshape(-1, batch, length), paths)

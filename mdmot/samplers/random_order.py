@@ -1,26 +1,34 @@
-"""Unmasking in random order: the positions of a step are chosen without looking at the network."""
+"""Unmasking whose positions are chosen without looking at the network."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Int, Key
+from jaxtyping import Float, Int, Key
 
 from mdmot._types import Denoiser, Params, Tokens
-from mdmot.samplers.contract import StepInfo, StepInput
-from mdmot.samplers.draw import bernoulli, reveal_tokens
-from mdmot.schedules.grids import cumulative_counts
+from mdmot.samplers.choice import Categorical, Choice
+from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
+from mdmot.samplers.counts import CountRule, rounded
+from mdmot.samplers.draw import bernoulli, uniforms
+from mdmot.samplers.evaluate import fill
+from mdmot.samplers.orders import Order, random_order
 
 
 class BernoulliState(NamedTuple):
-    """The sequences so far."""
+    """The sequences so far, and the noise of their tokens.
+
+    Attributes:
+      tokens: The sequences so far.
+      uniform: Two uniforms a position: each position is filled once.
+    """
 
     tokens: Tokens
+    uniform: Float[Array, "batch length 2"]
 
 
-@dataclasses.dataclass(frozen=True)
+@configuration
 class BernoulliUnmasking:
     """Each masked position is revealed independently with the step's reveal probability.
 
@@ -31,47 +39,51 @@ class BernoulliUnmasking:
     Attributes:
       denoiser: The network.
       mask_id: The token of a masked position.
+      choice: How tokens are chosen.
 
     References:
       Sahoo et al., arXiv:2406.07524; Shi et al., arXiv:2406.04329.
     """
 
-    denoiser: Denoiser
-    mask_id: int
+    denoiser: Denoiser = static()
+    mask_id: int = static()
+    choice: Choice = Categorical()
 
     def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> BernoulliState:
         """The given tokens."""
-        del keys
-        return BernoulliState(tokens)
+        return BernoulliState(tokens, uniforms(keys, tokens.shape[1], 2))
 
     def step(
         self, keys: Key[Array, " batch"], params: Params, state: BernoulliState, step: StepInput
     ) -> tuple[BernoulliState, StepInfo]:
         """Reveals each masked position with probability `step.reveal`."""
-        position_keys, token_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         is_masked = state.tokens == self.mask_id
-        unmask = is_masked & bernoulli(position_keys, step.reveal, is_masked.shape[1])
-        tokens, info = reveal_tokens(token_keys, self.denoiser, params, state.tokens, unmask)
-        return BernoulliState(tokens), info
+        unmask = is_masked & bernoulli(keys, step.reveal, is_masked.shape[1])
+        tokens, info = fill(state.uniform, self.denoiser, params, state.tokens, unmask, self.choice)
+        return state._replace(tokens=tokens), info
 
 
 class FixedState(NamedTuple):
-    """The sequences so far and the order in which their masked positions open.
+    """The sequences so far, the order in which their masked positions open, and their noise.
 
     Attributes:
       tokens: The sequences so far.
+      uniform: Two uniforms a position: each position is filled once.
       turn: Place of each masked position in its row's order, from 0; given positions come after.
       num_masked: Masked positions of each row at the start.
+      num_left: Masked positions of each row now.
     """
 
     tokens: Tokens
+    uniform: Float[Array, "batch length 2"]
     turn: Int[Array, "batch length"]
     num_masked: Int[Array, " batch"]
+    num_left: Int[Array, " batch"]
 
 
-@dataclasses.dataclass(frozen=True)
+@configuration
 class FixedUnmasking:
-    """Each step reveals a fixed number of masked positions, in an order drawn once per row.
+    """Each step reveals a fixed number of masked positions, in an order settled at the start.
 
     A row of N masked positions has round-half-even(N alpha) of them revealed when the grid is at
     alpha, so the sizes of the steps do not fluctuate; which positions they are is uniformly random.
@@ -79,30 +91,35 @@ class FixedUnmasking:
     Attributes:
       denoiser: The network.
       mask_id: The token of a masked position.
+      choice: How tokens are chosen.
+      order: The order of the masked positions; another one than random serves data with a structure.
+      counts: How many positions a step reveals.
 
     References:
       Nie et al., arXiv:2502.09992 (random remasking, with equal counts).
     """
 
-    denoiser: Denoiser
-    mask_id: int
+    denoiser: Denoiser = static()
+    mask_id: int = static()
+    choice: Choice = Categorical()
+    order: Order = static(default=random_order)
+    counts: CountRule = static(default=rounded)
 
     def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> FixedState:
-        """The given tokens and a uniformly random order of the masked positions of each row."""
+        """The given tokens and the order of the masked positions of each row."""
+        order_keys, token_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         is_masked = tokens == self.mask_id
-        length = tokens.shape[1]
-        order = jax.vmap(lambda key: jax.random.permutation(key, length))(keys)
-        # Ranks of a random permutation restricted to the masked positions are a random permutation.
-        turn = jnp.argsort(jnp.argsort(jnp.where(is_masked, order, length), axis=1), axis=1)
-        return FixedState(tokens, turn, is_masked.sum(axis=1))
+        num_masked = is_masked.sum(axis=1, dtype=jnp.int32)
+        uniform = uniforms(token_keys, tokens.shape[1], 2)
+        return FixedState(tokens, uniform, self.order(order_keys, is_masked), num_masked, num_masked)
 
     def step(
         self, keys: Key[Array, " batch"], params: Params, state: FixedState, step: StepInput
     ) -> tuple[FixedState, StepInfo]:
-        """Reveals the positions whose turn falls between the rounded counts of the two alphas."""
-        alphas = jnp.stack([step.alpha, step.alpha_next])
-        counts = jax.vmap(cumulative_counts, (None, 0))(alphas, state.num_masked)
-        first, last = counts[:, :1], counts[:, 1:]
-        unmask = (first <= state.turn) & (state.turn < last)
-        tokens, info = reveal_tokens(keys, self.denoiser, params, state.tokens, unmask)
-        return state._replace(tokens=tokens), info
+        """Reveals the positions whose turn it is."""
+        del keys
+        count = self.counts(step, state.num_masked, state.num_left)
+        first = state.num_masked - state.num_left
+        unmask = (first[:, None] <= state.turn) & (state.turn < (first + count)[:, None])
+        tokens, info = fill(state.uniform, self.denoiser, params, state.tokens, unmask, self.choice)
+        return state._replace(tokens=tokens, num_left=state.num_left - count), info

@@ -108,6 +108,34 @@ def grid_from_alpha(alpha: ArrayLike | Sequence[float]) -> StepGrid:
     return StepGrid(alpha, _reveal_by_difference(alpha))
 
 
+def pad_grid(grid: StepGrid, max_steps: int) -> StepGrid:
+    """The grid with unused steps of zero length at its end.
+
+    Grids of all step numbers up to `max_steps` then have one shape, and one compiled sampler serves
+    them; it skips the unused steps.
+
+    Args:
+      grid: K steps.
+      max_steps: Number of steps of the result, at least K.
+
+    Returns:
+      The grid of `max_steps` steps.
+
+    Raises:
+      InputError: If the grid has more steps.
+
+    Example:
+      >>> grid = pad_grid(grid_from_alpha([0.0, 0.5, 1.0]), 4)
+      >>> [float(a) for a in grid.alpha], [float(r) for r in grid.reveal]
+      ([0.0, 0.5, 1.0, 1.0, 1.0], [0.5, 1.0, 0.0, 0.0])
+    """
+    unused = max_steps - grid.reveal.shape[-1]
+    if unused < 0:
+        raise InputError(f"the grid has {grid.reveal.shape[-1]} steps; pass max_steps of at least as many")
+    pad = ((0, 0),) * (grid.reveal.ndim - 1) + ((0, unused),)
+    return StepGrid(jnp.pad(grid.alpha, pad, constant_values=1), jnp.pad(grid.reveal, pad))
+
+
 def counts(alpha: Float[Array, " points"], length: ArrayLike) -> Int[Array, " steps"]:
     """Tokens revealed a step when `length` masked tokens follow the grid with fixed cardinality.
 

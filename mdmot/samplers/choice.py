@@ -1,0 +1,189 @@
+"""How a token is chosen from the logits at its position: transforms, then a draw or the likeliest."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
+
+from mdmot._types import Knob
+from mdmot.errors import InputError
+from mdmot.samplers.draw import categorical
+from mdmot.samplers.selection import block_sums, largest, nucleus
+from mdmot.schedules._inputs import concrete
+
+RowLogits: TypeAlias = Float[Array, "*shape vocab"]
+
+
+class Transform(Protocol):
+    """A change of logits: a NamedTuple of traced values that may be swept without compiling again."""
+
+    def __call__(self, logits: RowLogits) -> RowLogits:
+        """The changed logits; -inf where a token is no longer possible."""
+
+    def assert_values(self) -> None:
+        """Raises InputError if a known value is out of range."""
+
+
+class Temperature(NamedTuple):
+    """Divides the logits by a temperature; 0 leaves the likeliest token alone.
+
+    Attributes:
+      temperature: At least 0.
+    """
+
+    temperature: Knob
+
+    def __call__(self, logits: RowLogits) -> RowLogits:
+        """The logits at this temperature."""
+        temperature = jnp.asarray(self.temperature, logits.dtype)
+        is_first = argmax(logits)[..., None] == jnp.arange(logits.shape[-1])
+        return jnp.where(
+            temperature > 0,
+            logits / jnp.where(temperature > 0, temperature, 1.0),
+            jnp.where(is_first, 0.0, -jnp.inf).astype(logits.dtype),
+        )
+
+    def assert_values(self) -> None:
+        """Raises InputError if the temperature is known and not a number of at least 0."""
+        known = concrete(self.temperature)
+        if known is not None and not (known >= 0).all():
+            raise InputError(f"temperature {known} is not a number of at least 0; pass e.g. 1.0")
+
+
+class TopK(NamedTuple):
+    """Keeps the k likeliest tokens; of equal ones those with the lowest ids.
+
+    Attributes:
+      k: At least 1.
+    """
+
+    k: Knob
+
+    def __call__(self, logits: RowLogits) -> RowLogits:
+        """The logits of the kept tokens, -inf elsewhere."""
+        count = jnp.broadcast_to(jnp.asarray(self.k, jnp.int32), logits.shape[:-1])
+        return jnp.where(largest(logits, count, jnp.ones(logits.shape, bool)), logits, -jnp.inf)
+
+    def assert_values(self) -> None:
+        """Raises InputError if k is known and not a whole number of at least 1."""
+        known = concrete(self.k)
+        if known is not None and not (jnp.issubdtype(known.dtype, jnp.integer) and (known >= 1).all()):
+            raise InputError(f"top_k {known} is not a whole number of at least 1; pass e.g. 50")
+
+
+class TopP(NamedTuple):
+    """Keeps the likeliest tokens, up to and with the first one that reaches the mass p.
+
+    Attributes:
+      p: In (0, 1]; 1 keeps all.
+    """
+
+    p: Knob
+
+    def __call__(self, logits: RowLogits) -> RowLogits:
+        """The logits of the kept tokens, -inf elsewhere."""
+        p = jnp.asarray(self.p, jnp.float32)
+        weights = jnp.exp((logits - logits.max(axis=-1, keepdims=True)).astype(jnp.float32))
+        kept = nucleus(weights, p * block_sums(weights).sum(axis=-1))
+        # The rounded mass of all tokens may reach p = 1 before the last one.
+        return jnp.where(kept | (p >= 1), logits, -jnp.inf)
+
+    def assert_values(self) -> None:
+        """Raises InputError if p is known and not in (0, 1]."""
+        known = concrete(self.p)
+        if known is not None and not ((known > 0) & (known <= 1)).all():
+            raise InputError(f"top_p {known} is outside (0, 1]; pass e.g. 0.9, or 1 to keep all tokens")
+
+
+class Forbid(NamedTuple):
+    """Makes tokens impossible, such as an end of sequence that must not come yet.
+
+    Attributes:
+      tokens: Their ids.
+    """
+
+    tokens: Int[ArrayLike, " forbidden"] | Sequence[int]
+
+    def __call__(self, logits: RowLogits) -> RowLogits:
+        """The logits with -inf at the forbidden tokens."""
+        return logits.at[..., jnp.asarray(self.tokens, jnp.int32)].set(-jnp.inf)
+
+    def assert_values(self) -> None:
+        """Raises InputError if a token is known and negative."""
+        for token in jax.tree.leaves(self.tokens):
+            known = concrete(token)
+            if known is not None and not (known >= 0).all():
+                raise InputError(f"forbidden token {known} is negative; pass token ids")
+
+
+class Choice(Protocol):
+    """How a token is chosen at each position."""
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """Changes of the logits, the first one first."""
+
+    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
+        """The tokens."""
+
+
+class Categorical(NamedTuple):
+    """Draws a token from the distribution of the transformed logits.
+
+    Attributes:
+      transforms: Changes of the logits, the first one first.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> choice = Categorical((Temperature(0.7), TopP(0.9)))
+      >>> int(choice(jnp.asarray([0.5, 0.5]), jnp.asarray([0.0, 9.0, 0.0])))
+      1
+    """
+
+    transforms: tuple[Transform, ...] = ()
+
+    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
+        """The tokens."""
+        return categorical(uniform, transformed(self.transforms, logits))
+
+
+class Likeliest(NamedTuple):
+    """Takes the likeliest token, of equal ones that with the lowest id: a draw at temperature 0.
+
+    Attributes:
+      transforms: Changes of the logits, the first one first.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> int(Likeliest()(jnp.zeros(2), jnp.asarray([0.0, 9.0, 0.0])))
+      1
+    """
+
+    transforms: tuple[Transform, ...] = ()
+
+    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
+        """The tokens; the uniforms are not looked at."""
+        del uniform
+        return argmax(transformed(self.transforms, logits))
+
+
+def transformed(transforms: tuple[Transform, ...], logits: RowLogits) -> RowLogits:
+    """The logits after all transforms."""
+    for transform in transforms:
+        logits = transform(logits)
+    return logits
+
+
+def argmax(logits: RowLogits) -> Int[Array, "*shape"]:
+    """The likeliest token, of equal ones the first; arbitrary where a logit is nan.
+
+    Two passes that vectorise, where XLA's own argmax on CPU does not.
+    """
+    vocab = logits.shape[-1]
+    index = jnp.arange(vocab, dtype=jnp.int32)
+    is_peak = logits == logits.max(axis=-1, keepdims=True)
+    return jnp.where(is_peak, index, vocab - 1).min(axis=-1)

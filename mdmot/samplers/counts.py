@@ -1,0 +1,54 @@
+"""How many positions a step reveals: one rule of ours, and those of the peers to the token."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Int
+
+from mdmot.samplers.contract import StepInput
+
+Rows: TypeAlias = Int[Array, " batch"]
+CountRule: TypeAlias = Callable[[StepInput, Rows, Rows], Rows]
+"""`rule(step, num_masked, num_left)`: positions to reveal in each row, from its masked positions at the
+start and now; at most `num_left`, and all of them in the last step."""
+
+
+def rounded(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
+    """Up to round-half-even(N alpha_next) of N, so that the sum never strays from the schedule."""
+    target = jnp.round(step.alpha_next * num_masked.astype(step.alpha_next.dtype)).astype(jnp.int32)
+    return _last_takes_all(step, num_left, target - (num_masked - num_left))
+
+
+def even(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
+    """LLaDA: N // K in every step, and one more in the first N mod K; the schedule is not looked at."""
+    more = step.index < num_masked % step.num_steps
+    return _last_takes_all(step, num_left, num_masked // step.num_steps + more.astype(jnp.int32))
+
+
+def rounded_share(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
+    """The library dllm: round-half-even of the step's share of what is left."""
+    del num_masked
+    share = jnp.round(num_left * step.reveal.astype(jnp.float32))
+    return _last_takes_all(step, num_left, share.astype(jnp.int32))
+
+
+def truncated_share(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
+    """Dream: the step's share of what is left, rounded down."""
+    del num_masked
+    share = jnp.floor(num_left * step.reveal.astype(jnp.float32))
+    return _last_takes_all(step, num_left, share.astype(jnp.int32))
+
+
+def floored_rest(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
+    """MaskGIT: leaves floor(N (1 - alpha_next)) masked, at least one, and reveals at least one."""
+    masked_share = jnp.maximum(1 - step.alpha_next, 1e-6).astype(jnp.float32)
+    rest = jnp.floor(num_masked * masked_share).astype(jnp.int32)
+    rest = jnp.maximum(1, jnp.minimum(num_left - 1, rest))
+    return _last_takes_all(step, num_left, num_left - rest)
+
+
+def _last_takes_all(step: StepInput, num_left: Rows, count: Rows) -> Rows:
+    count = jnp.where(step.index == step.num_steps - 1, num_left, count)
+    return jnp.clip(count, 0, num_left).astype(jnp.int32)

@@ -1,0 +1,127 @@
+"""The largest entries of a row, by bisection: no sort, and their number or mass may be traced."""
+
+import math
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Bool, Float, Int
+
+
+def largest(
+    scores: Float[Array, "*rows entries"],
+    count: Int[Array, "*rows"],
+    eligible: Bool[Array, "*rows entries"],
+) -> Bool[Array, "*rows entries"]:
+    """Marks the `count` largest eligible scores of each row, ties in favour of the lowest index.
+
+    The cut is found bit by bit in 32 passes over the row, where a sort would take several times as
+    long on every device.
+
+    Args:
+      scores: Scores in float32 (others are cast); nan counts as the lowest, -0 as 0.
+      count: How many to mark; all eligible ones if there are fewer.
+      eligible: The entries that may be marked.
+
+    Returns:
+      The marks: min(count, number eligible) in each row.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> scores, everywhere = jnp.asarray([0.1, 0.7, 0.7, -1.0]), jnp.ones(4, bool)
+      >>> [int(i) for i in jnp.flatnonzero(largest(scores, jnp.asarray(1), everywhere))]
+      [1]
+    """
+    code = jnp.where(eligible, ordered_bits(scores), 0)
+    count = jnp.minimum(count, eligible.sum(axis=-1, dtype=count.dtype))
+    # The highest cut that at least `count` codes reach; the code of an eligible entry is positive.
+    reached = lambda cut: (code >= cut).sum(axis=-1, dtype=count.dtype) >= count  # noqa: E731
+    cut = _highest(reached, count.shape)[..., None]
+    above = code > cut
+    missing = count - above.sum(axis=-1, dtype=count.dtype)
+    tied = (code == cut) & eligible
+    return above | (tied & (jnp.cumsum(tied, axis=-1, dtype=count.dtype) <= missing[..., None]))
+
+
+def nucleus(
+    weights: Float[Array, "*rows entries"], mass: Float[Array, "*rows"]
+) -> Bool[Array, "*rows entries"]:
+    """Marks the heaviest entries of each row, up to and with the first one that reaches a mass.
+
+    Args:
+      weights: Non-negative weights, in float32.
+      mass: The mass to reach; below 0 one entry is still marked, above the sum all.
+
+    Returns:
+      The marks: an entry is marked if the entries before it, heavier or equal with a lower index, weigh
+      less than `mass`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> weights = jnp.asarray([0.1, 0.4, 0.4, 0.1])
+      >>> [int(i) for i in jnp.flatnonzero(nucleus(weights, jnp.asarray(0.5)))]
+      [1, 2]
+    """
+    code = ordered_bits(weights)
+    mass = jnp.maximum(mass, jnp.finfo(jnp.float32).tiny)
+    # Weight above the cut, summed lane by lane.
+    above = lambda cut: block_sums(jnp.where(code > cut, weights, 0.0)).sum(axis=-1)  # noqa: E731
+    # One more than the highest cut above which there is enough: the weight that crosses the mass.
+    highest = _highest(lambda cut: above(cut) >= mass, mass.shape)
+    cut = (highest + 1)[..., None]
+    tied = code == cut
+    before = above(cut)[..., None] + jnp.where(tied, weights, 0.0) * (jnp.cumsum(tied, axis=-1) - tied)
+    return (code > cut) | (tied & (before < mass[..., None]))
+
+
+def _highest(holds: Callable[[Array], Array], shape: tuple[int, ...]) -> Array:
+    """The highest 32-bit number for which a condition holds that holds up to some number; else 0.
+
+    `holds` takes numbers of shape [*shape, 1] and returns [*shape].
+    """
+
+    def refine(bit: Array, cut: Array) -> Array:
+        higher = cut | (jnp.uint32(1) << (31 - bit).astype(jnp.uint32))
+        return jnp.where(holds(higher[..., None]), higher, cut)
+
+    return lax.fori_loop(0, 32, refine, jnp.zeros(shape, jnp.uint32))
+
+
+def block_sums(x: Float[Array, "*shape entries"], num_blocks: int = 0) -> Float[Array, "*shape blocks"]:
+    """Sums of every `num_blocks`-th entry: block b has the entries b, b + num_blocks, ...
+
+    Interleaved blocks are summed lane by lane, which compilers vectorise; a sum along the last axis
+    they may not reorder.
+
+    Args:
+      x: Numbers.
+      num_blocks: Number of blocks, at most the number of entries; about its square root by default.
+
+    Returns:
+      The sums.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> [float(s) for s in block_sums(jnp.arange(5.0), 2)]
+      [6.0, 4.0]
+    """
+    num_blocks = num_blocks or root(x.shape[-1])
+    whole = x.shape[-1] // num_blocks * num_blocks
+    sums = x[..., :whole].reshape(*x.shape[:-1], -1, num_blocks).sum(axis=-2)
+    rest = x.shape[-1] - whole
+    return sums.at[..., :rest].add(x[..., whole:]) if rest else sums
+
+
+def root(entries: int) -> int:
+    """The square root, rounded up: as many blocks as entries in each."""
+    return math.isqrt(entries - 1) + 1
+
+
+def ordered_bits(x: Float[Array, "*shape"]) -> Array:
+    """Positive integers in the order of the float32 numbers; nan first, -0 with 0."""
+    x = x.astype(jnp.float32)
+    x = jnp.where(jnp.isnan(x), -jnp.inf, jnp.where(x == 0, 0.0, x))
+    bits = lax.bitcast_convert_type(x, jnp.uint32)
+    sign = jnp.uint32(1 << 31)
+    # Negative numbers come in reverse; -inf becomes 0x007fffff, so nothing becomes 0.
+    return jnp.where(bits >= sign, ~bits, bits | sign)
