@@ -21,9 +21,3 @@ TimedDenoiser: TypeAlias = Callable[[Params, Tokens, Float[Array, " batch"]], Lo
 
 Knob: TypeAlias = Any
 """A real number, or a traced scalar, that may be swept without compiling again."""
-
-TimedDenoiser: TypeAlias = Callable[[Params, Tokens, Float[Array, " batch"]], Logits]
-"""`denoiser(params, tokens, t) -> logits`, with each row's time t measured by alpha = P(unmasked)."""
-
-Knob: TypeAlias = Any
-"""A real number, or a traced scalar, that may be swept without compiling again."""

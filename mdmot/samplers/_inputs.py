@@ -83,17 +83,27 @@ def _assert_grid(grid: StepGrid) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames="denoiser")
-def _call(denoiser: Any, *arguments: Any) -> Any:
-    return denoiser(*arguments)
-
-
 def _eval_logits(sampler: Any, params: Params, tokens: Array) -> tuple[Any, Any]:
     """The sampler's denoiser and the shape of its logits; nothing is computed."""
-    if hasattr(sampler, "timed_denoiser"):
-        t = jax.ShapeDtypeStruct(tokens.shape[:1], jnp.float32)
-        return sampler.timed_denoiser, _call.eval_shape(sampler.timed_denoiser, params, tokens, t)
-    return sampler.denoiser, _call.eval_shape(sampler.denoiser, params, tokens)
+    leaves, structure = jax.tree.flatten(params)
+    shapes = tuple(
+        (leaf.shape, leaf.dtype) if isinstance(leaf, Array) else (jnp.shape(leaf), jnp.result_type(leaf))
+        for leaf in leaves
+    )
+    is_timed = hasattr(sampler, "timed_denoiser")
+    denoiser = sampler.timed_denoiser if is_timed else sampler.denoiser
+    return denoiser, _logits_shape(denoiser, is_timed, structure, shapes, tokens.shape, tokens.dtype)
+
+
+# Tracing a network takes longer than running a small one.
+@functools.lru_cache(maxsize=256)
+def _logits_shape(
+    denoiser: Any, is_timed: bool, structure: Any, shapes: tuple, token_shape: tuple, token_dtype: Any
+) -> Any:
+    leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
+    tokens = jax.ShapeDtypeStruct(token_shape, token_dtype)
+    time = (jax.ShapeDtypeStruct(token_shape[:1], jnp.float32),) if is_timed else ()
+    return jax.eval_shape(denoiser, jax.tree.unflatten(structure, leaves), tokens, *time)
 
 
 def _vocab_size(logits: Any, tokens: Array) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from mdmot._types import Tokens
 from mdmot.errors import InputError
@@ -25,6 +25,8 @@ class SemiAutoregressive:
     Attributes:
       sampler: How a block is unmasked; every sampler will do.
       block_length: Positions of a block, at least 1.
+      end_id: The token that ends a sequence, or None. A row that has drawn it in a finished block gets
+        it in all later masked positions, without a network call.
 
     References:
       Arriola et al., arXiv:2503.09573; Nie et al., arXiv:2502.09992.
@@ -32,6 +34,7 @@ class SemiAutoregressive:
 
     sampler: Any
     block_length: int = static()
+    end_id: int | None = static(default=None)
 
     @property
     def mask_id(self) -> int:
@@ -55,6 +58,14 @@ class SemiAutoregressive:
         start = jnp.argmax(is_masked, axis=1).astype(jnp.int32)
         place = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
         return (place - start[:, None]) // self.block_length
+
+    def ended(self, tokens: Tokens, is_drawn: Bool[Array, "batch length"]) -> Tokens:
+        """The tokens, filled up with ends in the rows that have drawn one."""
+        if self.end_id is None:
+            return tokens
+        has_end = ((tokens == self.end_id) & is_drawn).any(axis=1, keepdims=True)
+        end = jnp.asarray(self.end_id, tokens.dtype)
+        return jnp.where(has_end & (tokens == self.mask_id), end, tokens)
 
     @property
     def inner(self) -> Any:

@@ -24,7 +24,8 @@ def configuration(cls: Class) -> Class:
     A user may sweep a traced field (a threshold, a temperature) without compiling again. Values are
     therefore not checked when the object is made, but by `assert_values`, once, outside the program.
     """
-    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+    jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+    return cls
 
 
 class StepInput(NamedTuple):
@@ -34,14 +35,14 @@ class StepInput(NamedTuple):
       alpha: P(unmasked) before the step.
       alpha_next: P(unmasked) after the step.
       reveal: P(a masked position is revealed in the step) = (alpha_next - alpha)/(1 - alpha), stable.
-      index: Number of the step, from 0.
+      number: Number of the step, from 0.
       num_steps: Number of steps K.
     """
 
     alpha: Float[Array, ""]
     alpha_next: Float[Array, ""]
     reveal: Float[Array, ""]
-    index: Int[Array, ""]
+    number: Int[Array, ""]
     num_steps: Int[Array, ""]
 
 

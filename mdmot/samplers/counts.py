@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Int
 
 from mdmot.samplers.contract import StepInput
@@ -23,32 +23,42 @@ def rounded(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
 
 def even(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
     """LLaDA: N // K in every step, and one more in the first N mod K; the schedule is not looked at."""
-    more = step.index < num_masked % step.num_steps
+    more = step.number < num_masked % step.num_steps
     return _last_takes_all(step, num_left, num_masked // step.num_steps + more.astype(jnp.int32))
 
 
 def rounded_share(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
-    """The library dllm: round-half-even of the step's share of what is left."""
+    """The library dllm: round-half-even of the step's share of what is left.
+
+    With equal steps a share is often half a token too many; which way it falls depends on the last digits
+    of their product, which is therefore computed as exactly as dllm does, in float64.
+    """
     del num_masked
-    share = jnp.round(num_left * step.reveal.astype(jnp.float32))
-    return _last_takes_all(step, num_left, share.astype(jnp.int32))
+    reveal = step.reveal.astype(jnp.float32)
+    # Up to 4,095 tokens, the product with a factor of 12 bits is exact.
+    high = lax.reduce_precision(reveal, exponent_bits=8, mantissa_bits=11)
+    product = num_left.astype(jnp.float32) * high
+    whole = jnp.floor(product)
+    fraction = (product - whole) + num_left.astype(jnp.float32) * (reveal - high)
+    is_up = (fraction > 0.5) | ((fraction == 0.5) & (whole % 2 == 1))
+    return _last_takes_all(step, num_left, whole.astype(jnp.int32) + is_up.astype(jnp.int32))
 
 
 def truncated_share(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
     """Dream: the step's share of what is left, rounded down."""
     del num_masked
-    share = jnp.floor(num_left * step.reveal.astype(jnp.float32))
+    share = jnp.floor(num_left.astype(jnp.float32) * step.reveal.astype(jnp.float32))
     return _last_takes_all(step, num_left, share.astype(jnp.int32))
 
 
 def floored_rest(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
     """MaskGIT: leaves floor(N (1 - alpha_next)) masked, at least one, and reveals at least one."""
     masked_share = jnp.maximum(1 - step.alpha_next, 1e-6).astype(jnp.float32)
-    rest = jnp.floor(num_masked * masked_share).astype(jnp.int32)
+    rest = jnp.floor(num_masked.astype(jnp.float32) * masked_share).astype(jnp.int32)
     rest = jnp.maximum(1, jnp.minimum(num_left - 1, rest))
     return _last_takes_all(step, num_left, num_left - rest)
 
 
 def _last_takes_all(step: StepInput, num_left: Rows, count: Rows) -> Rows:
-    count = jnp.where(step.index == step.num_steps - 1, num_left, count)
+    count = jnp.where(step.number == step.num_steps - 1, num_left, count)
     return jnp.clip(count, 0, num_left).astype(jnp.int32)

@@ -176,7 +176,7 @@ def _prepare(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, t
     steps = _steps(grid, sampler.max_steps(length) if grid is None else 0)
 
     def advance(progress: _Progress, step: StepInput) -> _Progress:
-        step_keys = jax.vmap(jax.random.fold_in, (0, None))(loop_keys, step.index)
+        step_keys = jax.vmap(jax.random.fold_in, (0, None))(loop_keys, step.number)
         state, info = sampler.step(step_keys, params, progress.state, step)
         return _Progress(state, progress.network_calls + info.network_calls, progress.finite & info.finite)
 
@@ -229,7 +229,7 @@ def _every_step(
 def _scan(run: _Run, record: Callable[[Tokens], Record]) -> tuple[SampleResult, Record]:
     def body(progress: _Progress, step: StepInput) -> tuple[_Progress, Record]:
         progress = lax.cond(
-            run.goes_on(progress, step.index), run.advance, lambda progress, step: progress, progress, step
+            run.goes_on(progress, step.number), run.advance, lambda progress, step: progress, progress, step
         )
         return progress, record(progress.state.tokens)
 
@@ -250,11 +250,12 @@ def _in_blocks(
         return run(keys, sampler, params, grid, tokens)
     later = jnp.asarray(sampler.later, tokens.dtype)
     mask = jnp.asarray(sampler.mask_id, tokens.dtype)
-    block_of = sampler.block_of(tokens)
+    block_of, is_drawn = sampler.block_of(tokens), tokens == mask
     inner = sampler.inner
 
     def body(so_far: SampleResult, block: Array) -> tuple[SampleResult, Any]:
-        shown = jnp.where((so_far.tokens == mask) & (block_of > block), later, so_far.tokens)
+        known = sampler.ended(so_far.tokens, is_drawn)
+        shown = jnp.where((known == mask) & (block_of > block), later, known)
         block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
         done, path = run(block_keys, inner, params, grid, shown)
         restore = lambda tokens: jnp.where(tokens == later, mask, tokens)  # noqa: E731

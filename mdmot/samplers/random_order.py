@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from mdmot._types import Denoiser, Params, Tokens
-from mdmot.samplers.choice import Categorical, Choice
+from mdmot.samplers.choice import Categorical, Choice, Either
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.counts import CountRule, rounded
 from mdmot.samplers.draw import bernoulli, uniforms
@@ -40,6 +40,7 @@ class BernoulliUnmasking:
       denoiser: The network.
       mask_id: The token of a masked position.
       choice: How tokens are chosen.
+      last_choice: How they are chosen in the last step; None for no difference.
 
     References:
       Sahoo et al., arXiv:2406.07524; Shi et al., arXiv:2406.04329.
@@ -48,6 +49,7 @@ class BernoulliUnmasking:
     denoiser: Denoiser = static()
     mask_id: int = static()
     choice: Choice = Categorical()
+    last_choice: Choice | None = None
 
     def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> BernoulliState:
         """The given tokens."""
@@ -59,7 +61,10 @@ class BernoulliUnmasking:
         """Reveals each masked position with probability `step.reveal`."""
         is_masked = state.tokens == self.mask_id
         unmask = is_masked & bernoulli(keys, step.reveal, is_masked.shape[1])
-        tokens, info = fill(state.uniform, self.denoiser, params, state.tokens, unmask, self.choice)
+        choice = self.choice
+        if self.last_choice is not None:
+            choice = Either(step.number == step.num_steps - 1, self.last_choice, choice)
+        tokens, info = fill(state.uniform, self.denoiser, params, state.tokens, unmask, choice)
         return state._replace(tokens=tokens), info
 
 

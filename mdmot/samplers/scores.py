@@ -1,6 +1,6 @@
 """How sure the network is of a position: the scores that order positions, and noise on them."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,13 @@ from mdmot._types import Knob
 from mdmot.errors import InputError
 from mdmot.samplers.choice import RowLogits, Transform, argmax, transformed
 from mdmot.samplers.contract import StepInput
-from mdmot.samplers.selection import block_sums
+from mdmot.samplers.selection import block_sums, places
 from mdmot.schedules._inputs import concrete
 
 Score = Float[Array, "*shape"]
 
 
+@runtime_checkable
 class ScoreRule(Protocol):
     """A number for each position, larger where the network is surer."""
 
@@ -44,9 +45,21 @@ class MaxProbability(NamedTuple):
 
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
-        logits = transformed(self.transforms, logits).astype(jnp.float32)
-        chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
-        return chosen - log_normaliser(logits)
+        return log_prob(transformed(self.transforms, logits), tokens)
+
+
+class Probability(NamedTuple):
+    """p of the chosen token: the order of `MaxProbability`, but noise adds to p, not to log p.
+
+    Attributes:
+      transforms: Changes of the logits before they are judged.
+    """
+
+    transforms: tuple[Transform, ...] = ()
+
+    def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
+        """The scores."""
+        return jnp.exp(log_prob(transformed(self.transforms, logits), tokens))
 
 
 class Margin(NamedTuple):
@@ -64,11 +77,11 @@ class Margin(NamedTuple):
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
         del tokens
-        logits = transformed(self.transforms, logits).astype(jnp.float32)
-        first, vocab = argmax(logits)[..., None], jnp.arange(logits.shape[-1], dtype=jnp.int32)
-        second = jnp.where(vocab == first, -jnp.inf, logits).max(axis=-1)
-        norm = log_normaliser(logits)
-        return jnp.exp(logits.max(axis=-1) - norm) - jnp.exp(second - norm)
+        logits = transformed(self.transforms, logits)
+        is_first = places(logits.shape) == argmax(logits)[..., None]
+        second = jnp.where(is_first, -jnp.inf, logits).max(axis=-1)
+        peak, others = _peak_and_others(logits)
+        return -jnp.expm1(second - peak) / (1 + others)
 
 
 class NegativeEntropy(NamedTuple):
@@ -86,23 +99,34 @@ class NegativeEntropy(NamedTuple):
         return -entropy(transformed(self.transforms, logits))
 
 
-def log_normaliser(logits: RowLogits) -> Score:
-    """log sum exp of float32 logits."""
-    peak = logits.max(axis=-1)
-    return peak + jnp.log(block_sums(jnp.exp(logits - peak[..., None])).sum(axis=-1))
+def log_prob(logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
+    """log p of tokens, in float32, with all digits where p is nearly 1."""
+    logits = logits.astype(jnp.float32)
+    peak, others = _peak_and_others(logits)
+    chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
+    return (chosen - peak) - jnp.log1p(others)
 
 
 def entropy(logits: RowLogits) -> Score:
-    """Entropy in nats of the distribution, in float32."""
+    """Entropy in nats of the distribution, in float32, with all digits where it is nearly 0."""
     logits = logits.astype(jnp.float32)
-    below = logits - logits.max(axis=-1, keepdims=True)
+    peak, others = _peak_and_others(logits)
+    below = logits - peak[..., None]
     weights = jnp.exp(below)
-    total = block_sums(weights).sum(axis=-1)
     # 0 log 0 = 0 at impossible tokens.
     spread = block_sums(jnp.where(weights > 0, weights * below, 0.0)).sum(axis=-1)
-    return jnp.log(total) - spread / total
+    return jnp.log1p(others) - spread / (1 + others)
 
 
+def _peak_and_others(logits: RowLogits) -> tuple[Score, Score]:
+    """The largest logit, and the sum of the other weights exp(logit - peak), small where p is near 1."""
+    peak = logits.max(axis=-1)
+    is_peak = logits == peak[..., None]
+    rest = block_sums(jnp.where(is_peak, 0.0, jnp.exp(logits - peak[..., None]))).sum(axis=-1)
+    return peak, rest + (is_peak.sum(axis=-1, dtype=jnp.int32) - 1).astype(jnp.float32)
+
+
+@runtime_checkable
 class ChoiceNoise(Protocol):
     """Gumbel noise on scores: positions are then drawn, without replacement, not ranked."""
 
@@ -142,7 +166,7 @@ class AnnealedNoise(NamedTuple):
 
     def __call__(self, step: StepInput) -> Float[Array, ""]:
         """The scale of the noise in this step: after step i of K, (1 - (i + 1)/K) of the whole."""
-        left = (step.num_steps - 1 - step.index).astype(jnp.float32) / step.num_steps.astype(jnp.float32)
+        left = (step.num_steps - 1 - step.number).astype(jnp.float32) / step.num_steps.astype(jnp.float32)
         return jnp.asarray(self.scale, jnp.float32) * left
 
     def assert_values(self) -> None:
