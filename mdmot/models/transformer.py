@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 from jaxtyping import Float
@@ -72,7 +73,11 @@ class MaskedTransformer(nnx.Module):
         Returns:
           Logits of the `vocab_size` clean tokens, in float32.
         """
-        return self.head(self.body(self.embedding(tokens)))
+        return self.head(self.features(tokens))
+
+    def features(self, tokens: Tokens) -> Float[Array, "batch length width"]:
+        """What the head turns into logits, position by position."""
+        return self.body(self.embedding(tokens))
 
 
 class TimeConditionedTransformer(nnx.Module):
@@ -184,9 +189,12 @@ def rotate(
       Su et al., arXiv:2104.09864.
     """
     half = x.shape[-1] // 2
-    speed = ROTARY_BASE ** (-jnp.arange(half, dtype=x.dtype) / half)
-    angle = jnp.outer(jnp.arange(x.shape[1], dtype=x.dtype), speed)[None, :, None, :]
-    cos, sin = (jnp.broadcast_to(f(angle), (*x.shape[:-1], half)) for f in (jnp.cos, jnp.sin))
+    # Constants of the program: a sampler calls the network under a condition, out of which XLA moves
+    # nothing that it could compute once.
+    angle = np.outer(np.arange(x.shape[1]), ROTARY_BASE ** (-np.arange(half) / half))[:, None, :]
+    cos, sin = (
+        jnp.broadcast_to(jnp.asarray(f(angle), x.dtype), (*x.shape[:-1], half)) for f in (np.cos, np.sin)
+    )
     first, second = x[..., :half], x[..., half:]
     return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
 
