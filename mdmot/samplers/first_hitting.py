@@ -1,0 +1,137 @@
+"""First-hitting sampling: the continuous-time process itself, one reveal after the other."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Int, Key
+
+from mdmot._types import Logits, Params, TimedDenoiser, Tokens
+from mdmot.samplers.choice import Categorical, Choice
+from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
+from mdmot.samplers.denoisers import calls_of
+from mdmot.samplers.draw import uniforms
+from mdmot.samplers.evaluate import fill
+from mdmot.samplers.orders import random_order
+from mdmot.samplers.pace import fewest
+
+
+@dataclasses.dataclass(frozen=True)
+class AtTime:
+    """A time-conditioned denoiser at a known time, as a plain one.
+
+    Attributes:
+      timed_denoiser: The network.
+      t: Time of each row, measured by alpha.
+    """
+
+    timed_denoiser: TimedDenoiser
+    t: Float[Array, " batch"]
+
+    @property
+    def calls(self) -> int:
+        """Network calls that one call makes."""
+        return calls_of(self.timed_denoiser)
+
+    def __call__(self, params: Params, tokens: Tokens) -> Logits:
+        """The logits at every position."""
+        return self.timed_denoiser(params, tokens, self.t)
+
+
+class HittingState(NamedTuple):
+    """The sequences so far, and when and in which order their masked positions open.
+
+    Attributes:
+      tokens: The sequences so far.
+      uniform: Two uniforms a position: each position is filled once.
+      turn: Place of each masked position in its row's order, from 0; given positions come after.
+      log_masked: log(1 - alpha) at the times of a row, the first one first: that of the position whose
+        turn is k stands at k; -inf after the last.
+      num_masked: Masked positions of each row at the start.
+      num_left: Masked positions of each row now; the row's time is the one before `num_masked - num_left`.
+    """
+
+    tokens: Tokens
+    uniform: Float[Array, "batch length 2"]
+    turn: Int[Array, "batch length"]
+    log_masked: Float[Array, "batch length"]
+    num_masked: Int[Array, " batch"]
+    num_left: Int[Array, " batch"]
+
+
+@configuration
+class FirstHitting:
+    """Jumps from one reveal to the next, at the random times at which the exact process has them.
+
+    With n positions masked, 1 - alpha falls by a factor U^(1/n), U uniform, until one of them, each with
+    the same probability, opens; the network is shown the time of the reveal. Each row has its own times
+    and takes one step and one network call a masked position. The law is that of the ancestral sampler
+    with infinitely many steps: nothing is revealed side by side.
+
+    With a grid as a limit on the steps, a row that would fall behind opens the next positions of its
+    random order along with the one whose time has come, all at that time; its clock then stands where
+    the last of them would have opened.
+
+    Attributes:
+      timed_denoiser: The network; `TimeFree` makes one of a network that needs no time, for which the
+        sampler is one-by-one unmasking in random order.
+      mask_id: The token of a masked position.
+      choice: How tokens are chosen.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mdmot.samplers import sample
+      >>> def timed_denoiser(params, tokens, t):
+      ...     return params * t[:, None, None] + jnp.zeros((*tokens.shape, 4))
+      >>> tokens = jnp.asarray([[1, 4, 4], [4, 4, 4]])
+      >>> result = sample(
+      ...     jax.random.key(0), FirstHitting(timed_denoiser, 4), jnp.arange(4.0), None, tokens
+      ... )
+      >>> [int(n) for n in result.network_calls]
+      [2, 3]
+
+    References:
+      Zheng et al., arXiv:2409.02908.
+    """
+
+    timed_denoiser: TimedDenoiser = static()
+    mask_id: int = static()
+    choice: Choice = Categorical()
+
+    def max_steps(self, length: int) -> int:
+        """One step for each position."""
+        return length
+
+    def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> HittingState:
+        """The given tokens, and the times and the order of the masked positions of each row."""
+        length = tokens.shape[1]
+        order_keys, time_keys, token_keys = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
+        is_masked = tokens == self.mask_id
+        # Falls by U^(1/n), U^(1/(n-1)), ... are the descending order of n uniforms.
+        log_masked = jnp.where(is_masked, jnp.log(uniforms(time_keys, length, 1)[..., 0]), -jnp.inf)
+        num_masked = is_masked.sum(axis=1, dtype=jnp.int32)
+        return HittingState(
+            tokens,
+            uniforms(token_keys, length, 2),
+            random_order(order_keys, is_masked),
+            -jnp.sort(-log_masked, axis=1),
+            num_masked,
+            num_masked,
+        )
+
+    def step(
+        self, keys: Key[Array, " batch"], params: Params, state: HittingState, step: StepInput
+    ) -> tuple[HittingState, StepInfo]:
+        """Reveals the position that opens next, and more if the grid asks for more."""
+        del keys
+        count = fewest(step, state.num_masked, state.num_left)
+        first = (state.num_masked - state.num_left)[:, None]
+        unmask = (first <= state.turn) & (state.turn < first + count[:, None])
+        last = state.tokens.shape[1] - 1
+        t = -jnp.expm1(jnp.take_along_axis(state.log_masked, jnp.minimum(first, last), axis=1)[:, 0])
+        denoiser = AtTime(self.timed_denoiser, t)
+        tokens, info = fill(state.uniform, denoiser, params, state.tokens, unmask, self.choice)
+        return state._replace(tokens=tokens, num_left=state.num_left - count), info
