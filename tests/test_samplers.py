@@ -17,7 +17,6 @@ from mdmot.samplers import (
     FixedUnmasking,
     Sampler,
     SampleResult,
-    categorical,
     raise_if_failed,
     sample,
     sample_trajectory,
@@ -244,16 +243,6 @@ def test_small_reveal_probability_is_met():
     assert abs(hits - 1000) < 5 * math.sqrt(1000 * 0.999)  # 5 standard errors of 10^6 trials
     assert not bool(bernoulli(keys, jnp.asarray(0.0), 10).any())
     assert bool(bernoulli(keys, jnp.asarray(1.0), 10).all())
-
-
-def test_categorical_uses_the_high_range_gumbel():
-    keys = jax.random.split(jax.random.key(11), 2)
-    logits = jax.random.normal(jax.random.key(12), (2, 3, 50), jnp.float32)
-    assert bool((categorical(keys, logits.astype(jnp.float64)) == categorical(keys, logits)).all())
-    noise = jax.vmap(lambda key: jax.random.gumbel(key, (3, 50), jnp.float32, mode="high"))(keys)
-    np.testing.assert_array_equal(categorical(keys, logits), (logits + noise).argmax(axis=2))
-    half = logits.astype(jnp.bfloat16)  # drawn in float32: bfloat16 Gumbels have 8 bits
-    np.testing.assert_array_equal(categorical(keys, half), categorical(keys, half.astype(jnp.float32)))
 
 
 def test_truncated_gumbel_law():

@@ -1,5 +1,7 @@
 """Samplers: one contract, one loop, one rule a file."""
 
+from mdmot.samplers import presets as presets
+from mdmot.samplers.bisection import BisectionUnmasking as BisectionUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive as SemiAutoregressive
 from mdmot.samplers.choice import Categorical as Categorical
 from mdmot.samplers.choice import Forbid as Forbid
@@ -22,6 +24,9 @@ from mdmot.samplers.denoisers import TimeFromTokens as TimeFromTokens
 from mdmot.samplers.denoisers import WithoutToken as WithoutToken
 from mdmot.samplers.draw import categorical as categorical
 from mdmot.samplers.draw import uniforms as uniforms
+from mdmot.samplers.entropy_bound import EntropyBoundUnmasking as EntropyBoundUnmasking
+from mdmot.samplers.first_hitting import FirstHitting as FirstHitting
+from mdmot.samplers.klass import KLASSUnmasking as KLASSUnmasking
 from mdmot.samplers.loop import raise_if_failed as raise_if_failed
 from mdmot.samplers.loop import sample as sample
 from mdmot.samplers.loop import sample_trajectory as sample_trajectory
@@ -30,9 +35,23 @@ from mdmot.samplers.orders import left_to_right as left_to_right
 from mdmot.samplers.orders import random_order as random_order
 from mdmot.samplers.random_order import BernoulliUnmasking as BernoulliUnmasking
 from mdmot.samplers.random_order import FixedUnmasking as FixedUnmasking
+from mdmot.samplers.remasking import RemaskingUnmasking as RemaskingUnmasking
+from mdmot.samplers.remasking_grids import dfm_grid as dfm_grid
+from mdmot.samplers.remasking_grids import loop_grid as loop_grid
+from mdmot.samplers.remasking_rules import ByConfidence as ByConfidence
+from mdmot.samplers.remasking_rules import Cap as Cap
+from mdmot.samplers.remasking_rules import DFMCorrector as DFMCorrector
+from mdmot.samplers.remasking_rules import ForwardBackward as ForwardBackward
+from mdmot.samplers.remasking_rules import Loop as Loop
+from mdmot.samplers.remasking_rules import Rescale as Rescale
 from mdmot.samplers.scores import AnnealedNoise as AnnealedNoise
 from mdmot.samplers.scores import ConstantNoise as ConstantNoise
 from mdmot.samplers.scores import Margin as Margin
 from mdmot.samplers.scores import MaxProbability as MaxProbability
 from mdmot.samplers.scores import NegativeEntropy as NegativeEntropy
+from mdmot.samplers.scores import Probability as Probability
+from mdmot.samplers.self_planning import SelfPlanning as SelfPlanning
+from mdmot.samplers.threshold import FactorUnmasking as FactorUnmasking
+from mdmot.samplers.threshold import ThresholdUnmasking as ThresholdUnmasking
+from mdmot.samplers.trapezoidal import ThetaTrapezoidal as ThetaTrapezoidal
 from mdmot.samplers.truncation import truncated_gumbel_law as truncated_gumbel_law

@@ -17,9 +17,7 @@ from mdmot.samplers.denoisers import is_impossible
 from mdmot.schedules.grids import StepGrid
 
 
-def assert_inputs(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Array
-) -> None:
+def assert_inputs(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Array) -> None:
     """Raises InputError unless a run of the sampler makes sense."""
     if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise InputError(f"tokens are {tokens.dtype}{list(tokens.shape)}; pass integers [batch, length]")

@@ -1,23 +1,24 @@
 """How a token is chosen from the logits at its position: transforms, then a draw or the likeliest."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mdmot._types import Knob
 from mdmot.errors import InputError
 from mdmot.samplers.draw import categorical
-from mdmot.samplers.selection import block_sums, largest, nucleus
+from mdmot.samplers.selection import block_sums, largest, nucleus, places
 from mdmot.schedules._inputs import concrete
 
 RowLogits: TypeAlias = Float[Array, "*shape vocab"]
 
 
+@runtime_checkable
 class Transform(Protocol):
     """A change of logits: a NamedTuple of traced values that may be swept without compiling again."""
 
@@ -40,7 +41,7 @@ class Temperature(NamedTuple):
     def __call__(self, logits: RowLogits) -> RowLogits:
         """The logits at this temperature."""
         temperature = jnp.asarray(self.temperature, logits.dtype)
-        is_first = argmax(logits)[..., None] == jnp.arange(logits.shape[-1])
+        is_first = argmax(logits)[..., None] == places(logits.shape)
         return jnp.where(
             temperature > 0,
             logits / jnp.where(temperature > 0, temperature, 1.0),
@@ -50,7 +51,7 @@ class Temperature(NamedTuple):
     def assert_values(self) -> None:
         """Raises InputError if the temperature is known and not a number of at least 0."""
         known = concrete(self.temperature)
-        if known is not None and not (known >= 0).all():
+        if known is not None and not ((known >= 0) & (known < jnp.inf)).all():
             raise InputError(f"temperature {known} is not a number of at least 0; pass e.g. 1.0")
 
 
@@ -87,7 +88,8 @@ class TopP(NamedTuple):
     def __call__(self, logits: RowLogits) -> RowLogits:
         """The logits of the kept tokens, -inf elsewhere."""
         p = jnp.asarray(self.p, jnp.float32)
-        weights = jnp.exp((logits - logits.max(axis=-1, keepdims=True)).astype(jnp.float32))
+        logits = logits.astype(jnp.float32)
+        weights = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
         kept = nucleus(weights, p * block_sums(weights).sum(axis=-1))
         # The rounded mass of all tokens may reach p = 1 before the last one.
         return jnp.where(kept | (p >= 1), logits, -jnp.inf)
@@ -120,6 +122,7 @@ class Forbid(NamedTuple):
                 raise InputError(f"forbidden token {known} is negative; pass token ids")
 
 
+@runtime_checkable
 class Choice(Protocol):
     """How a token is chosen at each position."""
 
@@ -171,8 +174,32 @@ class Likeliest(NamedTuple):
         return argmax(transformed(self.transforms, logits))
 
 
+class Either(NamedTuple):
+    """One choice or another; both are evaluated.
+
+    Attributes:
+      is_first: Whether it is the first one.
+      first: A choice.
+      second: Another choice.
+    """
+
+    is_first: Bool[Array, ""]
+    first: Choice
+    second: Choice
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """None that both share."""
+        return ()
+
+    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
+        """The tokens."""
+        return jnp.where(self.is_first, self.first(uniform, logits), self.second(uniform, logits))
+
+
 def transformed(transforms: tuple[Transform, ...], logits: RowLogits) -> RowLogits:
-    """The logits after all transforms."""
+    """The logits after all transforms, in float32 whatever their precision."""
+    logits = logits.astype(jnp.float32)
     for transform in transforms:
         logits = transform(logits)
     return logits
@@ -183,7 +210,5 @@ def argmax(logits: RowLogits) -> Int[Array, "*shape"]:
 
     Two passes that vectorise, where XLA's own argmax on CPU does not.
     """
-    vocab = logits.shape[-1]
-    index = jnp.arange(vocab, dtype=jnp.int32)
     is_peak = logits == logits.max(axis=-1, keepdims=True)
-    return jnp.where(is_peak, index, vocab - 1).min(axis=-1)
+    return jnp.where(is_peak, places(logits.shape), logits.shape[-1] - 1).min(axis=-1)

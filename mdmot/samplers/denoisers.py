@@ -70,7 +70,7 @@ def take(x: Float[Array, "batch length entries"], positions: Int[Array, "batch w
     return jnp.take_along_axis(x, positions[..., None], axis=1)
 
 
-def bind(denoiser: Denoiser, params: Params, tokens: Tokens) -> LogitsAt:
+def bind(denoiser: Any, params: Params, tokens: Tokens, *time: Array) -> LogitsAt:
     """The logits as a function of the positions, computing as little as the denoiser allows.
 
     Whatever does not depend on the positions is computed here, once: the features of a
@@ -78,10 +78,10 @@ def bind(denoiser: Denoiser, params: Params, tokens: Tokens) -> LogitsAt:
     anew for every set of positions.
     """
     if hasattr(denoiser, "bind"):
-        return denoiser.bind(params, tokens)
+        return denoiser.bind(params, tokens, *time)
     if isinstance(denoiser, HasLogitsAt):
         return lambda positions: denoiser.logits_at(params, tokens, positions)
-    logits = denoiser(params, tokens)
+    logits = denoiser(params, tokens, *time)
     return lambda positions: take(logits, positions)
 
 
@@ -135,14 +135,33 @@ class GuidedDenoiser:
 
     def __call__(self, params: Guided, tokens: Tokens) -> Logits:
         """The guided logits."""
-        without_prompt = jnp.where(params.is_prompt, jnp.asarray(self.mask_id, tokens.dtype), tokens)
         with_prompt = self.denoiser(params.params, tokens)
-        free = self.denoiser(params.params, without_prompt)
-        scale = jnp.asarray(params.scale, free.dtype)
-        # A token that is impossible given the prompt stays so; -inf - -inf would be nan.
-        is_possible = with_prompt > -jnp.inf
-        pushed = free + scale * (jnp.where(is_possible, with_prompt, 0.0) - free)
-        return jnp.where(is_possible, pushed, -jnp.inf)
+        return _guided(
+            with_prompt, self.denoiser(params.params, self._without_prompt(params, tokens)), params
+        )
+
+    def bind(self, params: Guided, tokens: Tokens) -> LogitsAt:
+        """The logits as a function of the positions."""
+        with_prompt = bind(self.denoiser, params.params, tokens)
+        without = bind(self.denoiser, params.params, self._without_prompt(params, tokens))
+        return lambda positions: _guided(with_prompt(positions), without(positions), params)
+
+    def _without_prompt(self, params: Guided, tokens: Tokens) -> Tokens:
+        return jnp.where(params.is_prompt, jnp.asarray(self.mask_id, tokens.dtype), tokens)
+
+
+def _guided(
+    with_prompt: Float[Array, "batch width vocab"],
+    without: Float[Array, "batch width vocab"],
+    params: Guided,
+) -> Float[Array, "batch width vocab"]:
+    """The guided logits, without the nan that infinities would make.
+
+    A token that is impossible given the prompt stays so; one that is impossible only without is not pushed.
+    """
+    is_possible = (with_prompt > -jnp.inf) & (without > -jnp.inf)
+    push = jnp.where(is_possible, with_prompt, 0.0) - jnp.where(is_possible, without, 0.0)
+    return with_prompt + (jnp.asarray(params.scale, push.dtype) - 1) * push
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,6 +255,37 @@ class TimeFree:
         del t
         return self.denoiser(params, tokens)
 
+    def bind(self, params: Params, tokens: Tokens, t: Float[Array, " batch"]) -> LogitsAt:
+        """The logits as a function of the positions."""
+        del t
+        return bind(self.denoiser, params, tokens)
+
+
+@dataclasses.dataclass(frozen=True)
+class AtTime:
+    """A time-conditioned denoiser at a known time, as a plain one; made and used within a step.
+
+    Attributes:
+      timed_denoiser: The network.
+      t: Time of each row, measured by alpha.
+    """
+
+    timed_denoiser: TimedDenoiser
+    t: Float[Array, " batch"]
+
+    @property
+    def calls(self) -> int:
+        """Network calls that one call makes."""
+        return calls_of(self.timed_denoiser)
+
+    def __call__(self, params: Params, tokens: Tokens) -> Logits:
+        """The logits at every position."""
+        return self.timed_denoiser(params, tokens, self.t)
+
+    def bind(self, params: Params, tokens: Tokens) -> LogitsAt:
+        """The logits as a function of the positions."""
+        return bind(self.timed_denoiser, params, tokens, self.t)
+
 
 @dataclasses.dataclass(frozen=True)
 class TimeFromTokens:
@@ -285,9 +335,9 @@ class Renamed:
         """The logits at every position."""
         return self.denoiser(params, self._shown(tokens), *time)
 
-    def bind(self, params: Params, tokens: Tokens) -> LogitsAt:
+    def bind(self, params: Params, tokens: Tokens, *time: Array) -> LogitsAt:
         """The logits as a function of the positions."""
-        return bind(self.denoiser, params, self._shown(tokens))
+        return bind(self.denoiser, params, self._shown(tokens), *time)
 
     def _shown(self, tokens: Tokens) -> Tokens:
         return jnp.where(tokens == self.token, jnp.asarray(self.seen, tokens.dtype), tokens)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int, Key
 
-from mdmot.samplers.selection import block_sums, root
+from mdmot.samplers.selection import block_sums, places, root
 
 
 def uniforms(keys: Key[Array, " batch"], length: int, count: int) -> Float[Array, "batch {length} {count}"]:
@@ -66,7 +66,8 @@ def categorical(
     The vocabulary is split into about sqrt(V) blocks; the first uniform chooses the block, the second
     the token in it, so that one pass over the vocabulary does, and no noise is drawn for every entry. In
     both choices the weights are summed from the smallest: the digits of the sum are then never coarser
-    than the weight that is added, and every probability, however small, is met to a relative 1e-5.
+    than the weight that is added, and every probability, however small, is met to a relative 1e-4, most
+    to 1e-5.
 
     Args:
       uniform: Two uniforms a row, as `uniforms` makes them.
@@ -87,7 +88,7 @@ def categorical(
     num_blocks = root(vocab)
     peak = logits.max(axis=-1, keepdims=True)
     block = _choose(uniform[..., 0], block_sums(jnp.exp(logits - peak), num_blocks))
-    members = block[..., None] + num_blocks * jnp.arange(-(-vocab // num_blocks), dtype=jnp.int32)
+    members = block[..., None] + num_blocks * places((*block.shape, -(-vocab // num_blocks)))
     inner = jnp.take_along_axis(logits, jnp.minimum(members, vocab - 1), axis=-1)
     weights = jnp.where(members < vocab, jnp.exp(inner - peak), 0.0)
     return block + num_blocks * _choose(uniform[..., 1], weights)
@@ -96,8 +97,7 @@ def categorical(
 def _choose(uniform: Float[Array, "*shape"], weights: Float[Array, "*shape entries"]) -> Array:
     """The entry of weight w with probability w / sum(weights)."""
     entries = weights.shape[-1]
-    index = jnp.broadcast_to(jnp.arange(entries, dtype=jnp.int32), weights.shape)
-    ascending, order = lax.sort((weights, index), dimension=weights.ndim - 1, num_keys=1)
+    ascending, order = lax.sort((weights, places(weights.shape)), dimension=weights.ndim - 1, num_keys=1)
     below = jnp.cumsum(ascending, axis=-1)
     rank = (below <= uniform[..., None] * below[..., -1:]).sum(axis=-1, dtype=jnp.int32)
     # A uniform that was rounded to 1 belongs to the last entry.

@@ -148,6 +148,8 @@ def is_law(logits: Float[Array, "*shape vocab"]) -> Bool[Array, "*shape"]:
     return jnp.isfinite(logits.max(axis=-1))
 
 
-def info_of(denoiser: Denoiser, is_called: Bool[Array, " batch"], finite: Bool[Array, " batch"]) -> StepInfo:
+def info_of(
+    denoiser: Denoiser, is_called: Bool[Array, " batch"], finite: Bool[Array, " batch"]
+) -> StepInfo:
     """The report of a step with at most one call of the denoiser: rows that need none are not charged."""
     return StepInfo(calls_of(denoiser) * is_called.astype(jnp.int32), finite | ~is_called)

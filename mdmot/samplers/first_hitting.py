@@ -1,6 +1,5 @@
 """First-hitting sampling: the continuous-time process itself, one reveal after the other."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -8,36 +7,14 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, Key
 
-from mdmot._types import Logits, Params, TimedDenoiser, Tokens
+from mdmot._types import Params, TimedDenoiser, Tokens
 from mdmot.samplers.choice import Categorical, Choice
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
-from mdmot.samplers.denoisers import calls_of
+from mdmot.samplers.denoisers import AtTime
 from mdmot.samplers.draw import uniforms
 from mdmot.samplers.evaluate import fill
 from mdmot.samplers.orders import random_order
 from mdmot.samplers.pace import fewest
-
-
-@dataclasses.dataclass(frozen=True)
-class AtTime:
-    """A time-conditioned denoiser at a known time, as a plain one.
-
-    Attributes:
-      timed_denoiser: The network.
-      t: Time of each row, measured by alpha.
-    """
-
-    timed_denoiser: TimedDenoiser
-    t: Float[Array, " batch"]
-
-    @property
-    def calls(self) -> int:
-        """Network calls that one call makes."""
-        return calls_of(self.timed_denoiser)
-
-    def __call__(self, params: Params, tokens: Tokens) -> Logits:
-        """The logits at every position."""
-        return self.timed_denoiser(params, tokens, self.t)
 
 
 class HittingState(NamedTuple):

@@ -129,7 +129,9 @@ def raise_if_failed(result: SampleResult) -> None:
 
 
 @jax.jit
-def _sample(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens) -> SampleResult:
+def _sample(
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
+) -> SampleResult:
     return _in_blocks(_until_done, _row_keys(keys, tokens), sampler, params, grid, tokens)[0]
 
 
@@ -170,9 +172,7 @@ class _Run(NamedTuple):
 def _prepare(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens) -> _Run:
     init_keys, loop_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
     batch, length = tokens.shape
-    start = _Progress(
-        sampler.init(init_keys, tokens), jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool)
-    )
+    start = _Progress(sampler.init(init_keys, tokens), jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool))
     steps = _steps(grid, sampler.max_steps(length) if grid is None else 0)
 
     def advance(progress: _Progress, step: StepInput) -> _Progress:

@@ -70,7 +70,8 @@ def nucleus(
     highest = _highest(lambda cut: above(cut) >= mass, mass.shape)
     cut = (highest + 1)[..., None]
     tied = code == cut
-    before = above(cut)[..., None] + jnp.where(tied, weights, 0.0) * (jnp.cumsum(tied, axis=-1) - tied)
+    earlier = jnp.cumsum(tied, axis=-1, dtype=jnp.float32) - 1
+    before = above(cut)[..., None] + weights * earlier
     return (code > cut) | (tied & (before < mass[..., None]))
 
 
@@ -115,6 +116,11 @@ def block_sums(x: Float[Array, "*shape entries"], num_blocks: int = 0) -> Float[
 def root(entries: int) -> int:
     """The square root, rounded up: as many blocks as entries in each."""
     return math.isqrt(entries - 1) + 1
+
+
+def places(shape: tuple[int, ...]) -> Array:
+    """The index of each entry along the last axis."""
+    return lax.broadcasted_iota(jnp.int32, shape, len(shape) - 1)
 
 
 def ordered_bits(x: Float[Array, "*shape"]) -> Array:

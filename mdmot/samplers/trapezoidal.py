@@ -12,10 +12,9 @@ from mdmot._types import Knob, Params, TimedDenoiser, Tokens
 from mdmot.errors import InputError
 from mdmot.samplers.choice import Categorical, Choice, RowLogits
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
-from mdmot.samplers.denoisers import bind, calls_of, take
+from mdmot.samplers.denoisers import AtTime, bind, calls_of, take
 from mdmot.samplers.draw import uniforms
 from mdmot.samplers.evaluate import Filled, in_chunks, is_law
-from mdmot.samplers.first_hitting import AtTime
 from mdmot.samplers.random_order import BernoulliState
 from mdmot.schedules._inputs import concrete
 
