@@ -20,6 +20,7 @@ from mdmot.samplers.choice import (
     TopK,
     TopP,
     argmax,
+    choose,
     transformed,
 )
 from mdmot.samplers.confidence import propose
@@ -121,7 +122,7 @@ def test_block_sums():
 
 
 def test_argmax_takes_the_first():
-    tokens, chosen = jax.jit(lambda x: (argmax(x), Likeliest()(jnp.zeros((ROWS, 2)), x)))(LOGITS)
+    tokens, chosen = jax.jit(lambda x: (argmax(x), Likeliest().pick(jnp.zeros((ROWS, 2)), x)))(LOGITS)
     np.testing.assert_array_equal(tokens, LOGITS.argmax(axis=1))
     np.testing.assert_array_equal(chosen, tokens)
 
@@ -130,7 +131,8 @@ def test_argmax_takes_the_first():
 def test_temperature(temperature):
     got = jax.jit(lambda t, x: Temperature(t)(x))(temperature, jnp.asarray(LOGITS))
     if temperature > 0:
-        np.testing.assert_allclose(got, LOGITS / np.float32(temperature), rtol=EPS)
+        below = LOGITS - LOGITS.max(axis=1, keepdims=True)
+        np.testing.assert_allclose(got, below / np.float32(temperature), rtol=EPS)
     else:
         one = np.full(LOGITS.shape, -np.inf)
         one[np.arange(ROWS), LOGITS.argmax(axis=1)] = 0.0
@@ -182,8 +184,8 @@ def test_forbid_and_the_order_of_transforms():
         (Forbid((0,)), TopK(2)): [-np.inf, 2.0, 1.0, -np.inf],
         (TopK(2), Forbid((0,))): [-np.inf, 2.0, -np.inf, -np.inf],
         # At temperature 4 the nucleus of .9 is all four tokens, at temperature 1 three of them.
-        (Temperature(4.0), TopP(0.9)): [0.75, 0.5, 0.25, 0.0],
-        (TopP(0.9), Temperature(4.0)): [0.75, 0.5, 0.25, -np.inf],
+        (Temperature(4.0), TopP(0.9)): [0.0, -0.25, -0.5, -0.75],
+        (TopP(0.9), Temperature(4.0)): [0.0, -0.25, -0.5, -np.inf],
         (): [3.0, 2.0, 1.0, 0.0],
     }
     program = jax.jit(lambda x: [transformed(transforms, x) for transforms in cases])
@@ -296,7 +298,7 @@ WEIGHTS = {
 }
 
 
-choose = jax.jit(_choose)
+choose_entry = jax.jit(_choose)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -306,7 +308,7 @@ def test_a_choice_has_the_exact_law(name):
     tiled = jnp.tile(weights, (225, 1))
     order = np.argsort(weights, kind="stable")
     rank = np.argsort(order, kind="stable")
-    is_beyond = lambda u: rank[choose(jnp.asarray(u), tiled)] > np.arange(225)  # noqa: E731
+    is_beyond = lambda u: rank[choose_entry(jnp.asarray(u), tiled)] > np.arange(225)  # noqa: E731
     prob = np.zeros(225)
     prob[order] = np.diff(measure_below(first_beyond(is_beyond, 225)), prepend=0.0)
     exact = weights.astype(np.float64) / weights.astype(np.float64).sum()
@@ -399,9 +401,17 @@ def test_categorical_draws_the_law():
     assert scipy.stats.chisquare(seen[kept], prob[kept] * 40_000).pvalue > 1e-3
 
 
+def test_transforms_that_leave_nothing_are_reported():
+    logits = jnp.asarray([[0.0, -jnp.inf, 1.0], [0.0, 1.0, 2.0], [jnp.nan, 0.0, 1.0]], jnp.float32)
+    for choice in (Categorical((Forbid([0, 2]),)), Likeliest((Temperature(0.0), Forbid([0, 2])))):
+        fine = choose(choice, jnp.full((3, 2), 0.5, jnp.float32), logits).is_law
+        # The second row keeps token 1, but not once the temperature has left token 2 alone.
+        np.testing.assert_array_equal(fine, [False, isinstance(choice, Categorical), False])
+
+
 def test_draws_do_not_depend_on_the_precision():
     u = uniforms(jax.random.split(jax.random.key(11), ROWS), 1, 2)[:, 0]
-    choice = jax.jit(Categorical((Temperature(0.7),)).__call__)
+    choice = jax.jit(lambda u, logits: choose(Categorical((Temperature(0.7),)), u, logits).tokens)
     single = choice(u, jnp.asarray(LOGITS))
     np.testing.assert_array_equal(choice(u, jnp.asarray(LOGITS, jnp.float64)), single)
     with jax.enable_x64(False):
@@ -596,7 +606,7 @@ def test_a_mask_inside_the_logits():
         assert is_impossible(denoiser, mask)
         assert not is_impossible(denoiser, 1)
         check(denoiser)
-        assert bool((Likeliest()(UNIFORM, denoiser(PARAMS, start)) != mask).all())
+        assert bool((Likeliest().pick(UNIFORM, denoiser(PARAMS, start)) != mask).all())
 
 
 def test_time():

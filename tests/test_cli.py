@@ -13,8 +13,8 @@ import pytest
 from mdmot.cli import main, specs
 from mdmot.errors import InputError
 from mdmot.experiments import text_model
+from mdmot.files import write_atomically
 from mdmot.models import TransformerConfig
-from mdmot.report.files import write_atomically
 from mdmot.training import DivergenceError
 from mdmot.verify.check import Check
 
@@ -266,12 +266,12 @@ def test_interruption(capsys, monkeypatch):
 
 def test_version_and_module(capsys):
     installed = importlib.metadata.version("mdmot")
-    for command in ([], ["verify"], ["energy"], ["law"], ["report"]):
+    for command in ([], ["verify"], ["energy"], ["law"], ["sample"], ["report"]):
         assert run(capsys, *command, "--version")[:2] == (0, f"mdmot, version {installed}\n")
     done = subprocess.run(
         [sys.executable, "-m", "mdmot", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("verify", "energy", "law", "report"):
+    for command in ("verify", "energy", "law", "sample", "report"):
         assert command in done.stdout
 
 

@@ -10,6 +10,7 @@ import mdmot
 ROOT = pathlib.Path(mdmot.__file__).parent
 LAYERS = [
     {"_types", "errors"},
+    {"files", "vocabulary"},
     {"special", "geometry"},
     {"schedules"},
     {"flows"},

@@ -1,7 +1,6 @@
 """`mdmot law`: the exact law of a K-step sampler."""
 
 import pathlib
-import re
 from typing import Any
 
 import click
@@ -48,10 +47,11 @@ def law(
     exact conditionals of LAW, so all of its error comes from revealing tokens in parallel.
     """
     use_precision("float64")
+    from mdmot.cli.source import require_law
     from mdmot.cli.specs import parse_schedule
 
     schedule = parse_schedule(schedule_text)
-    _require_file(law_path)
+    require_law(law_path)
     result = _result(law_path, schedule, schedule_text, steps, reveal)
     result["seed"] = seed
     if as_json:
@@ -68,16 +68,6 @@ def law(
         if result[name] is not None
     ]
     print_table(("quantity", "value"), rows)
-
-
-def _require_file(path: pathlib.Path) -> None:
-    from mdmot.errors import InputError
-
-    if re.match(r"[a-z][a-z-]+:\w+=", str(path)) and not path.exists():
-        raise InputError(
-            f"{path} names a test bed, which this version of mdmot does not have; "
-            "pass a text file with one sequence a line"
-        )
 
 
 def _result(

@@ -8,6 +8,7 @@ from mdmot.cli.energy import energy
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.report import report
+from mdmot.cli.sample import sample
 from mdmot.cli.verify import verify
 from mdmot.errors import InputError
 
@@ -24,7 +25,7 @@ def commands() -> None:
     """
 
 
-for command in (verify, energy, law, report):
+for command in (verify, energy, law, sample, report):
     commands.add_command(command)
 
 

@@ -33,7 +33,7 @@ def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json
     """
     start = time.monotonic()
     use_precision("float64")
-    from mdmot.report.files import prepare_folder, write_atomically
+    from mdmot.files import prepare_folder, write_atomically
 
     _require_text(text_path)
     prepare_folder(out)

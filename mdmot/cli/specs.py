@@ -42,9 +42,17 @@ def parse_mask_schedule(text: str) -> MaskSchedule:
     Raises:
       InputError: As `parse_schedule`, and for a plan.
     """
-    schedule = parse_schedule(text)
+    return as_mask_schedule(parse_schedule(text))
+
+
+def as_mask_schedule(schedule: MaskSchedule | Plan) -> MaskSchedule:
+    """The schedule, unless it is a plan.
+
+    Raises:
+      InputError: If it is one.
+    """
     if isinstance(schedule, Plan):
-        raise InputError(f"schedule {text!r} is a plan of separate steps; an energy needs a curve in time")
+        raise InputError("the schedule is a plan of separate steps; pass a curve in time, as squared-sine")
     return schedule
 
 

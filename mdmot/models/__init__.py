@@ -4,6 +4,10 @@ from mdmot.models.adapters import NNXDenoiser as NNXDenoiser
 from mdmot.models.adapters import TimedNNXDenoiser as TimedNNXDenoiser
 from mdmot.models.adapters import from_nnx as from_nnx
 from mdmot.models.adapters import from_nnx_timed as from_nnx_timed
+from mdmot.models.adapters import split_from_nnx as split_from_nnx
+from mdmot.models.checkpoint import Checkpoint as Checkpoint
+from mdmot.models.checkpoint import load_checkpoint as load_checkpoint
+from mdmot.models.checkpoint import save_checkpoint as save_checkpoint
 from mdmot.models.transformer import MaskedTransformer as MaskedTransformer
 from mdmot.models.transformer import TimeConditionedTransformer as TimeConditionedTransformer
 from mdmot.models.transformer import TransformerConfig as TransformerConfig

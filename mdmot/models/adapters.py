@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from mdmot._types import Logits, Params, Tokens
 from mdmot.errors import InputError
+from mdmot.samplers.denoisers import SplitDenoiser
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,23 @@ class TimedNNXDenoiser:
         return nnx.merge(self.graphdef, params)(tokens, alpha)
 
 
+@dataclasses.dataclass(frozen=True)
+class NNXPart:
+    """`part(params, x)`: one function of a module's structure under the weights of the whole.
+
+    Attributes:
+      graphdef: The module without its weights.
+      name: The module's method or submodule.
+    """
+
+    graphdef: nnx.GraphDef
+    name: str
+
+    def __call__(self, params: Params, x: Array) -> Array:
+        """The value of the part."""
+        return getattr(nnx.merge(self.graphdef, params), self.name)(x)
+
+
 def from_nnx(module: nnx.Module) -> tuple[NNXDenoiser, Params]:
     """Splits a Flax NNX module into a pure denoiser and its weights.
 
@@ -67,6 +85,38 @@ def from_nnx(module: nnx.Module) -> tuple[NNXDenoiser, Params]:
     """
     graphdef, params = _split(module)
     return NNXDenoiser(graphdef), params
+
+
+def split_from_nnx(module: nnx.Module) -> tuple[SplitDenoiser, Params]:
+    """Splits a Flax NNX module as `from_nnx` does, with the output head of the denoiser apart.
+
+    Samplers then evaluate the head only where they need it.
+
+    Args:
+      module: A deterministic module with `module.features(tokens)` and a `module.head(features)` that
+        returns the logits of each position from the features there alone, as `MaskedTransformer` has.
+
+    Returns:
+      The denoiser, hashable, with the logits of `from_nnx`, and the weights as a nested dictionary.
+
+    Raises:
+      InputError: If the module has no such parts or holds random state.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from flax import nnx
+      >>> from mdmot.models import MaskedTransformer, TransformerConfig
+      >>> config = TransformerConfig(vocab_size=4, length=6, width=16, depth=1, heads=2)
+      >>> denoiser, params = split_from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
+      >>> tokens = jnp.full((2, 6), config.mask_id)
+      >>> denoiser.logits_at(params, tokens, jnp.asarray([[1], [5]])).shape
+      (2, 1, 4)
+    """
+    for name in ("features", "head"):
+        if not callable(getattr(module, name, None)):
+            raise InputError(f"module {type(module).__name__} has no {name}; use from_nnx")
+    graphdef, params = _split(module)
+    return SplitDenoiser(NNXPart(graphdef, "features"), NNXPart(graphdef, "head")), params
 
 
 def from_nnx_timed(module: nnx.Module) -> tuple[TimedNNXDenoiser, Params]:

@@ -44,7 +44,8 @@ class Temperature(NamedTuple):
         is_first = argmax(logits)[..., None] == places(logits.shape)
         return jnp.where(
             temperature > 0,
-            logits / jnp.where(temperature > 0, temperature, 1.0),
+            # From the peak down: a tiny temperature then has no +inf to make.
+            (logits - logits.max(axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, 1.0),
             jnp.where(is_first, 0.0, -jnp.inf).astype(logits.dtype),
         )
 
@@ -124,14 +125,17 @@ class Forbid(NamedTuple):
 
 @runtime_checkable
 class Choice(Protocol):
-    """How a token is chosen at each position."""
+    """How a token is chosen at each position: from a law, which the logits become by transforms."""
 
     @property
     def transforms(self) -> tuple[Transform, ...]:
         """Changes of the logits, the first one first."""
 
-    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
-        """The tokens."""
+    def law(self, logits: RowLogits) -> RowLogits:
+        """The logits of the law that tokens are chosen from, in float32."""
+
+    def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
+        """Tokens of a law."""
 
 
 class Categorical(NamedTuple):
@@ -143,15 +147,19 @@ class Categorical(NamedTuple):
     Example:
       >>> import jax.numpy as jnp
       >>> choice = Categorical((Temperature(0.7), TopP(0.9)))
-      >>> int(choice(jnp.asarray([0.5, 0.5]), jnp.asarray([0.0, 9.0, 0.0])))
+      >>> int(choose(choice, jnp.asarray([0.5, 0.5]), jnp.asarray([0.0, 9.0, 0.0])).tokens)
       1
     """
 
     transforms: tuple[Transform, ...] = ()
 
-    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
-        """The tokens."""
-        return categorical(uniform, transformed(self.transforms, logits))
+    def law(self, logits: RowLogits) -> RowLogits:
+        """The transformed logits."""
+        return transformed(self.transforms, logits)
+
+    def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
+        """Tokens drawn from the law."""
+        return categorical(uniform, law)
 
 
 class Likeliest(NamedTuple):
@@ -162,16 +170,20 @@ class Likeliest(NamedTuple):
 
     Example:
       >>> import jax.numpy as jnp
-      >>> int(Likeliest()(jnp.zeros(2), jnp.asarray([0.0, 9.0, 0.0])))
+      >>> int(choose(Likeliest(), jnp.zeros(2), jnp.asarray([0.0, 9.0, 0.0])).tokens)
       1
     """
 
     transforms: tuple[Transform, ...] = ()
 
-    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
-        """The tokens; the uniforms are not looked at."""
+    def law(self, logits: RowLogits) -> RowLogits:
+        """The transformed logits."""
+        return transformed(self.transforms, logits)
+
+    def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
+        """The likeliest tokens; the uniforms are not looked at."""
         del uniform
-        return argmax(transformed(self.transforms, logits))
+        return argmax(law)
 
 
 class Either(NamedTuple):
@@ -192,9 +204,36 @@ class Either(NamedTuple):
         """None that both share."""
         return ()
 
-    def __call__(self, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Int[Array, "*shape"]:
-        """The tokens."""
-        return jnp.where(self.is_first, self.first(uniform, logits), self.second(uniform, logits))
+    def law(self, logits: RowLogits) -> RowLogits:
+        """The law of the one that counts."""
+        return jnp.where(self.is_first, self.first.law(logits), self.second.law(logits))
+
+    def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
+        """Tokens as the one that counts picks them."""
+        return jnp.where(self.is_first, self.first.pick(uniform, law), self.second.pick(uniform, law))
+
+
+class Chosen(NamedTuple):
+    """Tokens at some positions.
+
+    Attributes:
+      tokens: The tokens; arbitrary where there is no law.
+      is_law: Whether the logits were a distribution, and the transforms left one.
+    """
+
+    tokens: Int[Array, "*shape"]
+    is_law: Bool[Array, "*shape"]
+
+
+def choose(choice: Choice, uniform: Float[Array, "*shape 2"], logits: RowLogits) -> Chosen:
+    """Chooses a token at each position, and says whether there was anything to choose from."""
+    law = choice.law(logits)
+    return Chosen(choice.pick(uniform, law), is_law(logits) & is_law(law))
+
+
+def is_law(logits: RowLogits) -> Bool[Array, "*shape"]:
+    """Whether logits are a distribution: the largest is nan if any is, and -inf only if all are."""
+    return jnp.isfinite(logits.max(axis=-1))
 
 
 def transformed(transforms: tuple[Transform, ...], logits: RowLogits) -> RowLogits:

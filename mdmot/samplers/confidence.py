@@ -8,12 +8,12 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Int, Key
 
 from mdmot._types import Denoiser, Params, Tokens
-from mdmot.samplers.choice import Choice, Likeliest
+from mdmot.samplers.choice import Choice, Likeliest, choose
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.counts import CountRule, rounded
 from mdmot.samplers.denoisers import take
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import info_of, is_law, survey
+from mdmot.samplers.evaluate import info_of, survey
 from mdmot.samplers.scores import ChoiceNoise, MaxProbability, ScoreRule, gumbel
 from mdmot.samplers.selection import largest
 
@@ -44,8 +44,8 @@ def propose(
     """Tokens and scores wherever they are needed; elsewhere the tokens as they are, at score -inf."""
 
     def summary(positions: Array, logits: Array) -> Proposal:
-        chosen = choice(take(uniform, positions), logits)
-        return Proposal(chosen.astype(tokens.dtype), score(logits, chosen), is_law(logits))
+        chosen, is_law = choose(choice, take(uniform, positions), logits)
+        return Proposal(chosen.astype(tokens.dtype), score(logits, chosen), is_law)
 
     return survey(denoiser, params, tokens, where, summary, nothing_proposed(tokens))
 

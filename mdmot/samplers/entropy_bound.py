@@ -8,12 +8,12 @@ from jaxtyping import Float, Key
 
 from mdmot._types import Denoiser, Knob, Params, Tokens
 from mdmot.errors import InputError
-from mdmot.samplers.choice import Categorical, Choice, transformed
+from mdmot.samplers.choice import Categorical, Choice, is_law
 from mdmot.samplers.confidence import ConfidenceState, Proposal, nothing_proposed
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.denoisers import take
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import info_of, is_law, survey
+from mdmot.samplers.evaluate import info_of, survey
 from mdmot.samplers.pace import fewest, in_order
 from mdmot.samplers.scores import NegativeEntropy, ScoreRule, entropy
 from mdmot.samplers.selection import largest
@@ -94,10 +94,10 @@ class EntropyBoundUnmasking:
             uniform = uniforms(keys, tokens.shape[1], 2)
 
             def summary(positions: Array, logits: Array) -> _Weighed:
-                chosen = self.choice(take(uniform, positions), logits)
-                scores = self.score(logits, chosen)
-                proposal = Proposal(chosen.astype(tokens.dtype), scores, is_law(logits))
-                return _Weighed(proposal, entropy(transformed(self.choice.transforms, logits)))
+                law = self.choice.law(logits)
+                chosen = self.choice.pick(take(uniform, positions), law)
+                scores, is_fine = self.score(logits, chosen), is_law(logits) & is_law(law)
+                return _Weighed(Proposal(chosen.astype(tokens.dtype), scores, is_fine), entropy(law))
 
             return survey(self.denoiser, params, tokens, is_masked, summary, nothing)
 

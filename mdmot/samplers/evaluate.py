@@ -1,7 +1,7 @@
 """Evaluating a denoiser at the positions that a step needs, in chunks of static width."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
 from mdmot._types import Denoiser, Params, Tokens
-from mdmot.samplers.choice import Choice
+from mdmot.samplers.choice import Choice, Chosen, choose
 from mdmot.samplers.contract import StepInfo
 from mdmot.samplers.denoisers import LogitsAt, bind, calls_of, take
 
@@ -21,18 +21,6 @@ Summary = Callable[[Int[Array, "batch width"], Float[Array, "batch width vocab"]
 
 CHUNKS, NARROWEST, WIDEST = 8, 8, 64
 """A chunk is an eighth of the length, within these widths: few of them, and little in the last."""
-
-
-class Filled(NamedTuple):
-    """Tokens at evaluated positions.
-
-    Attributes:
-      tokens: The tokens.
-      is_law: Whether the logits there were a distribution.
-    """
-
-    tokens: Int[Array, "batch length"]
-    is_law: Bool[Array, "batch length"]
 
 
 def fill(
@@ -69,16 +57,15 @@ def fill(
       ([1, 2, 1], 1)
     """
 
-    def draw(positions: Array, logits: Array) -> Filled:
-        drawn = choice(take(uniform, positions), logits).astype(tokens.dtype)
-        return Filled(drawn, is_law(logits))
+    def draw(positions: Array, logits: Array) -> Chosen:
+        drawn = choose(choice, take(uniform, positions), logits)
+        return drawn._replace(tokens=drawn.tokens.astype(tokens.dtype))
 
-    def call_network(tokens: Tokens) -> Filled:
-        unseen = Filled(tokens, jnp.ones(tokens.shape, bool))
-        return in_chunks(bind(denoiser, params, tokens), unmask, draw, unseen)
+    def call_network(tokens: Tokens) -> Chosen:
+        return in_chunks(bind(denoiser, params, tokens), unmask, draw, stay(tokens))
 
-    def stay(tokens: Tokens) -> Filled:
-        return Filled(tokens, jnp.ones(tokens.shape, bool))
+    def stay(tokens: Tokens) -> Chosen:
+        return Chosen(tokens, jnp.ones(tokens.shape, bool))
 
     after = lax.cond(unmask.any(), call_network, stay, tokens)
     return after.tokens, info_of(denoiser, unmask.any(axis=1), after.is_law.all(axis=1))
@@ -141,11 +128,6 @@ def in_chunks(
 
     _, values = lax.while_loop(lambda carry: carry[0] < most, chunk, (jnp.int32(0), unseen))
     return values
-
-
-def is_law(logits: Float[Array, "*shape vocab"]) -> Bool[Array, "*shape"]:
-    """Whether logits are a distribution: the largest is nan if any is, and -inf only if all are."""
-    return jnp.isfinite(logits.max(axis=-1))
 
 
 def info_of(

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int, Key
 
 from mdmot._types import Denoiser, Knob, Params, Tokens
 from mdmot.errors import InputError
-from mdmot.samplers.choice import Choice, Likeliest, argmax
+from mdmot.samplers.choice import Choice, Likeliest, argmax, choose
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import info_of, is_law
+from mdmot.samplers.evaluate import info_of
 from mdmot.samplers.pace import fewest
 from mdmot.samplers.scores import log_prob
 from mdmot.samplers.selection import block_sums, largest
@@ -129,10 +129,10 @@ class KLASSUnmasking:
                     f"denoiser returns {logits.shape[-1]} logits a position, but vocab_size is "
                     f"{self.vocab_size}; pass vocab_size={logits.shape[-1]}"
                 )
-            chosen = self.choice(uniforms(keys, tokens.shape[1], 2), logits)
+            chosen, is_fine = choose(self.choice, uniforms(keys, tokens.shape[1], 2), logits)
             scores = log_prob(logits, argmax(logits))
             log_probs = jax.nn.log_softmax(logits.astype(jnp.float32))
-            return _Seen(chosen.astype(tokens.dtype), scores, log_probs, is_law(logits) | ~is_masked)
+            return _Seen(chosen.astype(tokens.dtype), scores, log_probs, is_fine | ~is_masked)
 
         def stay() -> _Seen:
             scores, is_fine = jnp.zeros(tokens.shape, jnp.float32), jnp.ones(tokens.shape, bool)

@@ -72,7 +72,7 @@ def mdlm(denoiser: Denoiser, mask_id: int, num_steps: int, *, choice: Choice = D
       Sahoo et al., arXiv:2406.07524.
     """
     t = np.linspace(1.0, 1e-5, _whole(num_steps) + 1)
-    sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=LIKELIEST)
+    sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=Likeliest(choice.transforms))
     return Preset(sampler, _grid(np.append(1 - t, 1.0), np.append((t[:-1] - t[1:]) / t[:-1], 1.0)))
 
 
@@ -123,7 +123,7 @@ def md4(
     reveal = (1 - 2 * eps) * (masked[:-1] - masked[1:]) / now
     # The first step starts at P(unmasked) = 1e-4 and yet with nothing unmasked.
     alpha = (1 - 2 * eps) / (1 - eps) * unmasked
-    sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=LIKELIEST)
+    sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=Likeliest(choice.transforms))
     return Preset(sampler, _grid(np.append(alpha, 1.0), np.append(reveal, 1.0)))
 
 

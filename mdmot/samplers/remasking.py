@@ -8,12 +8,12 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Key
 
 from mdmot._types import Denoiser, Params, Tokens
-from mdmot.samplers.choice import Categorical, Choice
+from mdmot.samplers.choice import Categorical, Choice, choose
 from mdmot.samplers.confidence import Proposal, nothing_proposed
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.denoisers import bind, take
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import fill, in_chunks, info_of, is_law
+from mdmot.samplers.evaluate import fill, in_chunks, info_of
 from mdmot.samplers.remasking_rules import RemaskRule
 from mdmot.samplers.scores import ScoreRule
 
@@ -111,8 +111,8 @@ class RemaskingUnmasking:
         tokens = state.tokens
 
         def summary(positions: Array, logits: Array) -> Proposal:
-            drawn = self.choice(take(uniform, positions), logits)
-            return Proposal(drawn.astype(tokens.dtype), score(logits, drawn), is_law(logits))
+            drawn, is_law = choose(self.choice, take(uniform, positions), logits)
+            return Proposal(drawn.astype(tokens.dtype), score(logits, drawn), is_law)
 
         def call_network() -> Proposal:
             return in_chunks(bind(self.denoiser, params, tokens), unmask, summary, nothing_proposed(tokens))

@@ -9,13 +9,13 @@ from jaxtyping import Bool, Key
 
 from mdmot._types import Denoiser, Knob, Params, Tokens
 from mdmot.errors import InputError
-from mdmot.samplers.choice import Categorical, Choice
+from mdmot.samplers.choice import Categorical, Choice, choose
 from mdmot.samplers.confidence import Proposal, nothing_proposed
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.counts import CountRule, Rows
 from mdmot.samplers.denoisers import take
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import info_of, is_law, survey
+from mdmot.samplers.evaluate import info_of, survey
 from mdmot.samplers.scores import Margin, MaxProbability, ScoreRule
 from mdmot.samplers.selection import largest
 from mdmot.schedules._inputs import concrete
@@ -116,9 +116,9 @@ class SelfPlanning:
 
         def summary(positions: Array, logits: Array) -> Proposal:
             now = jnp.take_along_axis(tokens, positions, axis=1)
-            drawn = self.choice(take(uniform, positions), logits).astype(tokens.dtype)
-            judged = jnp.where(now == self.mask_id, drawn, now)
-            return Proposal(judged, self.score(logits, judged), is_law(logits))
+            drawn, is_law = choose(self.choice, take(uniform, positions), logits)
+            judged = jnp.where(now == self.mask_id, drawn.astype(tokens.dtype), now)
+            return Proposal(judged, self.score(logits, judged), is_law)
 
         def call_network() -> Proposal:
             return survey(self.denoiser, params, tokens, is_judged, summary, nothing_proposed(tokens))

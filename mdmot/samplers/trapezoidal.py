@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Key
 
 from mdmot._types import Knob, Params, TimedDenoiser, Tokens
 from mdmot.errors import InputError
-from mdmot.samplers.choice import Categorical, Choice, RowLogits
+from mdmot.samplers.choice import Categorical, Choice, Chosen, RowLogits, choose
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.denoisers import AtTime, bind, calls_of, take
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import Filled, in_chunks, is_law
+from mdmot.samplers.evaluate import in_chunks
 from mdmot.samplers.random_order import BernoulliState
 from mdmot.schedules._inputs import concrete
 
@@ -112,14 +112,14 @@ class ThetaTrapezoidal:
         first = is_masked & ((chance < early) | (early >= 1))
         second = is_masked & ~first & ((chance < reveal) | (reveal >= 1))
 
-        def draw(positions: Array, logits: Array) -> Filled:
-            drawn = self.choice(take(state.uniform, positions), logits)
-            return Filled(drawn.astype(state.tokens.dtype), is_law(logits))
+        def draw(positions: Array, logits: Array) -> Chosen:
+            drawn = choose(self.choice, take(state.uniform, positions), logits)
+            return drawn._replace(tokens=drawn.tokens.astype(state.tokens.dtype))
 
-        def call_network(unseen: Filled) -> Filled:
+        def call_network(unseen: Chosen) -> Chosen:
             logits_before = bind(before, params, unseen.tokens)
 
-            def call_again(halfway: Filled) -> Filled:
+            def call_again(halfway: Chosen) -> Chosen:
                 logits_after = bind(after, params, halfway.tokens)
                 logits_at = lambda place: extrapolated(theta, logits_before(place), logits_after(place))  # noqa: E731
                 return in_chunks(logits_at, second, draw, halfway)
@@ -127,12 +127,12 @@ class ThetaTrapezoidal:
             halfway = in_chunks(logits_before, first, draw, unseen)
             return lax.cond(second.any(), call_again, lambda halfway: halfway, halfway)
 
-        unseen = Filled(state.tokens, jnp.ones((batch, length), bool))
+        unseen = Chosen(state.tokens, jnp.ones((batch, length), bool))
         filled = lax.cond((first | second).any(), call_network, lambda unseen: unseen, unseen)
         return state._replace(tokens=filled.tokens), self._info(first, second, filled)
 
     def _info(
-        self, first: Bool[Array, "batch length"], second: Bool[Array, "batch length"], filled: Filled
+        self, first: Bool[Array, "batch length"], second: Bool[Array, "batch length"], filled: Chosen
     ) -> StepInfo:
         calls = (first | second).any(axis=1).astype(jnp.int32) + second.any(axis=1).astype(jnp.int32)
         return StepInfo(calls_of(self.timed_denoiser) * calls, filled.is_law.all(axis=1))

@@ -1,6 +1,5 @@
 """Real text as windows of bytes, and back."""
 
-import itertools
 import os
 import pathlib
 import sysconfig
@@ -11,6 +10,7 @@ from jax import Array
 from jaxtyping import Integer, UInt8
 
 from mdmot.errors import InputError
+from mdmot.vocabulary import Bytes
 
 MASK_ID = 256
 """The token of a masked byte: the first id after the 256 bytes."""
@@ -134,11 +134,7 @@ def decode(tokens: Integer[np.ndarray, " length"] | Integer[Array, " length"]) -
     wrong = [v for v in values if not 0 <= v <= MASK_ID]
     if wrong:
         raise InputError(f"token {wrong[0]} is neither a byte (0 to 255) nor the mask ({MASK_ID})")
-    runs = itertools.groupby(values, lambda value: value == MASK_ID)
-    return "".join(
-        MASK_SIGN * len(list(run)) if is_mask else bytes(run).decode("utf-8", "replace")
-        for is_mask, run in runs
-    )
+    return Bytes().decode(values, MASK_SIGN)
 
 
 def _texts(root: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -20,13 +20,13 @@ def prepare_folder(path: pathlib.Path) -> pathlib.Path:
             pass
     except OSError as error:
         raise InputError(
-            f"output folder {path} cannot be written ({error.strerror}); pass --out with one that can"
+            f"output folder {path} cannot be written ({error.strerror}); choose one that can"
         ) from None
     return path
 
 
-def write_atomically(path: pathlib.Path, text: str) -> None:
-    """Writes a text under a temporary name beside `path`, then renames it.
+def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
+    """Writes a text in UTF-8, or bytes, under a temporary name beside `path`, then renames it.
 
     Raises:
       InputError: If the file cannot be written; what was there before is still there.
@@ -34,8 +34,8 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         finally:
@@ -43,5 +43,5 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
                 os.unlink(temporary)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror}); free space or pass another --out"
+            f"{path} cannot be written ({error.strerror}); free space or choose another folder"
         ) from None

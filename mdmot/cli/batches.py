@@ -1,0 +1,182 @@
+"""Sequences of any number and lengths, sampled in batches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mdmot.cli.rows import Row
+from mdmot.cli.samplers import Network, Rule, Run, make_run
+from mdmot.cli.source import Source
+from mdmot.cli.words import Given
+from mdmot.errors import InputError
+from mdmot.samplers import Guided, GuidedDenoiser, TimeFree, sample, sample_trajectory
+
+ENTRIES = 2**25
+"""Numbers that the sequences of a batch may need in memory at once, about."""
+
+
+class Sample(NamedTuple):
+    """One sequence.
+
+    Attributes:
+      tokens: Its tokens.
+      network_calls: Network calls that it needed.
+    """
+
+    tokens: list[int]
+    network_calls: int
+
+
+Show = Callable[[Sequence[int], np.ndarray], None]
+"""`show(numbers, points)`: the numbers of some sequences, and their tokens at all points in time."""
+
+
+class Batch(NamedTuple):
+    """Sequences of one length.
+
+    Attributes:
+      numbers: Which ones.
+      size: Sequences that are sampled at once; the last one is repeated if there are fewer, since every
+        size is compiled apart.
+    """
+
+    numbers: list[int]
+    size: int
+
+
+def batches(rows: Sequence[Row], entries: int) -> list[Batch]:
+    """All sequences in batches as even as can be, the shortest first.
+
+    Args:
+      rows: The sequences.
+      entries: Numbers that each needs in memory at once.
+
+    Returns:
+      The batches.
+
+    Example:
+      >>> batches([(0, 1), (0,), (1, 1), (2, 2)], entries=ENTRIES // 2)
+      [Batch(numbers=[1], size=1), Batch(numbers=[0, 2], size=2), Batch(numbers=[3], size=2)]
+    """
+    most = max(1, ENTRIES // entries)
+    found = []
+    for length in sorted({len(row) for row in rows}):
+        same = [number for number, row in enumerate(rows) if len(row) == length]
+        size = -(-len(same) // -(-len(same) // most))
+        found += [Batch(same[first : first + size], size) for first in range(0, len(same), size)]
+    return found
+
+
+def make_runs(
+    source: Source,
+    starts: Sequence[Row],
+    rule: Rule,
+    given: Given,
+    guidance: float | None,
+    block_length: int | None,
+) -> dict[int, Run]:
+    """The sampler and its steps, by the length of a sequence; all take the same number of steps.
+
+    Args:
+      source: What is sampled.
+      starts: The sequences before they are sampled.
+      rule: The sampler of the command line.
+      given: The options given for it.
+      guidance: Scale of the guidance; None for none.
+      block_length: Positions of a block; None for no blocks.
+
+    Returns:
+      The runs.
+
+    Raises:
+      InputError: If the options make no run.
+    """
+    mask_id = source.vocabulary.size
+    denoiser, timed_denoiser = source.denoiser, source.timed_denoiser
+    if guidance is not None:
+        denoiser = GuidedDenoiser(denoiser, mask_id)
+        timed_denoiser = TimeFree(denoiser)
+    most = max(1, *(row.count(mask_id) for row in starts))
+    return {
+        length: make_run(
+            rule,
+            Network(
+                denoiser,
+                timed_denoiser,
+                mask_id,
+                source.vocabulary.size,
+                block_length or length,
+                min(most, block_length or most),
+            ),
+            given,
+            block_length,
+        )
+        for length in {len(row) for row in starts}
+    }
+
+
+def draw(
+    seed: int,
+    runs: Mapping[int, Run],
+    source: Source,
+    rows: Sequence[Row],
+    batch: Batch,
+    guidance: float | None,
+    show: Show | None,
+) -> dict[int, Sample]:
+    """Samples one batch; each sequence from its own number alone, whatever the batch.
+
+    Args:
+      seed: Seed of all sequences.
+      runs: The sampler and its steps, by the length of a sequence.
+      source: What is sampled.
+      rows: All sequences.
+      batch: Those that are sampled.
+      guidance: Scale of the guidance with which the runs were made; None for none.
+      show: What to do with the sequences at all points in time.
+
+    Returns:
+      The samples by their numbers.
+
+    Raises:
+      InputError: If there was nothing to draw from.
+    """
+    numbers, mask_id = batch.numbers, source.vocabulary.size
+    if not any(mask_id in rows[number] for number in numbers):
+        return {number: Sample(list(rows[number]), 0) for number in numbers}
+    padded = [*numbers, *[numbers[-1]] * (batch.size - len(numbers))]
+    tokens = jnp.asarray([rows[number] for number in padded], jnp.int32)
+    key = jax.random.key(seed)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(padded, jnp.uint32))
+    params = source.params if guidance is None else Guided(source.params, guidance, tokens != mask_id)
+    run = runs[tokens.shape[1]]
+    if show is None:
+        result = sample(keys, run.sampler, params, run.grid, tokens)
+    else:
+        result, path = sample_trajectory(keys, run.sampler, params, run.grid, tokens)
+        show(numbers, np.asarray(path)[:, : len(numbers)])
+    # The lists may be longer than the numbers.
+    finite, calls = result.finite.tolist(), result.network_calls.tolist()
+    bad = [number for number, is_fine in zip(numbers, finite, strict=False) if not is_fine]
+    if bad:
+        raise InputError(
+            f"nothing to draw from in {len(bad)} sequences, the first number {bad[0]}: logits were nan or "
+            "infinite, or all tokens impossible; check the model's weights"
+        )
+    samples = map(Sample, result.tokens.tolist(), calls)
+    return dict(zip(numbers, samples, strict=False))
+
+
+def assert_allowed(
+    samples: Mapping[int, Sample], rows: Sequence[Row], mask_id: int, forbidden: Sequence[int]
+) -> None:
+    """Raises InputError if a forbidden token was drawn, since no other one was possible."""
+    for number, one in samples.items():
+        drawn = [token for token, start in zip(one.tokens, rows[number], strict=True) if start == mask_id]
+        if not set(forbidden).isdisjoint(drawn):
+            raise InputError(
+                f"--forbid leaves no token that is possible in sequence {number}; forbid fewer"
+            )

@@ -1,0 +1,82 @@
+"""What `mdmot sample` starts from: a prompt, templates, or masks alone."""
+
+import pathlib
+from collections.abc import Sequence
+
+from mdmot.cli.source import Source
+from mdmot.errors import InputError
+from mdmot.vocabulary import Vocabulary
+
+Row = tuple[int, ...]
+"""Tokens of one sequence: given ones, and masks."""
+
+
+def prompt_row(source: Source, prompt: str, length: int | None) -> Row:
+    """A prompt on the left, then masks up to the length, by default that of the source.
+
+    Raises:
+      InputError: If it is too long, not in the vocabulary, or of no length that the source has.
+    """
+    try:
+        tokens = source.vocabulary.encode(prompt)
+    except InputError as error:
+        raise InputError(f"--prompt: {error}") from None
+    return _filled(source, tokens, source.length if length is None else length, "--prompt")
+
+
+def template_rows(source: Source, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
+    """The lines of a file in which a sign marks masked positions; lines without tokens are skipped.
+
+    A line is a sequence of its own length. With `length` every line is followed by masks up to it.
+
+    Raises:
+      InputError: If the file cannot be read or a line is no such sequence.
+    """
+    rows = []
+    for number, line in enumerate(_lines(path), start=1):
+        where = f"{path}, line {number}"
+        try:
+            tokens = source.vocabulary.encode(line, mask_sign)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if tokens:
+            rows.append(_filled(source, tokens, len(tokens) if length is None else length, where))
+    if not rows:
+        raise InputError(f"{path}: no templates, expected at least one; write one a line")
+    return rows
+
+
+def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
+    """The tokens of texts that must not be drawn.
+
+    Raises:
+      InputError: If a text is not in the vocabulary, or no token would be left.
+    """
+    try:
+        tokens = {token for text in texts for token in vocabulary.encode(text)}
+    except InputError as error:
+        raise InputError(f"--forbid: {error}") from None
+    if len(tokens) == vocabulary.size:
+        raise InputError(f"--forbid leaves none of the {vocabulary.size} tokens; forbid fewer")
+    return tuple(sorted(tokens))
+
+
+def _filled(source: Source, tokens: Sequence[int], length: int, where: str) -> Row:
+    source.assert_length(length, where)
+    if len(tokens) > length:
+        raise InputError(f"{where}: {len(tokens)} tokens, more than the {length} of a sequence; shorten it")
+    row = (*tokens, *[source.vocabulary.size] * (length - len(tokens)))
+    source.assert_possible(row, where)
+    return row
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}), expected a file of templates; check the path"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8, expected text; save it in that encoding") from None
+    return text.split("\n")

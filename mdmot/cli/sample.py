@@ -1,0 +1,259 @@
+"""`mdmot sample`: text from a model or from a law."""
+
+import contextlib
+import math
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import click
+import numpy as np
+
+from mdmot.cli.options import common, print_json, progress
+from mdmot.errors import InputError
+
+MOST = 10**6
+"""Samples and steps that are not a slip of the keyboard."""
+
+EXAMPLES = """\b
+Examples:
+  printf 'aaaaa\\nbbbbb\\n' > two.txt
+  mdmot sample two.txt --num 3 --schedule squared-sine --steps 3
+  mdmot sample two.txt --sampler entropy-bound --entropy-bound 0.5 --watch
+  mdmot sample my-model --sampler confidence --prompt 'def ' --block-length 16
+"""
+
+
+class Number(click.ParamType):
+    """A finite number from `least` to `most`."""
+
+    name = "number"
+
+    def __init__(self, least: float = -math.inf, most: float = math.inf):
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number that the text says."""
+        number = click.FLOAT.convert(value, param, ctx)
+        if not (math.isfinite(number) and self.least <= number <= self.most):
+            limits = "" if self.most == math.inf else f" from {self.least:g} to {self.most:g}"
+            self.fail(f"{value!r} is not a finite number{limits}", param, ctx)
+        return number
+
+
+NUMBER, SHARE, WHOLE = Number(), Number(0, 1), click.IntRange(1, MOST)
+
+KNOBS: dict[str, tuple[click.ParamType, str, str]] = {
+    "temperature": (NUMBER, "T", "Temperature of the draws; 0 takes the likeliest token."),
+    "top_k": (WHOLE, "N", "Draw from the N likeliest tokens."),
+    "top_p": (NUMBER, "P", "Draw from the likeliest tokens that have mass P together."),
+    "order": (click.STRING, "NAME", "random, left-to-right or bisection."),
+    "counts": (
+        click.STRING,
+        "NAME",
+        "How many a step: rounded, even, rounded-share, truncated-share, floored-rest or floored.",
+    ),
+    "score": (click.STRING, "NAME", "What makes a position sure: probability, margin or entropy."),
+    "noise": (
+        click.STRING,
+        "SPEC",
+        "Gumbel noise on the scores: a SCALE, or annealed:SCALE, which falls to 0.",
+    ),
+    "choice_temperature": (NUMBER, "T", "MaskGIT's annealed noise on the scores."),
+    "alg_temp": (NUMBER, "T", "Dream's noise on the scores."),
+    "eps": (SHARE, "T", "Dream's last noise time."),
+    "threshold": (NUMBER, "P", "Probability that suffices."),
+    "factor": (NUMBER, "F", "Reveal the n surest while (n + 1)(1 - P of the last) is at most F."),
+    "entropy_bound": (NUMBER, "NATS", "Bound on the entropies of a step, the largest not counted."),
+    "confidence": (NUMBER, "P", "Probability that counts as sure."),
+    "divergence": (NUMBER, "NATS", "Change from step to step that counts as none."),
+    "history": (WHOLE, "N", "Steps without change that count as stable."),
+    "fallback": (WHOLE, "N", "Positions of a step in which none is stable."),
+    "eta": (NUMBER, "E", "How readily decoded tokens are masked again; 0 is never."),
+    "loop_start": (NUMBER, "S", "Share of the steps after which nothing new is revealed."),
+    "loop_stop": (NUMBER, "S", "Share of the steps after which it goes on."),
+    "loop_alpha": (NUMBER, "A", "Share that is unmasked between the two."),
+    "scale": (Number(0, 1000), "B", "Remask B (alpha (1 - alpha))^power times what a step adds."),
+    "power": (NUMBER, "P", "The power of --scale."),
+    "theta": (NUMBER, "T", "Share of a step that its first stage takes."),
+    "split": (click.STRING, "NAME", "What --theta is a share of: alpha, or hazard, -log(1 - alpha)."),
+}
+
+
+def knobs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of the samplers; what is not given is None."""
+    for name, (kind, metavar, text) in reversed(KNOBS.items()):
+        command = click.option("--" + name.replace("_", "-"), type=kind, metavar=metavar, help=text)(
+            command
+        )
+    return command
+
+
+def show_samplers(context: click.Context, _: click.Parameter, value: bool) -> None:
+    """Prints all samplers with the options that they read and their defaults, and ends."""
+    if not value or context.resilient_parsing:
+        return
+    from mdmot.cli.samplers import RULES, flag
+
+    for name, rule in RULES.items():
+        click.echo(f"{name}: {rule.about}")
+        options = (flag(option) + (f" {value}" if value else "") for option, value in rule.defaults.items())
+        click.echo(f"  {' '.join(options)}")
+    context.exit()
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("model", metavar="[MODEL]", required=False, type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "--sampler",
+    "sampler_name",
+    metavar="NAME",
+    help="How positions are chosen; see --samplers.  [default: bernoulli, or what a plan was made for]",
+)
+@click.option(
+    "--samplers",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_samplers,
+    help="List the samplers with the options that each reads and their defaults, and exit.",
+)
+@click.option(
+    "--schedule",
+    metavar="SPEC",
+    help="Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.  "
+    "[default: linear; none for samplers that find their own steps]",
+)
+@click.option(
+    "--steps",
+    type=WHOLE,
+    metavar="K",
+    help="Number of sampling steps, of each block if in blocks.  [default: one a masked position]",
+)
+@click.option("--prompt", metavar="TEXT", help="Text on the left that is given.")
+@click.option(
+    "--template",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="FILE",
+    help="Text file with one sequence a line, the mask symbol wherever a token is to be filled in. "
+    "Lines may differ in length.",
+)
+@click.option(
+    "--mask-symbol",
+    metavar="TEXT",
+    default="□",
+    show_default=True,
+    help="What stands for a masked token in a template and in --watch.",
+)
+@click.option(
+    "--num",
+    type=WHOLE,
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Number of samples, of each line of a template.",
+)
+@click.option(
+    "--length",
+    type=WHOLE,
+    metavar="N",
+    help="Tokens of a sequence; what follows the prompt or template is masked.  "
+    "[default: the model's; a template's own]",
+)
+@click.option("--watch", is_flag=True, help="Show the text as it is unmasked, on standard error.")
+@click.option(
+    "--forbid",
+    multiple=True,
+    metavar="TEXT",
+    help="Tokens that are not drawn; may be given several times.",
+)
+@click.option(
+    "--guidance",
+    type=NUMBER,
+    metavar="G",
+    help="Push away from what is likely without the prompt, by G; 1 does not. Two calls a step.",
+)
+@click.option("--block-length", type=WHOLE, metavar="N", help="Fill blocks of N tokens from left to right.")
+@knobs
+@common
+def sample(
+    model: pathlib.Path | None,
+    sampler_name: str | None,
+    prompt: str | None,
+    template: pathlib.Path | None,
+    mask_symbol: str,
+    num: int,
+    length: int | None,
+    watch: bool,
+    guidance: float | None,
+    block_length: int | None,
+    seed: int,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Sample sequences from MODEL.
+
+    MODEL is the folder of a model that mdmot saved, or a law file (see `mdmot law`), whose exact
+    conditionals then take the network's place. Every sample depends on the seed and its own number
+    alone, however many there are.
+
+    Texts go to standard output, with control characters escaped; if one has several lines, lines of ---
+    stand between samples.
+    """
+    if model is None:
+        raise InputError(
+            "no model is named and mdmot brings none; pass the folder of a model or a law file"
+        )
+    if prompt is not None and template is not None:
+        raise InputError("--prompt and --template are both given; write the prompt into the template")
+    if guidance is not None and prompt is None and template is None:
+        raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
+    from mdmot.cli import samplers
+    from mdmot.cli.batches import Sample, assert_allowed, batches, draw, make_runs
+    from mdmot.cli.rows import forbidden, prompt_row, template_rows
+    from mdmot.cli.source import read_source
+    from mdmot.cli.watch import film, printable
+
+    given = {name: value for name, value in given.items() if value not in (None, ())}
+    sampler_name = sampler_name or samplers.default_rule(given.get("schedule"))
+    rule = samplers.rule_named(sampler_name, given)
+    source = read_source(model)
+    vocabulary = source.vocabulary
+    if "forbid" in given:
+        given["forbid"] = forbidden(vocabulary, given["forbid"])
+    if template is None:
+        starts = [prompt_row(source, prompt or "", length)]
+    else:
+        starts = template_rows(source, template, length, mask_symbol)
+    runs = make_runs(source, starts, rule, given, guidance, block_length)
+    rows = [start for start in starts for _ in range(num)]
+
+    def show(numbers: Sequence[int], points: np.ndarray) -> None:
+        texts = [[vocabulary.decode(row, mask_symbol) for row in point] for point in points.tolist()]
+        film(texts, numbers, mask_symbol)
+
+    parts = batches(rows, source.entries)
+    found: dict[int, Sample] = {}
+    with _silence() if watch else progress(len(parts), "sample") as advance:
+        for batch in parts:
+            found |= draw(seed, runs, source, rows, batch, guidance, show if watch else None)
+            advance(f"{len(found)} of {len(rows)} sequences")
+    assert_allowed(found, rows, vocabulary.size, given.get("forbid", ()))
+    samples = [
+        {"text": vocabulary.decode(one.tokens, mask_symbol), **one._asdict()}
+        for _, one in sorted(found.items())
+    ]
+    if as_json:
+        run = next(iter(runs.values()))
+        content = {"sampler": sampler_name, "schedule": run.schedule, "steps": run.steps, "seed": seed}
+        print_json({"samples": samples, **content})
+        return
+    texts = [printable(one["text"]) for one in samples]
+    between = "\n---\n" if any("\n" in text for text in texts) else "\n"
+    click.echo(between.join(texts))
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[Callable[[str], None]]:
+    """Progress that is not shown."""
+    yield lambda name: None

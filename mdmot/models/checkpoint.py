@@ -1,0 +1,290 @@
+"""Trained networks on disk: what they are in model.json, their weights in weights.safetensors."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import nnx
+
+from mdmot._types import Denoiser, Params, TimedDenoiser
+from mdmot.errors import InputError
+from mdmot.files import prepare_folder, write_atomically
+from mdmot.models.adapters import from_nnx_timed, split_from_nnx
+from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer, TransformerConfig
+from mdmot.samplers.denoisers import TimeFree, TimeFromTokens
+from mdmot.vocabulary import Bytes, Symbols, Vocabulary
+
+VERSION = 1
+MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.safetensors"
+
+Architecture: TypeAlias = type[MaskedTransformer] | type[TimeConditionedTransformer]
+ARCHITECTURES: dict[str, Architecture] = {
+    "masked-transformer": MaskedTransformer,
+    "time-conditioned-transformer": TimeConditionedTransformer,
+}
+
+FIELDS = ("architecture", "config", "vocabulary", "weights_sha256", "provenance")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A trained network, ready to be sampled.
+
+    Attributes:
+      denoiser: `denoiser(params, tokens)`; of a time-conditioned network at the time that the unmasked
+        share of each row tells.
+      timed_denoiser: `timed_denoiser(params, tokens, t)`; a network without time ignores it.
+      params: The weights.
+      vocabulary: What its tokens stand for.
+      config: The size of the network; the mask is `config.mask_id`.
+      provenance: Where it comes from, as it was saved.
+    """
+
+    denoiser: Denoiser
+    timed_denoiser: TimedDenoiser
+    params: Params
+    vocabulary: Vocabulary
+    config: TransformerConfig
+    provenance: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: str | os.PathLike[str],
+    architecture: Architecture,
+    config: TransformerConfig,
+    params: Params,
+    vocabulary: Vocabulary,
+    provenance: dict[str, Any],
+) -> None:
+    """Writes a network as a checkpoint.
+
+    Each file is renamed into place when it is whole; model.json names the weights that it belongs to
+    and comes last. A save that is interrupted between the two is refused by `load_checkpoint`. Other
+    files in the folder are left alone.
+
+    Args:
+      folder: Made if absent.
+      architecture: The class of the network.
+      config: Its size.
+      params: Its weights, as `from_nnx` returns them.
+      vocabulary: What its `config.vocab_size` clean tokens stand for.
+      provenance: Where it comes from, in JSON's types: command, seed, versions, data.
+
+    Raises:
+      InputError: If these do not fit together or a file cannot be written.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from flax import nnx
+      >>> from mdmot.models import from_nnx
+      >>> config = TransformerConfig(vocab_size=2, length=6, width=16, depth=1, heads=2)
+      >>> _, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     save_checkpoint(folder, MaskedTransformer, config, params, Symbols(("a", "b")), {"seed": 0})
+      ...     sorted(path.name for path in pathlib.Path(folder).iterdir())
+      ...     load_checkpoint(folder).vocabulary.symbols
+      ['model.json', 'weights.safetensors']
+      ('a', 'b')
+    """
+    name = next((name for name, known in ARCHITECTURES.items() if known is architecture), None)
+    if name is None:
+        raise InputError(f"architecture {architecture!r} is unknown; pass {_or(ARCHITECTURES.values())}")
+    if vocabulary.size != config.vocab_size:
+        raise InputError(
+            f"the vocabulary has {vocabulary.size} symbols and the network {config.vocab_size} clean "
+            "tokens; pass a symbol for each"
+        )
+    tensors = _named(params)
+    _assert_tensors("params", tensors, _named(_network(architecture, config).shapes))
+    weights = safetensors.numpy.save({key: np.array(leaf, order="C") for key, leaf in tensors.items()})
+    content = {
+        "kind": "model",
+        "version": VERSION,
+        "architecture": name,
+        "config": dataclasses.asdict(config),
+        "vocabulary": "bytes" if isinstance(vocabulary, Bytes) else list(vocabulary.symbols),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "provenance": provenance,
+    }
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"provenance is not JSON ({error}); pass strings, numbers and lists") from None
+    folder = prepare_folder(pathlib.Path(folder))
+    write_atomically(folder / WEIGHTS_FILE, weights)
+    write_atomically(folder / MODEL_FILE, text)
+
+
+def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
+    """Reads a checkpoint and refuses whatever it does not understand.
+
+    Every tensor of the file is a weight of the network and every weight is in the file, in its shape
+    and type. Nothing of the folder is executed.
+
+    Args:
+      folder: What `save_checkpoint` wrote.
+
+    Returns:
+      The network, its output head apart if it does not depend on time.
+
+    Raises:
+      InputError: If a file is missing, damaged, of another kind or version, or they do not fit together.
+    """
+    folder = pathlib.Path(folder)
+    content = _read_model(folder / MODEL_FILE)
+    where = f"model {folder / MODEL_FILE}"
+    architecture = ARCHITECTURES[_one_of(where, "architecture", content["architecture"], ARCHITECTURES)]
+    config = _read_config(where, content["config"])
+    vocabulary = _read_vocabulary(where, content["vocabulary"])
+    if vocabulary.size != config.vocab_size:
+        raise InputError(
+            f"{where}: vocabulary of {vocabulary.size} symbols, expected vocab_size = {config.vocab_size}; "
+            "save the model again"
+        )
+    tensors = _read_weights(folder / WEIGHTS_FILE, content["weights_sha256"])
+    # Before the network is built, even as shapes: one of a billion blocks would take for ever.
+    entries = sum(leaf.size for leaf in tensors.values())
+    if config.depth > len(tensors) or max(dataclasses.astuple(config)) > entries:
+        raise InputError(f"{where}: config is larger than {WEIGHTS_FILE}; save the model again")
+    network = _network(architecture, config)
+    places = _named(network.shapes)
+    _assert_tensors(f"weights {folder / WEIGHTS_FILE}", tensors, places)
+    leaves = [jnp.asarray(tensors[name]) for name in places]
+    params = jax.tree.unflatten(jax.tree.structure(network.shapes), leaves)
+    return Checkpoint(
+        network.denoiser, network.timed_denoiser, params, vocabulary, config, content["provenance"]
+    )
+
+
+class _Network(NamedTuple):
+    """A network without its weights.
+
+    Attributes:
+      denoiser: As in `Checkpoint`.
+      timed_denoiser: As in `Checkpoint`.
+      shapes: The tree of its weights, with their shapes and dtypes in their place.
+    """
+
+    denoiser: Denoiser
+    timed_denoiser: TimedDenoiser
+    shapes: Params
+
+
+def _network(architecture: Architecture, config: TransformerConfig) -> _Network:
+    module = nnx.eval_shape(lambda: architecture(config, nnx.Rngs(0)))
+    if architecture is TimeConditionedTransformer:
+        timed, shapes = from_nnx_timed(module)
+        return _Network(TimeFromTokens(timed, config.mask_id), timed, shapes)
+    split, shapes = split_from_nnx(module)
+    return _Network(split, TimeFree(split), shapes)
+
+
+def _read_model(path: pathlib.Path) -> dict[str, Any]:
+    where = f"model {path}"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{where}: cannot be read ({error.strerror}); pass a folder that mdmot saved a model in"
+        ) from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{where}: is not JSON; pass a folder that mdmot saved a model in") from None
+    if not isinstance(content, dict) or content.get("kind") != "model":
+        kind = content.get("kind") if isinstance(content, dict) else content
+        raise InputError(f'{where}: kind is {_short(kind)}; expected "model", as mdmot saves it')
+    version = content.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise InputError(f"{where}: version {_short(version)}; this mdmot reads {VERSION}")
+    missing = [name for name in FIELDS if name not in content]
+    if missing:
+        raise InputError(f"{where}: field {missing[0]!r} is missing; save the model again")
+    if not isinstance(content["provenance"], dict):
+        raise InputError(f"{where}: provenance is {_short(content['provenance'])}; expected an object")
+    return content
+
+
+def _one_of(where: str, name: str, value: Any, known: dict[str, Any]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{where}: {name} {_short(value)} is unknown; this mdmot has {_or(known)}")
+    return value
+
+
+def _read_config(where: str, value: Any) -> TransformerConfig:
+    names = [field.name for field in dataclasses.fields(TransformerConfig)]
+    if not isinstance(value, dict) or value.keys() != set(names):
+        raise InputError(f"{where}: config is {_short(value)}; expected the sizes {', '.join(names)}")
+    try:
+        return TransformerConfig(**value)
+    except InputError as error:
+        raise InputError(f"{where}: config: {error}") from None
+
+
+def _read_vocabulary(where: str, value: Any) -> Vocabulary:
+    if value == "bytes":
+        return Bytes()
+    if not isinstance(value, list) or not all(isinstance(symbol, str) for symbol in value):
+        raise InputError(f'{where}: vocabulary is {_short(value)}; expected "bytes" or a list of texts')
+    try:
+        return Symbols(tuple(value))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _read_weights(path: pathlib.Path, digest: Any) -> dict[str, np.ndarray]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"weights {path}: cannot be read ({error.strerror}); expected them beside {MODEL_FILE}"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise InputError(
+            f"weights {path}: damaged, or not the ones that {MODEL_FILE} was saved with; copy or save "
+            "both files again"
+        )
+    try:
+        return safetensors.numpy.load(content)
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise InputError(
+            f"weights {path}: no safetensors that NumPy reads ({error}); save the model again"
+        ) from None
+
+
+def _named(params: Params) -> dict[str, Any]:
+    """The leaves in the order of the tree, by the path of each, e.g. body.blocks.0.qkv.kernel."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _assert_tensors(where: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Refuses tensors that are not one for each weight of the network, in its shape and dtype."""
+    missing, stray = expected.keys() - found.keys(), found.keys() - expected.keys()
+    for names, what in ((missing, "is missing"), (stray, "is no weight of the network")):
+        if names:
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            raise InputError(f"{where}: {min(names)} {what}{more}; save the whole model again")
+    for name, place in expected.items():
+        tensor = found[name]
+        if tensor.dtype != place.dtype or tensor.shape != place.shape:
+            raise InputError(
+                f"{where}: {name} is {tensor.dtype}{list(tensor.shape)}; "
+                f"the config asks for {place.dtype}{list(place.shape)}"
+            )
+
+
+def _short(value: Any) -> str:
+    """The value as JSON has it, cut to a few words."""
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _or(names: Any) -> str:
+    return " or ".join(getattr(name, "__name__", str(name)) for name in names)

@@ -1,0 +1,151 @@
+"""Texts as token numbers, and back."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from mdmot.errors import InputError
+
+MOST_SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Symbols:
+    """A vocabulary of symbols: characters that follow each other, or longer ones between blanks.
+
+    Attributes:
+      symbols: The text of each token, no two alike. If one has more than one character all texts are
+        separated by blanks.
+
+    Raises:
+      InputError: If there is no symbol, one is empty or given twice, or one of several characters
+        stands beside one with a blank in it.
+
+    Example:
+      >>> Symbols(("a", "b")).encode("ab?b", "?"), Symbols(("a", "bc")).decode([1, 0, 2], "?")
+      ([0, 1, 2, 1], 'bc a ?')
+    """
+
+    symbols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.symbols:
+            raise InputError("the vocabulary has no symbols; pass at least one")
+        seen: set[str] = set()
+        is_spaced = self.is_spaced
+        for symbol in self.symbols:
+            if not symbol or symbol in seen:
+                raise InputError(f"symbol {symbol!r} is empty or given twice; pass each once")
+            if is_spaced and symbol.split() != [symbol]:
+                raise InputError(
+                    f"symbol {symbol!r} has a blank, which separates symbols of several characters; "
+                    "write it otherwise"
+                )
+            seen.add(symbol)
+
+    @property
+    def size(self) -> int:
+        """Number of clean tokens."""
+        return len(self.symbols)
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether blanks separate the symbols of a text."""
+        return any(len(symbol) > 1 for symbol in self.symbols)
+
+    def encode(self, text: str, mask_sign: str | None = None) -> list[int]:
+        """The tokens of a text, and the mask wherever it has the sign.
+
+        Raises:
+          InputError: If the text has symbols outside the vocabulary, or the sign could be clean text.
+        """
+        number_of = {symbol: number for number, symbol in enumerate(self.symbols)}
+        if mask_sign is not None:
+            _assert_sign(mask_sign)
+            clean = [mask_sign] if self.is_spaced else mask_sign
+            if all(piece in number_of for piece in clean):
+                raise InputError(f"mask sign {mask_sign!r} is in the vocabulary; choose another")
+        pieces = text.split() if self.is_spaced else _characters(text, mask_sign)
+        known = {mask_sign, *number_of}
+        unknown = [piece for piece in dict.fromkeys(pieces) if piece not in known]
+        if unknown:
+            raise InputError(
+                f"{_listed(unknown)} not in the vocabulary, which is {_listed(self.symbols)}; "
+                f"write it in these {'symbols between blanks' if self.is_spaced else 'characters'}"
+            )
+        return [number_of.get(piece, self.size) for piece in pieces]
+
+    def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
+        """The text of tokens, with the sign wherever they have the mask."""
+        text_of = (*self.symbols, mask_sign)
+        return (" " if self.is_spaced else "").join(text_of[token] for token in tokens)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bytes:
+    """The vocabulary of the 256 bytes, whose texts are UTF-8.
+
+    Example:
+      >>> Bytes().encode("hé?", "?"), Bytes().decode([104, 256, 195], "?")
+      ([104, 195, 169, 256], 'h?\ufffd')
+    """
+
+    @property
+    def size(self) -> int:
+        """Number of clean tokens."""
+        return 256
+
+    def encode(self, text: str, mask_sign: str | None = None) -> list[int]:
+        """The bytes of a text, and the mask wherever it has the sign; the sign is then no text.
+
+        Bytes of the command line that are no UTF-8, which Python escapes as surrogates, stay as they
+        were.
+
+        Raises:
+          InputError: If the text has other surrogates, or the sign is empty or has a blank.
+        """
+        if mask_sign is not None:
+            _assert_sign(mask_sign)
+        try:
+            parts = [
+                list(part.encode("utf-8", "surrogateescape"))
+                for part in ([text] if mask_sign is None else text.split(mask_sign))
+            ]
+        except UnicodeEncodeError as error:
+            raise InputError(f"{text[error.start]!r} has no UTF-8; write text without surrogates") from None
+        return _joined(parts, self.size)
+
+    def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
+        """The text of tokens; a byte that is no UTF-8 shows as the replacement character."""
+        runs = itertools.groupby(tokens, lambda token: token == self.size)
+        return "".join(
+            mask_sign * len(list(run)) if is_mask else bytes(run).decode("utf-8", "replace")
+            for is_mask, run in runs
+        )
+
+
+Vocabulary: TypeAlias = Symbols | Bytes
+"""What the clean tokens 0, ..., size - 1 stand for; the mask is the token `size`."""
+
+
+def _characters(text: str, mask_sign: str | None) -> list[str]:
+    """The characters of a text, and the whole sign wherever it stands."""
+    if mask_sign is None:
+        return list(text)
+    return _joined([list(part) for part in text.split(mask_sign)], mask_sign)
+
+
+def _joined(parts: list, between: object) -> list:
+    first, *others = parts
+    return first + [item for part in others for item in (between, *part)]
+
+
+def _assert_sign(mask_sign: str) -> None:
+    if mask_sign.split() != [mask_sign]:
+        raise InputError(f"mask sign {mask_sign!r} is empty or has a blank; pass e.g. '_'")
+
+
+def _listed(symbols: Sequence[str]) -> str:
+    shown = ", ".join(repr(symbol) for symbol in symbols[:MOST_SHOWN])
+    return shown if len(symbols) <= MOST_SHOWN else f"{shown}, ... ({len(symbols)} in all)"

@@ -1,0 +1,316 @@
+"""Every sampler keeps every promise of the contract."""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import itertools
+import math
+import pkgutil
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+
+import mdmot.samplers
+from mdmot.samplers import (
+    AdaptiveSampler,
+    AnnealedNoise,
+    BernoulliUnmasking,
+    BisectionUnmasking,
+    ByConfidence,
+    Cap,
+    Categorical,
+    ConfidenceUnmasking,
+    ConstantNoise,
+    DFMCorrector,
+    EntropyBoundUnmasking,
+    FactorUnmasking,
+    FirstHitting,
+    FixedUnmasking,
+    ForwardBackward,
+    KLASSUnmasking,
+    Likeliest,
+    Loop,
+    Margin,
+    MaxProbability,
+    NegativeEntropy,
+    RemaskingUnmasking,
+    Rescale,
+    Sampler,
+    SampleResult,
+    SelfPlanning,
+    SemiAutoregressive,
+    Temperature,
+    ThetaTrapezoidal,
+    ThresholdUnmasking,
+    bisection_order,
+    left_to_right,
+    sample,
+    sample_trajectory,
+)
+from mdmot.samplers.loop import _sample
+from mdmot.samplers.trapezoidal import by_alpha
+from mdmot.schedules import StepGrid, grid_from_alpha, pad_grid
+
+BATCH, LENGTH, VOCAB = 8, 12, 5
+MASK, PAD, CODES = VOCAB, VOCAB - 1, 64
+STEPS, MAX_STEPS, BLOCK, END = 4, 6, 5, 0
+
+RNG = np.random.default_rng(0)
+WEIGHTS = jnp.asarray(RNG.integers(0, CODES, LENGTH), jnp.int32)
+# The padding is an impossible token: where it stands, it was given.
+PARAMS = jnp.asarray(RNG.normal(size=(CODES, LENGTH, VOCAB)), jnp.float32).at[..., PAD].set(-jnp.inf)
+OTHER_PARAMS = PARAMS[::-1]
+
+
+def table(params, tokens):
+    """Logits looked up by a hash of the row: the same bits in every batch and on every device."""
+    code = (tokens.astype(jnp.int32) * WEIGHTS[None]).sum(axis=1, dtype=jnp.int32) % CODES
+    return params[code]
+
+
+def timed_table(params, tokens, t):
+    """Logits that also depend on the time, through its eighth: whatever its last digit is."""
+    eighth = jnp.floor(8 * t.astype(jnp.float32)).astype(jnp.int32)
+    code = (tokens.astype(jnp.int32) * WEIGHTS[None]).sum(axis=1, dtype=jnp.int32)
+    return params[(code + eighth) % CODES]
+
+
+def mix(x):
+    """A bijection of 32 bits that scatters neighbours (the finaliser of MurmurHash3)."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+    return x ^ (x >> 16)
+
+
+def numbers(key, shape):
+    index = jnp.arange(1, math.prod(shape) + 1, dtype=jnp.uint32)
+    return mix(key + mix(index)).reshape(shape)
+
+
+# A sampler takes the keys of any generator. This one compiles faster than Threefry, which is a third of
+# what it takes to compile these programs.
+SMALL = jax.extend.random.define_prng_impl(
+    key_shape=(1,),
+    seed=lambda seed: mix(jnp.asarray(seed).astype(jnp.uint32))[None],
+    split=lambda key, shape: numbers(key, shape)[..., None],
+    random_bits=lambda key, width, shape: numbers(mix(key), shape),
+    fold_in=lambda key, data: mix(key ^ mix(data.astype(jnp.uint32) + jnp.uint32(1))),
+    name="small",
+    tag="small",
+)
+KEYS = jax.random.split(jax.random.key(1, impl=SMALL), BATCH)
+
+
+class Case(NamedTuple):
+    """A sampler, its network calls a step at most, and times the grid is run (once a block)."""
+
+    sampler: Any
+    calls: int = 1
+    rounds: int = 1
+
+
+GREEDY = Likeliest()
+CASES = {
+    "bernoulli": Case(BernoulliUnmasking(table, MASK)),
+    "fixed": Case(FixedUnmasking(table, MASK, Categorical((Temperature(0.7),)))),
+    "fixed-left-to-right": Case(FixedUnmasking(table, MASK, GREEDY, left_to_right)),
+    "fixed-bisection": Case(FixedUnmasking(table, MASK, GREEDY, bisection_order)),
+    "confidence": Case(ConfidenceUnmasking(table, MASK, score=MaxProbability((Temperature(0.7),)))),
+    "confidence-margin": Case(ConfidenceUnmasking(table, MASK, score=Margin(), noise=ConstantNoise(0.1))),
+    "confidence-entropy": Case(
+        ConfidenceUnmasking(table, MASK, score=NegativeEntropy(), noise=AnnealedNoise(0.5))
+    ),
+    "threshold": Case(ThresholdUnmasking(table, MASK, 0.6)),
+    "factor": Case(FactorUnmasking(table, MASK, 1.5)),
+    "entropy-bound": Case(EntropyBoundUnmasking(table, MASK, 1.0, GREEDY)),
+    "klass": Case(KLASSUnmasking(table, MASK, VOCAB, 0.4, 2.0)),
+    "bisection": Case(BisectionUnmasking(table, MASK, GREEDY)),
+    "first-hitting": Case(FirstHitting(timed_table, MASK, GREEDY)),
+    "trapezoidal": Case(ThetaTrapezoidal(timed_table, MASK, 0.4, GREEDY), calls=2),
+    "trapezoidal-by-alpha": Case(ThetaTrapezoidal(timed_table, MASK, 0.4, GREEDY, by_alpha), calls=2),
+    "planning": Case(SelfPlanning(table, MASK, 1.5, GREEDY)),
+    "remask-cap": Case(RemaskingUnmasking(table, MASK, Cap(0.5), GREEDY)),
+    "remask-rescale": Case(RemaskingUnmasking(table, MASK, Rescale(0.5), GREEDY)),
+    "remask-loop": Case(RemaskingUnmasking(table, MASK, Loop(0.5), GREEDY)),
+    "remask-forward-backward": Case(RemaskingUnmasking(table, MASK, ForwardBackward(), GREEDY)),
+    "remask-dfm": Case(RemaskingUnmasking(table, MASK, DFMCorrector(), GREEDY)),
+    "remask-by-confidence": Case(RemaskingUnmasking(table, MASK, ByConfidence(), GREEDY)),
+    "blocks-fixed": Case(SemiAutoregressive(FixedUnmasking(table, MASK, GREEDY), BLOCK), rounds=3),
+    "blocks-end": Case(SemiAutoregressive(FixedUnmasking(table, MASK, GREEDY), BLOCK, END), rounds=3),
+    "blocks-confidence": Case(SemiAutoregressive(ConfidenceUnmasking(table, MASK), BLOCK), rounds=3),
+    "blocks-threshold": Case(SemiAutoregressive(ThresholdUnmasking(table, MASK, 0.6), BLOCK), rounds=3),
+}
+
+
+def is_adaptive(case):
+    return isinstance(getattr(case.sampler, "sampler", case.sampler), AdaptiveSampler)
+
+
+def each(cases):
+    return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
+
+
+every_case = each(CASES)
+adaptive_case = each({name: case for name, case in CASES.items() if is_adaptive(case)})
+
+GRID = grid_from_alpha([0.0, 0.25, 0.5, 0.5, 1.0])
+PADDED = pad_grid(GRID, MAX_STEPS)
+
+M = MASK
+# A row of each kind that the loop meets.
+TOKENS = jnp.asarray(
+    [
+        [M] * LENGTH,
+        [0, 1, 2, 3] + [M] * 8,  # a prompt
+        [0, 1, 2, 3] * 3,  # nothing to do
+        [0, M, 1, M, 2, M, 3, M, 0, M, 1, M],  # a template
+        [0, 1, 2] + [M] * 6 + [3, 0, 1],  # infill
+        [0, 1] + [M] * 5 + [PAD] * 5,  # a shorter sequence
+        [PAD] * 4 + [2] + [M] * 7,  # padded on the left
+        [0] * 7 + [M] + [1] * 4,  # a single mask
+    ],
+    jnp.int32,
+)
+
+
+def run(case, sampler=None, params=PARAMS, grid=PADDED):
+    """The program of the whole batch, whose grid is padded."""
+    return jax.device_get(sample(KEYS, sampler or case.sampler, params, grid, TOKENS))
+
+
+def paths_alone(case, grid):
+    """Results and trajectories of the rows each by itself, with keys and grids mapped over."""
+
+    def one(key, row, grid):
+        return sample_trajectory(key[None], case.sampler, PARAMS, grid, row[None])
+
+    grids = jax.tree.map(lambda x: jnp.tile(x[None], (BATCH, 1)), grid)
+    result, path = jax.device_get(jax.vmap(one)(KEYS, TOKENS, grids))
+    return SampleResult(*(x[:, 0] for x in result)), path[:, :, 0]
+
+
+def public_samplers():
+    """Every class with the parts of a sampler in any module of mdmot.samplers."""
+    for info in pkgutil.iter_modules(mdmot.samplers.__path__):
+        module = importlib.import_module(f"mdmot.samplers.{info.name}")
+        for name, cls in vars(module).items():
+            is_here = inspect.isclass(cls) and cls.__module__ == module.__name__ and name[0] != "_"
+            if is_here and dataclasses.is_dataclass(cls) and hasattr(cls, "init") and hasattr(cls, "step"):
+                yield cls
+
+
+def test_every_public_sampler_is_in_the_table():
+    assert {type(case.sampler) for case in CASES.values()} == {SemiAutoregressive, *public_samplers()}
+    assert not {cls.__name__ for cls in public_samplers()} - vars(mdmot.samplers).keys()
+
+
+@every_case
+def test_contract(case):
+    sampler = getattr(case.sampler, "sampler", case.sampler)
+    cls = type(sampler)
+    assert isinstance(sampler, Sampler)
+    assert list(inspect.signature(cls.init).parameters) == ["self", "keys", "tokens"]
+    assert list(inspect.signature(cls.step).parameters) == ["self", "keys", "params", "state", "step"]
+    if isinstance(sampler, AdaptiveSampler):
+        assert list(inspect.signature(cls.max_steps).parameters) == ["self", "length"]
+        assert type(sampler.max_steps(LENGTH)) is int
+
+    first, second = dataclasses.fields(cls)[:2]
+    assert first.name in ("denoiser", "timed_denoiser")
+    assert second.name == "mask_id"
+    for part in (case.sampler, sampler):
+        assert type(part).__dataclass_params__.frozen
+        # What is traced are numbers; what is static can be compared, and is by value.
+        leaves, structure = jax.tree.flatten(part)
+        assert all(isinstance(leaf, int | float | jax.Array) for leaf in leaves)
+        assert jax.tree.unflatten(structure, leaves) == part
+        again = jax.tree.structure(dataclasses.replace(part))
+        assert again == structure
+        assert hash(again) == hash(structure)
+    is_static = {field.name: field.metadata.get("static", False) for field in dataclasses.fields(cls)}
+    assert is_static[first.name]
+    assert is_static["mask_id"]
+
+
+def assert_is_sample(result, tokens, most_calls):
+    """Given tokens stayed, masks did not; a row without masks was free, no row cost too much."""
+    assert [(x.shape, x.dtype) for x in result] == [
+        (tokens.shape, jnp.int32),
+        (tokens.shape[:1], jnp.int32),
+        (tokens.shape[:1], jnp.bool),
+    ]
+    is_given = tokens != MASK
+    assert ((result.tokens == tokens) | ~is_given).all()
+    assert (((result.tokens >= 0) & (result.tokens < PAD)) | is_given).all()
+    assert result.finite.all()
+    assert ((result.network_calls == 0) == is_given.all(axis=1)).all()
+    assert (result.network_calls <= most_calls).all()
+
+
+@every_case
+def test_given_tokens_stay_and_no_mask_does(case):
+    assert_is_sample(run(case), np.asarray(TOKENS), STEPS * case.calls * case.rounds)
+
+
+@every_case
+def test_row_alone_unpadded_and_in_single_precision_is_the_row_of_the_batch(case):
+    with jax.enable_x64(False):
+        result, path = paths_alone(case, StepGrid(*(np.asarray(x, np.float32) for x in GRID)))
+    for ours, theirs in zip(result, run(case), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    # Its trajectory leads from the given tokens to the result, and they stay all the way.
+    start = np.asarray(TOKENS)
+    assert path.shape == (BATCH, STEPS * case.rounds + 1, LENGTH)
+    np.testing.assert_array_equal(path[:, 0], start)
+    np.testing.assert_array_equal(path[:, -1], result.tokens)
+    assert ((path == start[:, None]) | (start[:, None] == MASK)).all()
+    assert ((path >= 0) & (path <= MASK)).all()
+
+
+@adaptive_case
+def test_adaptive_sampler_stops_without_a_grid(case):
+    inner = getattr(case.sampler, "sampler", case.sampler)
+    result = jax.device_get(sample(KEYS[:3], case.sampler, PARAMS, None, TOKENS[:3]))
+    assert_is_sample(result, np.asarray(TOKENS[:3]), inner.max_steps(LENGTH) * case.calls * case.rounds)
+
+
+@functools.cache
+def settings():
+    """Twenty pairs of a number of steps and a grid, in grids of one shape."""
+    shapes = [(0.5, 0.5), (1.0, 0.5), (0.7, 1.3), (2.0, 1.0), (1.0, 1.0)]
+    grids = []
+    for (a, b), k in itertools.product(shapes, (1, 3, 5, MAX_STEPS)):
+        part = scipy.special.betainc(a, b, np.arange(k + 1) / k)
+        grids.append((k, pad_grid(grid_from_alpha(np.sin(np.pi / 2 * part) ** 2), MAX_STEPS)))
+    return grids
+
+
+@every_case
+def test_one_program_serves_all_schedules_step_numbers_weights_and_knobs(case):
+    before = _sample._cache_size()
+    results = [run(case, grid=grid) for _, grid in settings()]
+    assert len(results) == 20
+    assert _sample._cache_size() - before <= 1  # none if an earlier test compiled it
+    for (k, _), result in zip(settings(), results, strict=True):
+        assert_is_sample(result, np.asarray(TOKENS), k * case.calls * case.rounds)
+    assert any((result.tokens != results[0].tokens).any() for result in results)
+
+    halved = jax.tree.map(lambda x: x / 2 if isinstance(x, float) else x, case.sampler)
+    with jax.no_tracing():
+        for sampler, params in (halved, PARAMS), (case.sampler, OTHER_PARAMS):
+            run(case, sampler, params)
+
+
+@every_case
+def test_export_to_every_platform(case):
+    program = jax.jit(lambda keys, params, grid, tokens: sample(keys, case.sampler, params, grid, tokens))
+    platforms = ("cpu", "cuda", "tpu")
+    exported = jax.export.export(program, platforms=platforms)(KEYS, PARAMS, PADDED, TOKENS)
+    assert exported.platforms == platforms
+    assert [aval.shape for aval in exported.out_avals] == [(BATCH, LENGTH), (BATCH,), (BATCH,)]

@@ -1,0 +1,240 @@
+"""A sample depends neither on the batch nor on devices and processes: programs that run apart.
+
+    python test_sharding.py devices
+    python test_sharding.py process COORDINATOR NUMBER_OF_PROCESSES PROCESS
+
+print one JSON object in their last line.
+"""
+
+import json
+import math
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from mdmot.errors import InputError
+from mdmot.samplers import (
+    BernoulliUnmasking,
+    Categorical,
+    ConfidenceUnmasking,
+    FixedUnmasking,
+    ThresholdUnmasking,
+    raise_if_failed,
+    sample,
+)
+from mdmot.samplers.loop import _sample
+from mdmot.schedules import grid_from_alpha
+
+PAGE = pathlib.Path(__file__).parents[1] / "docs" / "scale.md"
+PROGRAMS = {
+    code.split()[1].strip(","): code
+    for code in re.findall(r"```python\n(# .*?)```", PAGE.read_text(), re.S)
+}
+SECONDS = 120  # a program takes about a tenth of it on two idle cores; a hang must not take the suite
+
+LENGTH, VOCAB, CODES = 12, 5, 64
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.integers(0, CODES, LENGTH).astype(np.int32)
+PARAMS = RNG.normal(size=(CODES, LENGTH, VOCAB)).astype(np.float32)
+ALPHAS = [0.0, 0.25, 0.5, 0.5, 1.0]
+
+
+def table(params, tokens):
+    """Logits looked up by a hash of the row: the same bits in every batch and on every device."""
+    return params[(tokens * WEIGHTS[None]).sum(axis=1, dtype=jnp.int32) % CODES]
+
+
+SAMPLERS = {
+    "bernoulli": BernoulliUnmasking(table, VOCAB),
+    "fixed": FixedUnmasking(table, VOCAB),
+    "confidence": ConfidenceUnmasking(table, VOCAB, choice=Categorical()),
+    "threshold": ThresholdUnmasking(table, VOCAB, 0.5, choice=Categorical()),
+}
+
+
+def grid_of(sampler):
+    return None if hasattr(sampler, "max_steps") else grid_from_alpha(ALPHAS)
+
+
+def prompts(batch):
+    """Rows with prompts of 0 to 3 tokens."""
+    tokens = np.full((batch, LENGTH), VOCAB, np.int32)
+    for row in range(batch):
+        tokens[row, : row % 4] = row % VOCAB
+    return tokens
+
+
+def on_devices():
+    """Batches of 1, 8 and 64 on one device, 8 and 64 on eight; then the programs of the page."""
+    found = {"devices": jax.device_count(), "equal": {}, "collectives": {}}
+    rows = NamedSharding(jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,)), P("batch"))
+    key = jax.random.key(3)
+    for name, sampler in SAMPLERS.items():
+        grid, whole = grid_of(sampler), jnp.asarray(prompts(64))
+        one = sample(key, sampler, PARAMS, grid, whole)
+        assert len(np.unique(one.tokens, axis=0)) > 32  # rows differ: an exchange would show
+        found["equal"][name] = {
+            "batch 1": equal(sample(key, sampler, PARAMS, grid, whole[:1]), one),
+            "batch 8 on 8": equal(sample(key, sampler, PARAMS, grid, jax.device_put(whole[:8], rows)), one),
+        }
+        spread = jax.device_put(whole, rows)
+        program = _sample.lower(key, sampler, PARAMS, grid, spread).compile()
+        many = program(key, sampler, PARAMS, grid, spread)
+        assert many.tokens.sharding.is_equivalent_to(rows, 2)
+        found["equal"][name]["batch 64 on 8"] = equal(many, one)
+        found["collectives"][name] = collectives(program.as_text())
+
+    found["equal"]["threshold"] |= each_by_itself(rows, one)
+    found["differing_share"] = on_page()
+    return found
+
+
+def each_by_itself(rows, one):
+    """The last sampler, in a program a device, and in a mesh whose axes are Explicit."""
+    sampler, key, tokens = SAMPLERS["threshold"], jax.random.key(3), prompts(64)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(64))
+
+    def run(keys, tokens):
+        return sample(keys, sampler, PARAMS, None, tokens)
+
+    apart = jax.shard_map(run, mesh=rows.mesh, in_specs=rows.spec, out_specs=rows.spec, check_vma=False)
+    found = {"shard_map": equal(jax.jit(apart)(keys, tokens), one)}
+    with jax.set_mesh(jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Explicit,))):
+        spread = jax.device_put(tokens, P("batch"))
+        found["auto_axes"] = equal(
+            jax.jit(jax.sharding.auto_axes(run, out_sharding=P("batch")))(key, spread), one
+        )
+    return found
+
+
+def on_page():
+    """Runs the page's programs for one host; the share of tokens that the network's rounding changed."""
+    page = run_page("one_host.py", {})
+    spread = page["result"]
+    assert spread.tokens.sharding.spec == P("batch")
+    assert {len(x.sharding.device_set) for x in jax.tree.leaves(page["placed"])} == {8}
+    tokens = jnp.full((64, page["config"].length), page["config"].mask_id)
+    one = sample(jax.random.key(0), page["sampler"], page["params"], page["grid"], tokens)
+    differing = np.asarray(one.tokens) != np.asarray(spread.tokens)
+    run_page("each_by_itself.py", page)
+    run_page("exported.py", page)
+    assert page["exported"].platforms == ("cpu", "cuda", "tpu")
+    assert (page["tokens"] < page["config"].mask_id).all()
+    return float(differing.mean())
+
+
+def in_process(coordinator, number, index):
+    """The page's program for several hosts, then each sampler against a run of this process alone."""
+    page = run_page("several_hosts.py", {}, coordinator, number, index)
+    found = {"devices": jax.device_count(), "page": list(page["everything"].tokens.shape), "equal": {}}
+    rows = NamedSharding(jax.make_mesh((4,), ("batch",), axis_types=(AxisType.Auto,)), P("batch"))
+    mine = np.split(prompts(8), int(number))[int(index)]
+    spread = jax.make_array_from_process_local_data(rows, mine)
+    for name in ("fixed", "threshold"):
+        sampler, key = SAMPLERS[name], jax.random.key(3)
+        many = sample(key, sampler, PARAMS, grid_of(sampler), spread)
+        raise_if_failed(many)
+        alone = sample(key, sampler, PARAMS, grid_of(sampler), jnp.asarray(prompts(8)))
+        found["equal"][name] = equal(multihost_utils.process_allgather(many, tiled=True), alone)
+    try:
+        bad = jax.make_array_from_process_local_data(rows, np.full_like(mine, VOCAB + 1))
+        sample(key, sampler, PARAMS, None, bad)
+    except InputError as error:
+        found["refused"] = str(error)
+    return found
+
+
+def equal(few, many):
+    return all((np.asarray(x) == np.asarray(y)[: len(x)]).all() for x, y in zip(few, many, strict=True))
+
+
+def collectives(text):
+    """The most entries that an exchange of each kind between devices sends."""
+    kinds = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
+    most = {}
+    for shapes, kind in re.findall(rf"= (.*) ({kinds})(?:-start)?\(", text):
+        sizes = [
+            math.prod(map(int, filter(None, shape.split(","))))
+            for shape in re.findall(r"\[(.*?)\]", shapes)
+        ]
+        most[kind] = max(most.get(kind, 0), *sizes)
+    return most
+
+
+def run_page(name, names, *arguments):
+    """Runs a program of the page among these names; returns them with its own."""
+    sys.argv = [name, *arguments]
+    exec(compile(PROGRAMS[name], name, "exec"), names)
+    return names
+
+
+def start(devices, *arguments):
+    environment = dict(os.environ, JAX_NUM_CPU_DEVICES=str(devices), JAX_PLATFORMS="cpu")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, __file__, *arguments], env=environment, text=True, **pipes)
+
+
+def finish(processes):
+    """What each process found; all are killed once one fails or hangs."""
+    try:
+        found = []
+        for process in processes:
+            out, errors = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, errors[-4000:]
+            found.append(json.loads(out.splitlines()[-1]))
+        return found
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def one_host():
+    (found,) = finish([start(8, "devices")])
+    assert found["devices"] == 8
+    return found
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_sample_is_the_same_in_every_batch_and_on_every_number_of_devices(one_host, name):
+    assert all(one_host["equal"][name].values()), one_host["equal"][name]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_devices_exchange_single_numbers_only(one_host, name):
+    most = one_host["collectives"][name]
+    assert set(most) == {"all-reduce"}
+    assert most["all-reduce"] == 1
+
+
+def test_page_runs_on_eight_devices_with_split_weights(one_host):
+    # Rounding changes a row in hundreds; a wrong sum over devices would change nearly all.
+    assert one_host["differing_share"] < 0.1
+
+
+def test_two_processes_sample_what_one_does():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    for found in finish([start(2, "process", coordinator, "2", str(index)) for index in range(2)]):
+        assert found["devices"] == 4
+        assert found["page"] == [16, 32]
+        assert found["equal"] == {"fixed": True, "threshold": True}
+        assert "neither a clean token" in found["refused"]
+
+
+if __name__ == "__main__":
+    program = {"devices": on_devices, "process": in_process}[sys.argv[1]]
+    print(json.dumps(program(*sys.argv[2:])))
