@@ -14,6 +14,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -185,53 +186,60 @@ def start(devices, *arguments):
     return subprocess.Popen([sys.executable, __file__, *arguments], env=environment, text=True, **pipes)
 
 
-def finish(processes):
-    """What each process found; all are killed once one fails or hangs."""
+def finish(process, deadline):
+    """The status, the output and the errors of a process, which is killed at the deadline."""
     try:
-        found = []
-        for process in processes:
-            out, errors = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, errors[-4000:]
-            found.append(json.loads(out.splitlines()[-1]))
-        return found
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+        out, errors = process.communicate(timeout=max(deadline - time.monotonic(), 0))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, errors = process.communicate()
+    return process.returncode, out, errors
+
+
+def read(finished):
+    """What a program has found."""
+    status, out, errors = finished
+    assert status == 0, errors[-4000:]
+    return json.loads(out.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def found():
-    """What the programs find, one with eight devices beside one in two processes."""
+def finished():
+    """A program with eight devices, and beside it one in two processes with two devices each."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
     pair = [start(2, "process", coordinator, "2", str(index)) for index in range(2)]
-    one_host, *processes = finish([start(8, "devices"), *pair])
-    return {"one host": one_host, "processes": processes}
+    deadline = time.monotonic() + SECONDS
+    return [finish(process, deadline) for process in (start(8, "devices"), *pair)]
+
+
+@pytest.fixture
+def one_host(finished):
+    return read(finished[0])
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_sample_is_the_same_in_every_batch_and_on_every_number_of_devices(found, name):
-    assert found["one host"]["devices"] == 8
-    is_equal = found["one host"]["equal"][name]
+def test_sample_is_the_same_in_every_batch_and_on_every_number_of_devices(one_host, name):
+    assert one_host["devices"] == 8
+    is_equal = one_host["equal"][name]
     assert all(is_equal.values()), is_equal
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_devices_exchange_single_numbers_only(found, name):
-    most = found["one host"]["collectives"][name]
+def test_devices_exchange_single_numbers_only(one_host, name):
+    most = one_host["collectives"][name]
     assert set(most) == {"all-reduce"}
     assert most["all-reduce"] == 1
 
 
-def test_page_runs_on_eight_devices_with_split_weights(found):
+def test_page_runs_on_eight_devices_with_split_weights(one_host):
     # Rounding changes a row in hundreds; a wrong sum over devices would change nearly all.
-    assert found["one host"]["differing_share"] < 0.1
+    assert one_host["differing_share"] < 0.1
 
 
-def test_two_processes_sample_what_one_does(found):
-    for process in found["processes"]:
+def test_two_processes_sample_what_one_does(finished):
+    for process in map(read, finished[1:]):
         assert process["devices"] == 4
         assert process["page"] == [16, 32]
         assert process["equal"] == {"fixed": True, "threshold": True}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -137,11 +138,17 @@ def _assert_tokens(tokens: Array, mask_id: int, vocab_size: int) -> None:
         )
     if isinstance(tokens, jax.core.Tracer):
         return
-    values = np.asarray(tokens)
-    wrong = (values != mask_id) & ((values < 0) | (values >= vocab_size))
-    if wrong.any():
-        row, position = np.argwhere(wrong)[0]
-        raise InputError(
-            f"token {values[row, position]} in row {row}, position {position} is neither a clean token "
-            f"(0 to {vocab_size - 1}) nor the mask ({mask_id})"
-        )
+    for first, values in own_rows(tokens):
+        wrong = (values != mask_id) & ((values < 0) | (values >= vocab_size))
+        if wrong.any():
+            row, position = np.argwhere(wrong)[0]
+            raise InputError(
+                f"token {values[row, position]} in row {first + row}, position {position} is neither a "
+                f"clean token (0 to {vocab_size - 1}) nor the mask ({mask_id})"
+            )
+
+
+def own_rows(x: Array) -> Iterator[tuple[int, np.ndarray]]:
+    """The rows that this process holds, in pieces, each with the number of its first row."""
+    for shard in jnp.asarray(x).addressable_shards:
+        yield shard.index[0].start or 0, np.asarray(shard.data)

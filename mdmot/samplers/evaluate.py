@@ -110,11 +110,10 @@ def in_chunks(
     The chunks go on until the row with the most positions is done; a row's values do not depend on how
     many there are.
     """
-    batch, length = where.shape
+    length = where.shape[1]
     width = min(length, max(NARROWEST, min(WIDEST, -(-length // CHUNKS))))
     place = jnp.cumsum(where, axis=1, dtype=jnp.int32)
     most = place[:, -1].max()
-    rows = jnp.arange(batch, dtype=jnp.int32)[:, None]
 
     def chunk(carry: tuple[Array, Values]) -> tuple[Array, Values]:
         start, values = carry
@@ -123,8 +122,9 @@ def in_chunks(
         positions = (place[:, None, :] < wanted[None, :, None]).sum(axis=2, dtype=jnp.int32)
         inside = jnp.minimum(positions, length - 1)
         new = summary(inside, logits_at(inside))
-        put = lambda old, new: old.at[rows, positions].set(new, mode="drop")  # noqa: E731
-        return start + width, jax.tree.map(put, values, new)
+        # Row by row: a scatter over all rows would gather them on every device of a sharded batch.
+        put = jax.vmap(lambda old, new, place: old.at[place].set(new, mode="drop"))
+        return start + width, jax.tree.map(lambda old, new: put(old, new, positions), values, new)
 
     _, values = lax.while_loop(lambda carry: carry[0] < most, chunk, (jnp.int32(0), unseen))
     return values

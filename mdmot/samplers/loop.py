@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Key
 
 from mdmot._types import Params, Tokens
 from mdmot.errors import InputError
-from mdmot.samplers._inputs import assert_inputs
+from mdmot.samplers._inputs import assert_inputs, own_rows
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.contract import AdaptiveSampler, Sampler, SampleResult, StepInput
 from mdmot.schedules.grids import StepGrid
@@ -109,6 +109,8 @@ def sample_trajectory(
 def raise_if_failed(result: SampleResult) -> None:
     """Raises if the denoiser misbehaved in any row; waits for the result.
 
+    Of rows that are spread over several hosts, a process sees its own.
+
     Args:
       result: What `sample` returned.
 
@@ -120,10 +122,10 @@ def raise_if_failed(result: SampleResult) -> None:
       >>> ok = jnp.ones(2, bool)
       >>> raise_if_failed(SampleResult(jnp.zeros((2, 3), int), jnp.ones(2, int), ok))
     """
-    bad = np.flatnonzero(~np.asarray(result.finite))
-    if bad.size:
+    bad = {first + int(row) for first, ok in own_rows(result.finite) for row in np.flatnonzero(~ok)}
+    if bad:
         raise InputError(
-            f"denoiser returned non-finite logits in rows {bad.tolist()}; "
+            f"denoiser returned non-finite logits in rows {sorted(bad)}; "
             "a position needs at least one finite logit and no nan or +inf: check the parameters"
         )
 
