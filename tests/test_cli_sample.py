@@ -353,7 +353,7 @@ def test_the_list_of_samplers(capsys):
         ("LAW --forbid a --forbid b", ["leaves none of the 2"]),
         (
             "LAW --forbid a --prompt bb --steps 1",
-            ["leaves no token that is possible in sequence 0", "forbid fewer"],
+            ["check the model's weights, and --forbid"],
         ),
         ("LAW --block-length 0", ["0 is not in the range"]),
         ("LAW --temperature -1", ["temperature -1", "at least 0"]),

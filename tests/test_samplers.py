@@ -14,9 +14,14 @@ import scipy.stats
 from mdmot.errors import InputError
 from mdmot.samplers import (
     BernoulliUnmasking,
+    Categorical,
     FixedUnmasking,
+    Forbid,
     Sampler,
     SampleResult,
+    SemiAutoregressive,
+    Temperature,
+    presets,
     raise_if_failed,
     sample,
     sample_trajectory,
@@ -363,3 +368,39 @@ def test_sample_checks_its_input_and_can_be_transformed():
     result = jax.eval_shape(inside, jax.random.split(jax.random.key(0), 5))
     assert isinstance(result, SampleResult)
     assert result.tokens.shape == (5, 2, 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keys": 0}, "keys of type int"),
+        ({"tokens": [[4, 4]]}, "tokens of type list"),
+        ({"tokens": TOKENS[:0]}, "at least one row"),
+        ({"tokens": TOKENS[:, :0]}, "at least one row"),
+        ({"sampler": presets.dllm(constant, 4, 2)}, "Preset; pass a sampler"),
+        (
+            {"sampler": SemiAutoregressive(SemiAutoregressive(FixedUnmasking(constant, 4), 2), 2)},
+            "blocks of",
+        ),
+        ({"sampler": SemiAutoregressive(FixedUnmasking(constant, 4), 2, end_id=4)}, "end_id 4"),
+        ({"sampler": FixedUnmasking(constant, 4, Categorical((Forbid([7]),)))}, "forbidden token 7"),
+        ({"sampler": FixedUnmasking(constant, 4, Categorical(Temperature(1.0)))}, "pass a tuple"),
+        ({"grid": None}, "reads its steps from a grid"),
+    ],
+)
+def test_what_is_no_sampler_or_array_is_refused_in_one_line(change, message):
+    given = {"keys": jax.random.key(0), "sampler": FixedUnmasking(constant, 4), "params": jnp.zeros(4)}
+    given |= {"grid": GRID, "tokens": TOKENS, **change}
+    # Past the checks of shapes that this suite adds to annotated functions.
+    with pytest.raises(InputError, match=message) as error:
+        inspect.unwrap(assert_inputs)(**given)
+    assert "\n" not in str(error.value)
+
+
+def test_a_plain_array_of_alphas_is_a_grid():
+    sampler = FixedUnmasking(constant, 4)
+    plain = sample(jax.random.key(0), sampler, jnp.zeros(4), np.array([0.0, 0.5, 1.0]), TOKENS)
+    grid = sample(jax.random.key(0), sampler, jnp.zeros(4), GRID, TOKENS)
+    np.testing.assert_array_equal(plain.tokens, grid.tokens)
+    with pytest.raises(InputError, match="must not fall"):
+        sample(jax.random.key(0), sampler, jnp.zeros(4), np.array([0.0, 0.6, 0.5, 1.0]), TOKENS)

@@ -12,7 +12,7 @@ from mdmot.cli.samplers import Network, Rule, Run, make_run
 from mdmot.cli.source import Source
 from mdmot.cli.words import Given
 from mdmot.errors import InputError
-from mdmot.samplers import Guided, GuidedDenoiser, TimeFree, sample, sample_trajectory
+from mdmot.samplers import Guided, GuidedDenoiser, sample, sample_trajectory
 
 ENTRIES = 2**25
 """Numbers that the sequences of a batch may need in memory at once, about."""
@@ -98,7 +98,7 @@ def make_runs(
     denoiser, timed_denoiser = source.denoiser, source.timed_denoiser
     if guidance is not None:
         denoiser = GuidedDenoiser(denoiser, mask_id)
-        timed_denoiser = TimeFree(denoiser)
+        timed_denoiser = GuidedDenoiser(timed_denoiser, mask_id)
     most = max(1, *(row.count(mask_id) for row in starts))
     return {
         length: make_run(
@@ -164,19 +164,7 @@ def draw(
     if bad:
         raise InputError(
             f"nothing to draw from in {len(bad)} sequences, the first number {bad[0]}: logits were nan or "
-            "infinite, or all tokens impossible; check the model's weights"
+            "infinite, or all tokens impossible; check the model's weights, and --forbid"
         )
     samples = map(Sample, result.tokens.tolist(), calls)
     return dict(zip(numbers, samples, strict=False))
-
-
-def assert_allowed(
-    samples: Mapping[int, Sample], rows: Sequence[Row], mask_id: int, forbidden: Sequence[int]
-) -> None:
-    """Raises InputError if a forbidden token was drawn, since no other one was possible."""
-    for number, one in samples.items():
-        drawn = [token for token, start in zip(one.tokens, rows[number], strict=True) if start == mask_id]
-        if not set(forbidden).isdisjoint(drawn):
-            raise InputError(
-                f"--forbid leaves no token that is possible in sequence {number}; forbid fewer"
-            )

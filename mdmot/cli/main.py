@@ -10,6 +10,7 @@ from mdmot.cli.options import with_version
 from mdmot.cli.report import report
 from mdmot.cli.sample import sample
 from mdmot.cli.verify import verify
+from mdmot.cli.watch import one_line
 from mdmot.errors import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -45,12 +46,14 @@ def status(arguments: list[str]) -> int:
         return BAD_INPUT
     except click.ClickException as error:
         message = f"{error.format_message().rstrip('.')}; see {_help_of(error)}"
+    except OSError as error:
+        message = f"cannot write the output: {error}; free some space or write elsewhere"
     except (KeyboardInterrupt, click.Abort):
         click.echo("mdmot: interrupted", err=True)
         return INTERRUPTED
     else:
         return result if isinstance(result, int) else 0
-    click.echo("mdmot: " + " ".join(message.split()), err=True)
+    click.echo(f"mdmot: {one_line(' '.join(message.split()))}", err=True)
     return BAD_INPUT
 
 

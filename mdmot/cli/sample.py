@@ -209,7 +209,7 @@ def sample(
     if guidance is not None and prompt is None and template is None:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
     from mdmot.cli import samplers
-    from mdmot.cli.batches import Sample, assert_allowed, batches, draw, make_runs
+    from mdmot.cli.batches import Sample, batches, draw, make_runs
     from mdmot.cli.rows import forbidden, prompt_row, template_rows
     from mdmot.cli.source import read_source
     from mdmot.cli.watch import film, printable
@@ -238,7 +238,6 @@ def sample(
         for batch in parts:
             found |= draw(seed, runs, source, rows, batch, guidance, show if watch else None)
             advance(f"{len(found)} of {len(rows)} sequences")
-    assert_allowed(found, rows, vocabulary.size, given.get("forbid", ()))
     samples = [
         {"text": vocabulary.decode(one.tokens, mask_symbol), **one._asdict()}
         for _, one in sorted(found.items())

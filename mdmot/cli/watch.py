@@ -47,6 +47,8 @@ def film(frames: Sequence[Sequence[str]], numbers: Sequence[int], mask_sign: str
     messages = Console(stderr=True, highlight=False)
     if not messages.is_terminal:
         for step, texts in enumerate(frames):
+            if step and texts == frames[step - 1]:
+                continue
             for number, text in zip(numbers, texts, strict=True):
                 click.echo(f"sample {number}, step {step}: {one_line(text)}", err=True)
         return

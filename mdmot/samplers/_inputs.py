@@ -13,20 +13,34 @@ from jax import Array
 from mdmot._types import Params
 from mdmot.errors import InputError
 from mdmot.samplers.blocks import SemiAutoregressive
-from mdmot.samplers.contract import AdaptiveSampler
+from mdmot.samplers.choice import Forbid
+from mdmot.samplers.contract import AdaptiveSampler, Sampler
 from mdmot.samplers.denoisers import is_impossible
-from mdmot.schedules.grids import StepGrid
+from mdmot.schedules._inputs import concrete
+from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
 
 def assert_inputs(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Array) -> None:
     """Raises InputError unless a run of the sampler makes sense."""
+    for name, value in (("keys", keys), ("tokens", tokens)):
+        if not hasattr(value, "dtype"):
+            raise InputError(f"{name} of type {type(value).__name__} are no array; pass a JAX array")
+    if not isinstance(sampler, Sampler | SemiAutoregressive):
+        raise InputError(
+            f"sampler is a {type(sampler).__name__}; pass a sampler (of a preset, its .sampler and .grid)"
+        )
     if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise InputError(f"tokens are {tokens.dtype}{list(tokens.shape)}; pass integers [batch, length]")
+    if tokens.size == 0:
+        raise InputError(f"tokens have shape {list(tokens.shape)}; pass at least one row of one token")
     _assert_keys(keys, tokens.shape[0])
     _assert_values(sampler)
+    blocks = None
     if isinstance(sampler, SemiAutoregressive):
         _assert_holds(tokens, sampler.later)
-        sampler = sampler.sampler
+        blocks, sampler = sampler, sampler.sampler
+        if not isinstance(sampler, Sampler):
+            raise InputError(f"blocks of a {type(sampler).__name__} are not possible; pass a sampler")
     if grid is not None:
         _assert_grid(grid)
     elif not isinstance(sampler, AdaptiveSampler):
@@ -38,18 +52,39 @@ def assert_inputs(keys: Array, sampler: Any, params: Params, grid: StepGrid | No
     vocab_size = _vocab_size(logits, tokens)
     _assert_mask(denoiser, sampler.mask_id, vocab_size)
     _assert_tokens(tokens, sampler.mask_id, vocab_size)
+    _assert_forbidden(sampler, vocab_size)
+    if blocks is not None and blocks.end_id is not None and not 0 <= blocks.end_id < vocab_size:
+        raise InputError(f"end_id {blocks.end_id} is no clean token (0 to {vocab_size - 1})")
 
 
 def _assert_values(part: Any) -> None:
     """Asks a sampler, its transforms and whatever else it is made of to look at its values."""
     if hasattr(part, "assert_values"):
         part.assert_values()
-    if dataclasses.is_dataclass(part):
-        parts = [getattr(part, field.name) for field in dataclasses.fields(part)]
-    else:
-        parts = list(part) if isinstance(part, tuple) else []
-    for inner in parts:
+    for inner in _parts(part):
         _assert_values(inner)
+
+
+def _assert_forbidden(part: Any, vocab_size: int) -> None:
+    """Forbidding a token that does not exist is a slip."""
+    for token in jax.tree.leaves(part) if isinstance(part, Forbid) else ():
+        known = concrete(token)
+        if known is not None and (known >= vocab_size).any():
+            raise InputError(f"forbidden token {known} is no clean token (0 to {vocab_size - 1})")
+    for inner in _parts(part):
+        _assert_forbidden(inner, vocab_size)
+
+
+def _parts(part: Any) -> list[Any]:
+    """What a sampler, a choice or a rule is made of."""
+    if dataclasses.is_dataclass(part):
+        return [getattr(part, field.name) for field in dataclasses.fields(part)]
+    return list(part) if isinstance(part, tuple) else []
+
+
+def as_grid(grid: Any) -> StepGrid | None:
+    """The grid, or that of a plain array of alphas."""
+    return grid if grid is None or isinstance(grid, StepGrid) else grid_from_alpha(grid)
 
 
 def _assert_keys(keys: Array, batch: int) -> None:

@@ -20,7 +20,8 @@ class SemiAutoregressive:
     Blocks start at the first masked position of each row, so that they follow a prompt, and hold
     `block_length` positions, of which given ones stay. While a block is unmasked the network sees the
     later ones as masked, and the inner sampler sees them as given: a count is a count of the block.
-    With K steps a block a row takes K steps for each of its blocks.
+    With K steps a block a row takes K steps for each of its blocks. A time-conditioned network is told
+    the time of the block.
 
     Attributes:
       sampler: How a block is unmasked; every sampler will do.

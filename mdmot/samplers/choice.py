@@ -153,6 +153,10 @@ class Categorical(NamedTuple):
 
     transforms: tuple[Transform, ...] = ()
 
+    def assert_values(self) -> None:
+        """Raises InputError if the transforms are not a tuple of transforms."""
+        _assert_transforms(self.transforms)
+
     def law(self, logits: RowLogits) -> RowLogits:
         """The transformed logits."""
         return transformed(self.transforms, logits)
@@ -175,6 +179,10 @@ class Likeliest(NamedTuple):
     """
 
     transforms: tuple[Transform, ...] = ()
+
+    def assert_values(self) -> None:
+        """Raises InputError if the transforms are not a tuple of transforms."""
+        _assert_transforms(self.transforms)
 
     def law(self, logits: RowLogits) -> RowLogits:
         """The transformed logits."""
@@ -234,6 +242,12 @@ def choose(choice: Choice, uniform: Float[Array, "*shape 2"], logits: RowLogits)
 def is_law(logits: RowLogits) -> Bool[Array, "*shape"]:
     """Whether logits are a distribution: the largest is nan if any is, and -inf only if all are."""
     return jnp.isfinite(logits.max(axis=-1))
+
+
+def _assert_transforms(transforms: object) -> None:
+    # A transform is itself a tuple, of numbers.
+    if not isinstance(transforms, tuple) or not all(callable(part) for part in transforms):
+        raise InputError(f"transforms are {transforms!r}; pass a tuple of them, e.g. (Temperature(0.8),)")
 
 
 def transformed(transforms: tuple[Transform, ...], logits: RowLogits) -> RowLogits:

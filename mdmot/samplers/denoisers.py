@@ -113,7 +113,7 @@ class GuidedDenoiser:
     are charged for both.
 
     Attributes:
-      denoiser: The network.
+      denoiser: The network, time-conditioned or not.
       mask_id: The token of a masked position.
 
     Example:
@@ -129,21 +129,20 @@ class GuidedDenoiser:
       Ho and Salimans, arXiv:2207.12598; Nie et al., arXiv:2410.18514 (for masked diffusion).
     """
 
-    denoiser: Denoiser
+    denoiser: Denoiser | TimedDenoiser
     mask_id: int
     calls: int = dataclasses.field(default=2, init=False)
 
-    def __call__(self, params: Guided, tokens: Tokens) -> Logits:
+    def __call__(self, params: Guided, tokens: Tokens, *time: Array) -> Logits:
         """The guided logits."""
-        with_prompt = self.denoiser(params.params, tokens)
-        return _guided(
-            with_prompt, self.denoiser(params.params, self._without_prompt(params, tokens)), params
-        )
+        with_prompt = self.denoiser(params.params, tokens, *time)
+        without = self.denoiser(params.params, self._without_prompt(params, tokens), *time)
+        return _guided(with_prompt, without, params)
 
-    def bind(self, params: Guided, tokens: Tokens) -> LogitsAt:
+    def bind(self, params: Guided, tokens: Tokens, *time: Array) -> LogitsAt:
         """The logits as a function of the positions."""
-        with_prompt = bind(self.denoiser, params.params, tokens)
-        without = bind(self.denoiser, params.params, self._without_prompt(params, tokens))
+        with_prompt = bind(self.denoiser, params.params, tokens, *time)
+        without = bind(self.denoiser, params.params, self._without_prompt(params, tokens), *time)
         return lambda positions: _guided(with_prompt(positions), without(positions), params)
 
     def _without_prompt(self, params: Guided, tokens: Tokens) -> Tokens:
@@ -172,7 +171,7 @@ class WithoutToken:
     the denoiser is one of these.
 
     Attributes:
-      denoiser: The network.
+      denoiser: The network, time-conditioned or not.
       token: The impossible token.
 
     Example:
@@ -182,7 +181,7 @@ class WithoutToken:
       [0.0, 0.0, -inf]
     """
 
-    denoiser: Denoiser
+    denoiser: Denoiser | TimedDenoiser
     token: int
 
     @property
@@ -190,13 +189,13 @@ class WithoutToken:
         """Network calls that one call makes."""
         return calls_of(self.denoiser)
 
-    def __call__(self, params: Params, tokens: Tokens) -> Logits:
+    def __call__(self, params: Params, tokens: Tokens, *time: Array) -> Logits:
         """The logits, -inf at the token."""
-        return self.denoiser(params, tokens).at[..., self.token].set(-jnp.inf)
+        return self.denoiser(params, tokens, *time).at[..., self.token].set(-jnp.inf)
 
-    def bind(self, params: Params, tokens: Tokens) -> LogitsAt:
+    def bind(self, params: Params, tokens: Tokens, *time: Array) -> LogitsAt:
         """The logits as a function of the positions."""
-        logits_at = bind(self.denoiser, params, tokens)
+        logits_at = bind(self.denoiser, params, tokens, *time)
         return lambda positions: logits_at(positions).at[..., self.token].set(-jnp.inf)
 
 
@@ -208,7 +207,7 @@ class ShiftedDenoiser:
     reads its own.
 
     Attributes:
-      denoiser: The network.
+      denoiser: The network, time-conditioned or not.
 
     Example:
       >>> import jax.numpy as jnp
@@ -217,21 +216,21 @@ class ShiftedDenoiser:
       [0.0, 0.0, 1.0]
     """
 
-    denoiser: Denoiser
+    denoiser: Denoiser | TimedDenoiser
 
     @property
     def calls(self) -> int:
         """Network calls that one call makes."""
         return calls_of(self.denoiser)
 
-    def __call__(self, params: Params, tokens: Tokens) -> Logits:
+    def __call__(self, params: Params, tokens: Tokens, *time: Array) -> Logits:
         """The shifted logits."""
-        logits = self.denoiser(params, tokens)
+        logits = self.denoiser(params, tokens, *time)
         return jnp.concatenate([logits[:, :1], logits[:, :-1]], axis=1)
 
-    def bind(self, params: Params, tokens: Tokens) -> LogitsAt:
+    def bind(self, params: Params, tokens: Tokens, *time: Array) -> LogitsAt:
         """The logits as a function of the positions."""
-        logits_at = bind(self.denoiser, params, tokens)
+        logits_at = bind(self.denoiser, params, tokens, *time)
         return lambda positions: logits_at(jnp.maximum(positions - 1, 0))
 
 

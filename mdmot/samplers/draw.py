@@ -87,7 +87,7 @@ def categorical(
     logits = logits.astype(jnp.float32)
     num_blocks = root(vocab)
     peak = logits.max(axis=-1, keepdims=True)
-    block = _choose(uniform[..., 0], block_sums(jnp.exp(logits - peak), num_blocks))
+    block = _choose(uniform[..., 0], block_sums(logits, num_blocks, of=lambda x: jnp.exp(x - peak)))
     members = block[..., None] + num_blocks * places((*block.shape, -(-vocab // num_blocks)))
     inner = jnp.take_along_axis(logits, jnp.minimum(members, vocab - 1), axis=-1)
     weights = jnp.where(members < vocab, jnp.exp(inner - peak), 0.0)

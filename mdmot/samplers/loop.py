@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Int, Key
 
 from mdmot._types import Params, Tokens
 from mdmot.errors import InputError
-from mdmot.samplers._inputs import assert_inputs, own_rows
+from mdmot.samplers._inputs import as_grid, assert_inputs, own_rows
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.contract import AdaptiveSampler, Sampler, SampleResult, StepInput
 from mdmot.schedules.grids import StepGrid
@@ -23,7 +24,7 @@ def sample(
     keys: Key[Array, ""] | Key[Array, " batch"],
     sampler: Sampler | SemiAutoregressive,
     params: Params,
-    grid: StepGrid | None,
+    grid: StepGrid | ArrayLike | None,
     tokens: Tokens,
 ) -> SampleResult:
     """Samples a batch of sequences in the K steps of a grid, or in as many as the sampler takes.
@@ -36,8 +37,9 @@ def sample(
       keys: One key, from which row i takes fold_in(key, i), or one key a row.
       sampler: How positions are chosen and filled.
       params: Weights of the sampler's denoiser.
-      grid: The steps, from alpha = 0 to alpha = 1. An `AdaptiveSampler` also runs without one (None)
-        and takes it as a pace to keep otherwise; `SemiAutoregressive` takes it for each block.
+      grid: The steps, from alpha = 0 to alpha = 1; a plain array of alphas will do. An
+        `AdaptiveSampler` also runs without one (None) and takes it as a pace to keep otherwise;
+        `SemiAutoregressive` takes it for each block.
       tokens: Sequences with any mixture of given tokens, which stay, and masks, which get filled. A
         prompt, a template, padding and an end of sequence are given tokens.
 
@@ -61,6 +63,7 @@ def sample(
       >>> bool((result.tokens < 4).all()), int(result.tokens[0, 0])
       (True, 1)
     """
+    grid = as_grid(grid)
     assert_inputs(keys, sampler, params, grid, tokens)
     return _sample(keys, sampler, params, grid, tokens)
 
@@ -69,7 +72,7 @@ def sample_trajectory(
     keys: Key[Array, ""] | Key[Array, " batch"],
     sampler: Sampler | SemiAutoregressive,
     params: Params,
-    grid: StepGrid | None,
+    grid: StepGrid | ArrayLike | None,
     tokens: Tokens,
 ) -> tuple[SampleResult, Int[Array, "points batch length"]]:
     """Samples as `sample` does, and also returns the sequences before, between and after the steps.
@@ -102,6 +105,7 @@ def sample_trajectory(
       >>> [int((tokens == 4).sum()) for tokens in path]
       [6, 4, 2, 0]
     """
+    grid = as_grid(grid)
     assert_inputs(keys, sampler, params, grid, tokens)
     return _sample_trajectory(keys, sampler, params, grid, tokens)
 
@@ -171,11 +175,14 @@ class _Run(NamedTuple):
     goes_on: Callable[[_Progress, Array], Bool[Array, ""]]
 
 
-def _prepare(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens) -> _Run:
+def _prepare(
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens, room: int
+) -> _Run:
+    """A run on tokens with at most `room` masked positions a row."""
     init_keys, loop_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-    batch, length = tokens.shape
+    batch = tokens.shape[0]
     start = _Progress(sampler.init(init_keys, tokens), jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool))
-    steps = _steps(grid, sampler.max_steps(length) if grid is None else 0)
+    steps = _steps(grid, sampler.max_steps(room) if grid is None else 0)
 
     def advance(progress: _Progress, step: StepInput) -> _Progress:
         step_keys = jax.vmap(jax.random.fold_in, (0, None))(loop_keys, step.number)
@@ -204,12 +211,12 @@ def _steps(grid: StepGrid | None, max_steps: int) -> StepInput:
 
 
 def _until_done(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens, room: int
 ) -> tuple[SampleResult, None]:
     """Runs to the end; an adaptive sampler stops when it is done."""
     if not isinstance(sampler, AdaptiveSampler):
-        return _scan(_prepare(keys, sampler, params, grid, tokens), lambda tokens: None)
-    run = _prepare(keys, sampler, params, grid, tokens)
+        return _scan(_prepare(keys, sampler, params, grid, tokens, room), lambda tokens: None)
+    run = _prepare(keys, sampler, params, grid, tokens, room)
 
     def body(carry: tuple[Array, _Progress]) -> tuple[Array, _Progress]:
         index, progress = carry
@@ -222,10 +229,10 @@ def _until_done(
 
 
 def _every_step(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
+    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens, room: int
 ) -> tuple[SampleResult, Int[Array, "steps batch length"]]:
     """Runs to the end and stacks the sequences after each step."""
-    return _scan(_prepare(keys, sampler, params, grid, tokens), lambda tokens: tokens)
+    return _scan(_prepare(keys, sampler, params, grid, tokens, room), lambda tokens: tokens)
 
 
 def _scan(run: _Run, record: Callable[[Tokens], Record]) -> tuple[SampleResult, Record]:
@@ -249,17 +256,17 @@ def _in_blocks(
 ) -> tuple[SampleResult, Any]:
     """Runs a sampler, or a semi-autoregressive one's inner sampler on one block after the other."""
     if not isinstance(sampler, SemiAutoregressive):
-        return run(keys, sampler, params, grid, tokens)
+        return run(keys, sampler, params, grid, tokens, tokens.shape[1])
     later = jnp.asarray(sampler.later, tokens.dtype)
     mask = jnp.asarray(sampler.mask_id, tokens.dtype)
     block_of, is_drawn = sampler.block_of(tokens), tokens == mask
-    inner = sampler.inner
+    inner, room = sampler.inner, min(sampler.block_length, tokens.shape[1])
 
     def body(so_far: SampleResult, block: Array) -> tuple[SampleResult, Any]:
         known = sampler.ended(so_far.tokens, is_drawn)
         shown = jnp.where((known == mask) & (block_of > block), later, known)
         block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
-        done, path = run(block_keys, inner, params, grid, shown)
+        done, path = run(block_keys, inner, params, grid, shown, room)
         restore = lambda tokens: jnp.where(tokens == later, mask, tokens)  # noqa: E731
         result = SampleResult(
             restore(done.tokens),

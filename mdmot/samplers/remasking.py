@@ -38,7 +38,8 @@ class RemaskingUnmasking:
 
     Tokens that were drawn side by side, without knowing of each other, get a second chance; the more
     steps, the more of them. With every rule but `ByConfidence` the probability of being unmasked stays
-    on the schedule, to within a rounding of float32 a step. A step that only remasks calls no network.
+    on the schedule, to within a rounding of float32 a step. A step that only remasks calls no
+    network. A step of zero length remasks too, and reveals as many: that is what `Loop` lives on.
 
     Attributes:
       denoiser: The network.

@@ -111,18 +111,26 @@ def entropy(logits: RowLogits) -> Score:
     """Entropy in nats of the distribution, in float32, with all digits where it is nearly 0."""
     logits = logits.astype(jnp.float32)
     peak, others = _peak_and_others(logits)
-    below = logits - peak[..., None]
-    weights = jnp.exp(below)
-    # 0 log 0 = 0 at impossible tokens.
-    spread = block_sums(jnp.where(weights > 0, weights * below, 0.0)).sum(axis=-1)
-    return jnp.log1p(others) - spread / (1 + others)
+
+    def term(logits: Array) -> Array:
+        below = logits - peak[..., None]
+        weights = jnp.exp(below)
+        # 0 log 0 = 0 at impossible tokens.
+        return jnp.where(weights > 0, weights * below, 0.0)
+
+    return jnp.log1p(others) - block_sums(logits, of=term).sum(axis=-1) / (1 + others)
 
 
 def _peak_and_others(logits: RowLogits) -> tuple[Score, Score]:
     """The largest logit, and the sum of the other weights exp(logit - peak), small where p is near 1."""
     peak = logits.max(axis=-1)
     is_peak = logits == peak[..., None]
-    rest = block_sums(jnp.where(is_peak, 0.0, jnp.exp(logits - peak[..., None]))).sum(axis=-1)
+
+    def weight(logits: Array) -> Array:
+        below = logits - peak[..., None]
+        return jnp.where(below == 0, 0.0, jnp.exp(below))
+
+    rest = block_sums(logits, of=weight).sum(axis=-1)
     return peak, rest + (is_peak.sum(axis=-1, dtype=jnp.int32) - 1).astype(jnp.float32)
 
 

@@ -16,7 +16,7 @@ from mdmot.samplers.counts import CountRule, Rows
 from mdmot.samplers.denoisers import take
 from mdmot.samplers.draw import uniforms
 from mdmot.samplers.evaluate import info_of, survey
-from mdmot.samplers.scores import Margin, MaxProbability, ScoreRule
+from mdmot.samplers.scores import Margin, MaxProbability, Probability, ScoreRule
 from mdmot.samplers.selection import largest
 from mdmot.schedules._inputs import concrete
 
@@ -90,8 +90,11 @@ class SelfPlanning:
         known = concrete(self.eta)
         if known is not None and not (np.isfinite(known) & (known >= 0)).all():
             raise InputError(f"eta {known} is not a finite number of at least 0; pass e.g. 1.0")
-        if isinstance(self.score, Margin):
-            raise InputError("Margin scores exceed 0, where eta loses its meaning; pass MaxProbability()")
+        if isinstance(self.score, Margin | Probability):
+            raise InputError(
+                f"{type(self.score).__name__} scores exceed 0, where eta loses its meaning; "
+                "pass MaxProbability()"
+            )
 
     def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> PlanningState:
         """The given tokens."""
