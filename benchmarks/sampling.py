@@ -153,6 +153,7 @@ def fixed_everywhere(network, mask_id: int):
     import jax.numpy as jnp
 
     from mdmot.samplers import FixedUnmasking, StepInfo
+    from mdmot.samplers.choice import choose
     from mdmot.samplers.contract import configuration
 
     @configuration
@@ -161,7 +162,7 @@ def fixed_everywhere(network, mask_id: int):
             count = self.counts(step, state.num_masked, state.num_left)
             first = state.num_masked - state.num_left
             unmask = (first[:, None] <= state.turn) & (state.turn < (first + count)[:, None])
-            drawn = self.choice(state.uniform, self.denoiser(params, state.tokens))
+            drawn = choose(self.choice, state.uniform, self.denoiser(params, state.tokens)).tokens
             tokens = jnp.where(unmask, drawn.astype(state.tokens.dtype), state.tokens)
             info = StepInfo((count > 0).astype(jnp.int32), jnp.ones_like(count, bool))
             return state._replace(tokens=tokens, num_left=state.num_left - count), info
