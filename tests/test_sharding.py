@@ -37,6 +37,8 @@ from mdmot.samplers import (
 from mdmot.samplers.loop import _sample
 from mdmot.schedules import grid_from_alpha
 
+pytestmark = pytest.mark.slow  # processes of their own, that compile their own programs
+
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "scale.md"
 PROGRAMS = {
     code.split()[1].strip(","): code
