@@ -185,5 +185,9 @@ def _assert_tokens(tokens: Array, mask_id: int, vocab_size: int) -> None:
 
 def own_rows(x: Array) -> Iterator[tuple[int, np.ndarray]]:
     """The rows that this process holds, in pieces, each with the number of its first row."""
-    for shard in jnp.asarray(x).addressable_shards:
+    x = jnp.asarray(x)
+    if x.is_fully_addressable:
+        yield 0, np.asarray(x)
+        return
+    for shard in x.addressable_shards:
         yield shard.index[0].start or 0, np.asarray(shard.data)

@@ -54,8 +54,14 @@ def bernoulli(
       >>> bool(bernoulli(keys, jnp.asarray(1.0), 3).all())
       True
     """
-    prob = prob.astype(jnp.float32)
-    return (uniforms(keys, length, 1)[..., 0] < prob) | (prob >= 1)
+    return happens(uniforms(keys, length, 1)[..., 0], prob.astype(jnp.float32))
+
+
+def happens(
+    uniform: Float[Array, "batch length"], prob: Float[Array, ""] | Float[Array, "batch length"]
+) -> Bool[Array, "batch length"]:
+    """Whether what has this probability happens: a uniform that was rounded to 1 is below 1 too."""
+    return (uniform < prob) | (prob >= 1)
 
 
 def categorical(

@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mdmot._types import Denoiser, Knob
-from mdmot.errors import InputError
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Categorical, Choice, Likeliest, Transform
 from mdmot.samplers.confidence import ConfidenceUnmasking
 from mdmot.samplers.contract import Sampler
 from mdmot.samplers.counts import even, floored_rest, rounded_share, truncated_share
+from mdmot.samplers.preset_grids import dream_grid, even_grid, grid_as_given, shares, values_at, whole
 from mdmot.samplers.random_order import BernoulliUnmasking, FixedUnmasking
 from mdmot.samplers.scores import AnnealedNoise, ConstantNoise, MaxProbability, Probability, ScoreRule
 from mdmot.schedules import masks
@@ -71,9 +68,9 @@ def mdlm(denoiser: Denoiser, mask_id: int, num_steps: int, *, choice: Choice = D
     References:
       Sahoo et al., arXiv:2406.07524.
     """
-    t = np.linspace(1.0, 1e-5, _whole(num_steps) + 1)
+    t = np.linspace(1.0, 1e-5, whole(num_steps) + 1)
     sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=Likeliest(choice.transforms))
-    return Preset(sampler, _grid(np.append(1 - t, 1.0), np.append((t[:-1] - t[1:]) / t[:-1], 1.0)))
+    return Preset(sampler, grid_as_given(np.append(1 - t, 1.0), np.append((t[:-1] - t[1:]) / t[:-1], 1.0)))
 
 
 def md4(
@@ -117,14 +114,14 @@ def md4(
       Shi et al., arXiv:2406.04329.
     """
     eps = 1e-4
-    times = np.arange(_whole(num_steps) + 1) / num_steps
-    masked, unmasked = _values(schedule.complement, times), _values(schedule.alpha, times)
+    times = np.arange(whole(num_steps) + 1) / num_steps
+    masked, unmasked = values_at(schedule.complement, times), values_at(schedule.alpha, times)
     now = (1 - 2 * eps) * masked[:-1] + eps
     reveal = (1 - 2 * eps) * (masked[:-1] - masked[1:]) / now
     # The first step starts at P(unmasked) = 1e-4 and yet with nothing unmasked.
     alpha = (1 - 2 * eps) / (1 - eps) * unmasked
     sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=Likeliest(choice.transforms))
-    return Preset(sampler, _grid(np.append(alpha, 1.0), np.append(reveal, 1.0)))
+    return Preset(sampler, grid_as_given(np.append(alpha, 1.0), np.append(reveal, 1.0)))
 
 
 def maskgit(
@@ -170,15 +167,15 @@ def maskgit(
     References:
       Chang et al., arXiv:2202.04200.
     """
-    ratio = np.arange(_whole(num_steps) + 1, dtype=np.float32) / np.float32(num_steps)
-    masked = _values(schedule.complement, ratio).astype(np.float32).astype(np.float64)
+    ratio = np.arange(whole(num_steps) + 1, dtype=np.float32) / np.float32(num_steps)
+    masked = values_at(schedule.complement, ratio).astype(np.float32).astype(np.float64)
     # Rounded up: 1 - alpha, which the counts are read from, must not exceed the peer's ratio.
     alpha = (1 - masked).astype(np.float32)
     alpha = np.where(alpha < 1 - masked, np.nextafter(alpha, np.float32(2)), alpha)
     sampler = ConfidenceUnmasking(
         denoiser, mask_id, choice, SUREST, AnnealedNoise(choice_temperature), floored_rest
     )
-    return Preset(sampler, _grid(alpha, _shares(masked)))
+    return Preset(sampler, grid_as_given(alpha, shares(masked)))
 
 
 def llada(
@@ -227,7 +224,7 @@ def llada(
       Nie et al., arXiv:2502.09992.
     """
     sampler = ConfidenceUnmasking(denoiser, mask_id, choice, score, None, even)
-    return Preset(_in_blocks(sampler, block_length), _even_grid(num_steps))
+    return Preset(_in_blocks(sampler, block_length), even_grid(num_steps))
 
 
 def llada_random(
@@ -259,7 +256,7 @@ def llada_random(
       Nie et al., arXiv:2502.09992.
     """
     sampler = FixedUnmasking(denoiser, mask_id, choice, counts=even)
-    return Preset(_in_blocks(sampler, block_length), _even_grid(num_steps))
+    return Preset(_in_blocks(sampler, block_length), even_grid(num_steps))
 
 
 def dllm(
@@ -303,10 +300,10 @@ def dllm(
       >>> [round(float(r), 4) for r in preset.grid.reveal]
       [0.25, 0.3333, 0.5, 1.0]
     """
-    noise_time = (np.arange(_whole(num_steps), -1, -1) / num_steps).astype(np.float32)
-    alpha = _values(schedule.alpha, 1 - noise_time.astype(np.float64)).astype(np.float32)
+    noise_time = (np.arange(whole(num_steps), -1, -1) / num_steps).astype(np.float32)
+    alpha = values_at(schedule.alpha, 1 - noise_time.astype(np.float64)).astype(np.float32)
     sampler = ConfidenceUnmasking(denoiser, mask_id, choice, score, None, rounded_share)
-    return Preset(_in_blocks(sampler, block_length), _grid(alpha, _shares(1 - alpha)))
+    return Preset(_in_blocks(sampler, block_length), grid_as_given(alpha, shares(1 - alpha)))
 
 
 def dream(
@@ -360,7 +357,7 @@ def dream(
     sampler = ConfidenceUnmasking(
         denoiser, mask_id, choice, score(choice.transforms), noise, truncated_share
     )
-    return Preset(sampler, _dream_grid(num_steps, eps))
+    return Preset(sampler, dream_grid(num_steps, eps))
 
 
 def dream_origin(
@@ -387,47 +384,8 @@ def dream_origin(
     References:
       Ye et al., arXiv:2508.15487.
     """
-    return Preset(BernoulliUnmasking(denoiser, mask_id, choice), _dream_grid(num_steps, eps))
-
-
-def _dream_grid(num_steps: int, eps: float) -> StepGrid:
-    t = np.linspace(1.0, eps, _whole(num_steps) + 1).astype(np.float32)
-    return _grid(1 - t, 1 - t[1:] / t[:-1])
-
-
-def _even_grid(num_steps: int) -> StepGrid:
-    left = np.arange(_whole(num_steps), -1, -1)
-    return _grid(1 - left / num_steps, 1 / left[:-1])
+    return Preset(BernoulliUnmasking(denoiser, mask_id, choice), dream_grid(num_steps, eps))
 
 
 def _in_blocks(sampler: Sampler, block_length: int | None) -> Sampler | SemiAutoregressive:
     return sampler if block_length is None else SemiAutoregressive(sampler, block_length)
-
-
-def _whole(num_steps: int) -> int:
-    if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
-        raise InputError(f"num_steps = {num_steps!r} is not a whole number of at least 1; pass e.g. 64")
-    return int(num_steps)
-
-
-def _values(function: Callable[[np.ndarray], jax.Array], times: np.ndarray) -> np.ndarray:
-    """A schedule's values to 2^-40 whatever the precision: counts depend on how they are rounded.
-
-    The last digits of float64 are dropped, lest a value half way between two float32 numbers be not.
-    """
-    with jax.enable_x64(True):
-        values = np.asarray(function(times.astype(np.float64)), np.float64)
-    return np.round(values * 2.0**40) / 2.0**40
-
-
-def _shares(masked: np.ndarray) -> np.ndarray:
-    """The shares 1 - masked_next / masked, the quotient rounded as `masked` is."""
-    now = masked[:-1]
-    return 1 - np.where(now > 0, masked[1:] / np.where(now > 0, now, 1), 1)
-
-
-def _grid(alpha: ArrayLike, reveal: ArrayLike) -> StepGrid:
-    """The grid in float32, the precision of the peers, ending with everything revealed."""
-    alpha, reveal = np.array(alpha, np.float32), np.array(reveal, np.float32)
-    alpha[-1] = reveal[-1] = 1
-    return StepGrid(jnp.asarray(np.maximum.accumulate(alpha)), jnp.asarray(reveal))

@@ -12,7 +12,7 @@ from mdmot.samplers.choice import Categorical, Choice, choose
 from mdmot.samplers.confidence import Proposal, nothing_proposed
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.denoisers import bind, take
-from mdmot.samplers.draw import uniforms
+from mdmot.samplers.draw import happens, uniforms
 from mdmot.samplers.evaluate import fill, in_chunks, info_of
 from mdmot.samplers.remasking_rules import RemaskRule
 from mdmot.samplers.scores import ScoreRule
@@ -86,7 +86,7 @@ class RemaskingUnmasking:
         is_decoded = ~is_masked & ~state.is_given
         flips = self.remask(step, is_decoded, state.recorded)
         prob = jnp.where(is_masked, flips.reveal, flips.remask)
-        flip = (uniforms(flip_keys, length, 1)[..., 0] < prob) | (prob >= 1)
+        flip = happens(uniforms(flip_keys, length, 1)[..., 0], prob)
         unmask = is_masked & flip
         uniform = uniforms(token_keys, length, 2)
         if self._score is None:

@@ -13,7 +13,7 @@ from mdmot.errors import InputError
 from mdmot.samplers.choice import Categorical, Choice, Chosen, RowLogits, choose
 from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.denoisers import AtTime, bind, calls_of, take
-from mdmot.samplers.draw import uniforms
+from mdmot.samplers.draw import happens, uniforms
 from mdmot.samplers.evaluate import in_chunks
 from mdmot.samplers.random_order import BernoulliState
 from mdmot.schedules._inputs import concrete
@@ -109,8 +109,8 @@ class ThetaTrapezoidal:
         # One uniform decides both whether and in which stage a position opens.
         chance = uniforms(keys, length, 1)[..., 0]
         is_masked = state.tokens == self.mask_id
-        first = is_masked & ((chance < early) | (early >= 1))
-        second = is_masked & ~first & ((chance < reveal) | (reveal >= 1))
+        first = is_masked & happens(chance, early)
+        second = is_masked & ~first & happens(chance, reveal)
 
         def draw(positions: Array, logits: Array) -> Chosen:
             drawn = choose(self.choice, take(state.uniform, positions), logits)
