@@ -12,6 +12,7 @@ import pytest
 import scipy.special
 
 from mdmot.errors import InputError
+from mdmot.plans import read_plan
 from mdmot.schedules import (
     MaskSchedule,
     counts,
@@ -22,7 +23,6 @@ from mdmot.schedules import (
     step_grid,
     time,
 )
-from mdmot.schedules.plans import read_plan
 
 EPS = np.finfo(np.float64).eps
 TIMES = np.linspace(0, 1, 24)  # off the knots of the spline, where its second derivative jumps

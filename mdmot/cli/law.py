@@ -79,8 +79,8 @@ def _result(
     from mdmot import law as exact
     from mdmot.distributions import entropy, read_law
     from mdmot.errors import InputError
+    from mdmot.plans import Plan
     from mdmot.schedules import counts, step_grid
-    from mdmot.schedules.plans import Plan
 
     file = read_law(path)
     (support, length), vocab_size = file.law.sequences.shape, len(file.vocabulary)

@@ -19,6 +19,7 @@ from mdmot.cli.words import (
     score_of,
 )
 from mdmot.errors import InputError
+from mdmot.plans import Plan
 from mdmot.samplers import presets
 from mdmot.samplers.bisection import BisectionUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive
@@ -42,7 +43,6 @@ from mdmot.samplers.self_planning import SelfPlanning
 from mdmot.samplers.threshold import FactorUnmasking, ThresholdUnmasking
 from mdmot.samplers.trapezoidal import ThetaTrapezoidal
 from mdmot.schedules import StepGrid, step_grid
-from mdmot.schedules.plans import Plan
 
 
 class Network(NamedTuple):

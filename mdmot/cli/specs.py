@@ -4,8 +4,8 @@ import pathlib
 from collections.abc import Callable
 
 from mdmot.errors import InputError
+from mdmot.plans import Plan, read_plan
 from mdmot.schedules import Interpolation, MaskSchedule, interpolations, masks
-from mdmot.schedules.plans import Plan, read_plan
 
 MASKS: dict[str, Callable[[], MaskSchedule]] = {
     "linear": masks.linear,

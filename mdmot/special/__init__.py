@@ -1,5 +1,6 @@
-"""The incomplete beta function and its inverse, with every derivative, in and out of log space."""
+"""The incomplete beta function, its inverse and the binomial distribution, with every derivative."""
 
+from mdmot.special._binomial import binomial_pmf as binomial_pmf
 from mdmot.special._incomplete import betainc as betainc
 from mdmot.special._incomplete import betainc_logit as betainc_logit
 from mdmot.special._inverse import betaincinv as betaincinv
