@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from mdmot._types import Params
 from mdmot.errors import InputError
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Forbid
-from mdmot.samplers.contract import AdaptiveSampler, Sampler
+from mdmot.samplers.contract import is_adaptive, is_sampler
 from mdmot.samplers.denoisers import is_impossible
 from mdmot.schedules._inputs import concrete
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
@@ -25,7 +26,7 @@ def assert_inputs(keys: Array, sampler: Any, params: Params, grid: StepGrid | No
     for name, value in (("keys", keys), ("tokens", tokens)):
         if not hasattr(value, "dtype"):
             raise InputError(f"{name} of type {type(value).__name__} are no array; pass a JAX array")
-    if not isinstance(sampler, Sampler | SemiAutoregressive):
+    if not (is_sampler(sampler) or isinstance(sampler, SemiAutoregressive)):
         raise InputError(
             f"sampler is a {type(sampler).__name__}; pass a sampler (of a preset, its .sampler and .grid)"
         )
@@ -39,11 +40,11 @@ def assert_inputs(keys: Array, sampler: Any, params: Params, grid: StepGrid | No
     if isinstance(sampler, SemiAutoregressive):
         _assert_holds(tokens, sampler.later)
         blocks, sampler = sampler, sampler.sampler
-        if not isinstance(sampler, Sampler):
+        if not is_sampler(sampler):
             raise InputError(f"blocks of a {type(sampler).__name__} are not possible; pass a sampler")
     if grid is not None:
         _assert_grid(grid)
-    elif not isinstance(sampler, AdaptiveSampler):
+    elif not is_adaptive(sampler):
         raise InputError(
             f"{type(sampler).__name__} reads its steps from a grid; pass one, e.g. by "
             "mdmot.schedules.step_grid"
@@ -96,6 +97,45 @@ def _assert_keys(keys: Array, batch: int) -> None:
         )
 
 
+def _once(check: Callable[..., None]) -> Callable[..., None]:
+    """A check of an array's values that looks at the same array once: JAX's arrays never change.
+
+    Of a traced array there is nothing to see. A small network's run takes not much longer than a look.
+    """
+    passed: weakref.WeakValueDictionary[tuple, Array] = weakref.WeakValueDictionary()
+
+    @functools.wraps(check)
+    def checked(x: Array, *arguments: Any) -> None:
+        if isinstance(x, jax.core.Tracer):
+            return
+        name = (id(x), *arguments)
+        if passed.get(name) is not x:
+            check(x, *arguments)
+            if isinstance(x, Array):
+                passed[name] = x
+
+    return checked
+
+
+@_once
+def _assert_alpha(alpha: Array) -> None:
+    values = np.asarray(alpha)
+    if not (values[0] == 0 and values[-1] == 1 and (np.diff(values) >= 0).all()):
+        raise InputError(
+            f"grid alpha runs from {values[0]:g} to {values[-1]:g}; it must run from 0 to 1, never falling"
+        )
+
+
+@_once
+def _assert_reveal(reveal: Array) -> None:
+    values = np.asarray(reveal)
+    if not ((values >= 0).all() and values.max() == 1):
+        raise InputError(
+            f"grid reveal lies in [{values.min():g}, {values.max():g}]; "
+            "probabilities are needed, and one step that reveals all: use mdmot.schedules.step_grid"
+        )
+
+
 def _assert_grid(grid: StepGrid) -> None:
     alpha_shape, reveal_shape = jnp.shape(grid.alpha), jnp.shape(grid.reveal)
     if len(reveal_shape) != 1 or alpha_shape != (reveal_shape[0] + 1,) or reveal_shape[0] == 0:
@@ -103,18 +143,8 @@ def _assert_grid(grid: StepGrid) -> None:
             f"grid has alpha {list(alpha_shape)} and reveal {list(reveal_shape)}; "
             "pass alpha [K+1] and reveal [K] with K >= 1"
         )
-    if isinstance(grid.alpha, jax.core.Tracer) or isinstance(grid.reveal, jax.core.Tracer):
-        return
-    alpha, reveal = np.asarray(grid.alpha), np.asarray(grid.reveal)
-    if not (alpha[0] == 0 and alpha[-1] == 1 and (np.diff(alpha) >= 0).all()):
-        raise InputError(
-            f"grid alpha runs from {alpha[0]:g} to {alpha[-1]:g}; it must run from 0 to 1, never falling"
-        )
-    if not ((reveal >= 0).all() and reveal.max() == 1):
-        raise InputError(
-            f"grid reveal lies in [{reveal.min():g}, {reveal.max():g}]; "
-            "probabilities are needed, and one step that reveals all: use mdmot.schedules.step_grid"
-        )
+    _assert_alpha(grid.alpha)
+    _assert_reveal(grid.reveal)
 
 
 def _eval_logits(sampler: Any, params: Params, tokens: Array) -> tuple[Any, Any]:
@@ -171,8 +201,11 @@ def _assert_tokens(tokens: Array, mask_id: int, vocab_size: int) -> None:
             f"tokens are {tokens.dtype}, which cannot hold mask_id {mask_id} and {vocab_size} clean "
             "tokens; cast them to int32"
         )
-    if isinstance(tokens, jax.core.Tracer):
-        return
+    _assert_rows(tokens, mask_id, vocab_size)
+
+
+@_once
+def _assert_rows(tokens: Array, mask_id: int, vocab_size: int) -> None:
     for first, values in own_rows(tokens):
         wrong = (values != mask_id) & ((values < 0) | (values >= vocab_size))
         if wrong.any():
@@ -185,8 +218,7 @@ def _assert_tokens(tokens: Array, mask_id: int, vocab_size: int) -> None:
 
 def own_rows(x: Array) -> Iterator[tuple[int, np.ndarray]]:
     """The rows that this process holds, in pieces, each with the number of its first row."""
-    x = jnp.asarray(x)
-    if x.is_fully_addressable:
+    if not isinstance(x, Array) or x.is_fully_addressable:
         yield 0, np.asarray(x)
         return
     for shard in x.addressable_shards:

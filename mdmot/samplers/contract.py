@@ -1,7 +1,7 @@
 """What a sampler is: static configuration with a pure `init` and a pure `step`."""
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol, TypeVar, dataclass_transform, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, dataclass_transform, runtime_checkable
 
 import jax
 from jax import Array
@@ -121,3 +121,14 @@ class AdaptiveSampler(Sampler[State], Protocol[State]):
 
     def max_steps(self, length: int) -> int:
         """Steps that suffice for a row of this length whatever the network says; static."""
+
+
+# Not isinstance, which takes longer for a protocol than all other checks of a run together.
+def is_sampler(x: object) -> TypeGuard[Sampler]:
+    """Whether an object has what the loop needs of a sampler."""
+    return all(hasattr(x, name) for name in ("mask_id", "init", "step"))
+
+
+def is_adaptive(sampler: object) -> TypeGuard[AdaptiveSampler]:
+    """Whether a sampler finds its own number of steps."""
+    return hasattr(sampler, "max_steps")

@@ -14,7 +14,7 @@ from mdmot._types import Params, Tokens
 from mdmot.errors import InputError
 from mdmot.samplers._inputs import as_grid, assert_inputs, own_rows
 from mdmot.samplers.blocks import SemiAutoregressive
-from mdmot.samplers.contract import AdaptiveSampler, Sampler, SampleResult, StepInput
+from mdmot.samplers.contract import Sampler, SampleResult, StepInput, is_adaptive
 from mdmot.schedules.grids import StepGrid
 
 Record = TypeVar("Record")
@@ -166,12 +166,19 @@ class _Progress(NamedTuple):
         return SampleResult(self.state.tokens, self.network_calls, self.finite)
 
 
+class _Step(NamedTuple):
+    """A step of all rows, or all steps stacked: what the grid says of it, and a key for each row."""
+
+    input: StepInput
+    keys: Array
+
+
 class _Run(NamedTuple):
     """The pure functions of one run, with everything but the progress bound."""
 
     start: _Progress
-    steps: StepInput
-    advance: Callable[[_Progress, StepInput], _Progress]
+    steps: _Step
+    advance: Callable[[_Progress, _Step], _Progress]
     goes_on: Callable[[_Progress, Array], Bool[Array, ""]]
 
 
@@ -183,19 +190,21 @@ def _prepare(
     batch = tokens.shape[0]
     start = _Progress(sampler.init(init_keys, tokens), jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool))
     steps = _steps(grid, sampler.max_steps(room) if grid is None else 0)
+    # All keys at once: to hash one a step would cost a small network's step a tenth.
+    fold_in = jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (None, 0))
+    step_keys = fold_in(loop_keys, steps.number)
 
-    def advance(progress: _Progress, step: StepInput) -> _Progress:
-        step_keys = jax.vmap(jax.random.fold_in, (0, None))(loop_keys, step.number)
-        state, info = sampler.step(step_keys, params, progress.state, step)
+    def advance(progress: _Progress, step: _Step) -> _Progress:
+        state, info = sampler.step(step.keys, params, progress.state, step.input)
         return _Progress(state, progress.network_calls + info.network_calls, progress.finite & info.finite)
 
     def goes_on(progress: _Progress, index: Array) -> Bool[Array, ""]:
         has_steps = index < steps.num_steps[0]
-        if isinstance(sampler, AdaptiveSampler):
+        if is_adaptive(sampler):
             return has_steps & (progress.state.tokens == sampler.mask_id).any()
         return has_steps
 
-    return _Run(start, steps, advance, goes_on)
+    return _Run(start, _Step(steps, step_keys), advance, goes_on)
 
 
 def _steps(grid: StepGrid | None, max_steps: int) -> StepInput:
@@ -214,7 +223,7 @@ def _until_done(
     keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens, room: int
 ) -> tuple[SampleResult, None]:
     """Runs to the end; an adaptive sampler stops when it is done."""
-    if not isinstance(sampler, AdaptiveSampler):
+    if not is_adaptive(sampler):
         return _scan(_prepare(keys, sampler, params, grid, tokens, room), lambda tokens: None)
     run = _prepare(keys, sampler, params, grid, tokens, room)
 
@@ -236,10 +245,9 @@ def _every_step(
 
 
 def _scan(run: _Run, record: Callable[[Tokens], Record]) -> tuple[SampleResult, Record]:
-    def body(progress: _Progress, step: StepInput) -> tuple[_Progress, Record]:
-        progress = lax.cond(
-            run.goes_on(progress, step.number), run.advance, lambda progress, step: progress, progress, step
-        )
+    def body(progress: _Progress, step: _Step) -> tuple[_Progress, Record]:
+        goes_on = run.goes_on(progress, step.input.number)
+        progress = lax.cond(goes_on, run.advance, lambda progress, step: progress, progress, step)
         return progress, record(progress.state.tokens)
 
     progress, records = lax.scan(body, run.start, run.steps)
