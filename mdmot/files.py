@@ -4,6 +4,8 @@ import contextlib
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from mdmot.errors import InputError
 
@@ -31,11 +33,23 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
     Raises:
       InputError: If the file cannot be written; what was there before is still there.
     """
+    with writing_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """A file under a temporary name beside `path`, renamed to it when the block ends without an error.
+
+    Raises:
+      InputError: If the file cannot be written, or the block raises OSError; what was there before is
+        still there.
+    """
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
+                yield file
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         finally:

@@ -11,6 +11,7 @@ ROOT = pathlib.Path(mdmot.__file__).parent
 LAYERS = [
     {"_types", "errors"},
     {"files", "vocabulary"},
+    {"data"},
     {"special", "geometry"},
     {"schedules"},
     {"flows"},

@@ -3,12 +3,13 @@
 import os
 import pathlib
 import sysconfig
-from collections.abc import Iterator
 
 import numpy as np
 from jax import Array
 from jaxtyping import Integer, UInt8
 
+from mdmot.data.corpus import NOT_SOURCES
+from mdmot.data.text_files import find_files
 from mdmot.errors import InputError
 from mdmot.vocabulary import Bytes
 
@@ -17,7 +18,6 @@ MASK_ID = 256
 
 MASK_SIGN = "·"
 TEXT_SUFFIXES = frozenset({".md", ".py", ".rst", ".txt"})
-SKIPPED_FOLDERS = frozenset({"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"})
 
 
 def read_text(path: str | os.PathLike[str] | None, max_bytes: int) -> bytes:
@@ -137,13 +137,8 @@ def decode(tokens: Integer[np.ndarray, " length"] | Integer[Array, " length"]) -
     return Bytes().decode(values, MASK_SIGN)
 
 
-def _texts(root: pathlib.Path) -> Iterator[pathlib.Path]:
+def _texts(root: pathlib.Path) -> list[pathlib.Path]:
     """The file itself, or the texts under the folder in the order of their relative paths."""
     if not root.is_dir():
-        yield root
-        return
-    found = []
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [f for f in subfolders if f not in SKIPPED_FOLDERS and not f.startswith(".")]
-        found += [path for file in files if (path := pathlib.Path(folder, file)).suffix in TEXT_SUFFIXES]
-    yield from sorted(found, key=lambda path: path.relative_to(root).as_posix())
+        return [root]
+    return [root / path for path in find_files(root, TEXT_SUFFIXES, NOT_SOURCES)]

@@ -1,11 +1,10 @@
-"""Texts as token numbers, and back."""
+"""Symbols of one's own as token numbers, and back."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from mdmot.errors import InputError
+from mdmot.vocabulary.sign import assert_sign, joined
 
 MOST_SHOWN = 20
 
@@ -62,7 +61,7 @@ class Symbols:
         """
         number_of = {symbol: number for number, symbol in enumerate(self.symbols)}
         if mask_sign is not None:
-            _assert_sign(mask_sign)
+            assert_sign(mask_sign)
             clean = [mask_sign] if self.is_spaced else mask_sign
             if all(piece in number_of for piece in clean):
                 raise InputError(f"mask sign {mask_sign!r} is in the vocabulary; choose another")
@@ -82,68 +81,11 @@ class Symbols:
         return (" " if self.is_spaced else "").join(text_of[token] for token in tokens)
 
 
-@dataclasses.dataclass(frozen=True)
-class Bytes:
-    """The vocabulary of the 256 bytes, whose texts are UTF-8.
-
-    Example:
-      >>> Bytes().encode("hé?", "?"), Bytes().decode([104, 256, 195], "?")
-      ([104, 195, 169, 256], 'h?\ufffd')
-    """
-
-    @property
-    def size(self) -> int:
-        """Number of clean tokens."""
-        return 256
-
-    def encode(self, text: str, mask_sign: str | None = None) -> list[int]:
-        """The bytes of a text, and the mask wherever it has the sign; the sign is then no text.
-
-        Bytes of the command line that are no UTF-8, which Python escapes as surrogates, stay as they
-        were.
-
-        Raises:
-          InputError: If the text has other surrogates, or the sign is empty or has a blank.
-        """
-        if mask_sign is not None:
-            _assert_sign(mask_sign)
-        try:
-            parts = [
-                list(part.encode("utf-8", "surrogateescape"))
-                for part in ([text] if mask_sign is None else text.split(mask_sign))
-            ]
-        except UnicodeEncodeError as error:
-            raise InputError(f"{text[error.start]!r} has no UTF-8; write text without surrogates") from None
-        return _joined(parts, self.size)
-
-    def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
-        """The text of tokens; a byte that is no UTF-8 shows as the replacement character."""
-        runs = itertools.groupby(tokens, lambda token: token == self.size)
-        return "".join(
-            mask_sign * len(list(run)) if is_mask else bytes(run).decode("utf-8", "replace")
-            for is_mask, run in runs
-        )
-
-
-Vocabulary: TypeAlias = Symbols | Bytes
-"""What the clean tokens 0, ..., size - 1 stand for; the mask is the token `size`."""
-
-
 def _characters(text: str, mask_sign: str | None) -> list[str]:
     """The characters of a text, and the whole sign wherever it stands."""
     if mask_sign is None:
         return list(text)
-    return _joined([list(part) for part in text.split(mask_sign)], mask_sign)
-
-
-def _joined(parts: list, between: object) -> list:
-    first, *others = parts
-    return first + [item for part in others for item in (between, *part)]
-
-
-def _assert_sign(mask_sign: str) -> None:
-    if mask_sign.split() != [mask_sign]:
-        raise InputError(f"mask sign {mask_sign!r} is empty or has a blank; pass e.g. '_'")
+    return joined([list(part) for part in text.split(mask_sign)], mask_sign)
 
 
 def _listed(symbols: Sequence[str]) -> str:

@@ -1,0 +1,96 @@
+"""Languages whose sequences are right or wrong, and which of the two is decided at once."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Int, Integer
+
+from mdmot.errors import InputError
+from mdmot.vocabulary import Symbols
+
+Rows = Integer[np.ndarray, "num length"] | Integer[Array, "num length"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Language:
+    """Sequences of one length that are decidably right, and a law over them.
+
+    Attributes:
+      name: The text that `read_language` makes it from.
+      length: Tokens of each sequence.
+      vocabulary: The symbol of each token.
+      entropy: Of the law, in nats; None if it is not known exactly. All laws here but that of 9x9 Sudoku
+        are uniform over the right sequences, so that it is the logarithm of their number.
+      sampler: `sampler(generator, num)`, independent sequences from the law.
+      decider: `decider(tokens)`, whether each row of clean tokens is right.
+    """
+
+    name: str
+    length: int
+    vocabulary: Symbols
+    entropy: float | None
+    sampler: Callable[[np.random.Generator, int], np.ndarray] = dataclasses.field(repr=False)
+    decider: Callable[[np.ndarray], np.ndarray] = dataclasses.field(repr=False)
+
+    def draw(self, seed: int, num: int) -> Int[np.ndarray, "num length"]:
+        """Independent right sequences; the same for the same seed and number.
+
+        Raises:
+          InputError: If `num` or the seed is negative.
+        """
+        if seed < 0 or num < 0:
+            raise InputError(f"seed = {seed}, num = {num}; pass numbers of at least 0")
+        return self.sampler(np.random.default_rng(seed), num).astype(np.int32)
+
+    def is_correct(self, tokens: Rows) -> Bool[np.ndarray, " num"]:
+        """Whether each sequence is in the language; one with a mask is not.
+
+        Raises:
+          InputError: If the sequences have another length.
+        """
+        rows = np.asarray(tokens).astype(np.int64)
+        if rows.shape[1] != self.length:
+            raise InputError(
+                f"the sequences have {rows.shape[1]} tokens, but those of {self.name} {self.length}; "
+                "pass sequences of that length"
+            )
+        is_clean = np.all((rows >= 0) & (rows < self.vocabulary.size), axis=1)
+        return is_clean & self.decider(np.where(is_clean[:, None], rows, 0))
+
+    def text(self, tokens: Int[np.ndarray, " length"], mask_sign: str) -> str:
+        """One sequence as text."""
+        return self.vocabulary.decode(tokens.tolist(), mask_sign)
+
+
+def templates(seed: int, tokens: Rows, given: int, mask_id: int) -> Int[np.ndarray, "num length"]:
+    """Sequences of which as many tokens are given, and the others masked.
+
+    The places are drawn for each sequence alone, all sets of that many alike: a puzzle made of a Sudoku
+    may have other solutions than the one it was made of.
+
+    Args:
+      seed: At least 0.
+      tokens: Clean sequences.
+      given: Tokens given, 0 to the length.
+      mask_id: The token of a masked position.
+
+    Returns:
+      The tokens, masks among them.
+
+    Raises:
+      InputError: If `given` is out of its range.
+
+    Example:
+      >>> rows = templates(0, np.zeros((5, 4), int), given=3, mask_id=9)
+      >>> (rows == 9).sum(axis=1).tolist()
+      [1, 1, 1, 1, 1]
+    """
+    rows = np.asarray(tokens).astype(np.int32)
+    if not 0 <= given <= rows.shape[1]:
+        raise InputError(f"{given} tokens of {rows.shape[1]} to give; pass 0 to {rows.shape[1]}")
+    places = np.random.default_rng(seed).permuted(
+        np.broadcast_to(np.arange(rows.shape[1]), rows.shape), axis=1
+    )
+    return np.where(places < given, rows, np.int32(mask_id))

@@ -1,0 +1,39 @@
+"""The vocabularies there are, and whether two are the same."""
+
+import dataclasses
+import hashlib
+import json
+from typing import TypeAlias
+
+from mdmot.errors import InputError
+from mdmot.vocabulary.octets import Bytes
+from mdmot.vocabulary.symbols import Symbols
+from mdmot.vocabulary.tokenizer import Tokenizer
+
+Vocabulary: TypeAlias = Symbols | Bytes | Tokenizer
+"""What the clean tokens 0, ..., size - 1 stand for; the mask is the token `size`."""
+
+
+def fingerprint(vocabulary: Vocabulary) -> str:
+    """A digest that two vocabularies share only if they are the same.
+
+    Example:
+      >>> fingerprint(Symbols(("a", "b"))) == fingerprint(Symbols(("b", "a")))
+      False
+    """
+    content = [type(vocabulary).__name__, *dataclasses.astuple(vocabulary)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def assert_same_vocabulary(found: Vocabulary, expected: Vocabulary, where: str) -> None:
+    """Raises InputError if the vocabulary of `where` is not the one that a model was trained with."""
+    if found != expected:
+        raise InputError(
+            f"{where} has a vocabulary of {_described(found)}, but the model one of "
+            f"{_described(expected)}; pass the tokenizer that the model was trained with"
+        )
+
+
+def _described(vocabulary: Vocabulary) -> str:
+    kind = {Symbols: "symbols", Bytes: "bytes", Tokenizer: "tokenizer tokens"}[type(vocabulary)]
+    return f"{vocabulary.size} {kind} ({fingerprint(vocabulary)[:8]})"

@@ -1,0 +1,126 @@
+"""Tokenizer files of Hugging Face: texts as token numbers, and back."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mdmot.errors import InputError
+from mdmot.vocabulary.sign import assert_sign
+
+MASK_TEXT = "\ue000mask\ue000"
+"""Stands for the mask inside a tokenizer, whose decoders take no character of it for a byte's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokenizer:
+    """The vocabulary of a Hugging Face `tokenizers` file; needs the extra `tokenizers`.
+
+    Special tokens are part of it, but none is added to a text; a truncation or padding that the file
+    asks for is left out.
+
+    Attributes:
+      content: The JSON text of the file.
+
+    Raises:
+      InputError: If the text is no tokenizer, or the package is not installed.
+
+    Example:
+      >>> content = '{"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}}'
+      >>> Tokenizer(content).size, Tokenizer(content).decode([1, 2, 0], "?")
+      (2, 'b ? a')
+    """
+
+    content: str = dataclasses.field(repr=False)
+
+    def __post_init__(self) -> None:
+        _parsed(self.content)
+
+    @property
+    def size(self) -> int:
+        """Number of clean tokens: the largest token number and one."""
+        return _parsed(self.content).size
+
+    def encode(self, text: str, mask_sign: str | None = None) -> list[int]:
+        """The tokens of a text, and the mask wherever it has the sign; the sign is then no text.
+
+        Raises:
+          InputError: If the text has surrogates, or the sign is empty or has a blank.
+        """
+        plain, masked, mask, size = _parsed(self.content)
+        try:
+            if mask_sign is None:
+                return plain.encode(text, add_special_tokens=False).ids
+            assert_sign(mask_sign)
+            found = masked.encode(text.replace(mask_sign, MASK_TEXT), add_special_tokens=False).ids
+        except (TypeError, UnicodeEncodeError):
+            raise InputError("the text has surrogates, which have no UTF-8; write it without") from None
+        return [size if token == mask else token for token in found]
+
+    def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
+        """The text of tokens; bytes that are no UTF-8 show as the replacement character."""
+        plain, masked, mask, size = _parsed(self.content)
+        if size not in tokens:
+            return plain.decode(list(tokens), skip_special_tokens=False)
+        ids = [mask if token == size else token for token in tokens]
+        return masked.decode(ids, skip_special_tokens=False).replace(MASK_TEXT, mask_sign)
+
+
+def read_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """Reads a Hugging Face `tokenizers` file.
+
+    Args:
+      path: The file, or a folder with a tokenizer.json.
+
+    Returns:
+      The vocabulary.
+
+    Raises:
+      InputError: If there is no such file or it is no tokenizer.
+    """
+    file = pathlib.Path(path)
+    if file.is_dir():
+        file = file / "tokenizer.json"
+    try:
+        return Tokenizer(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no UTF-8"
+        raise InputError(
+            f"tokenizer {file} cannot be read ({reason}); pass a tokenizer.json of Hugging Face"
+        ) from None
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+class _Parsed(NamedTuple):
+    """A tokenizer, the same with a token for the mask, the number of that token, and the size."""
+
+    plain: Any
+    masked: Any
+    mask: int
+    size: int
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(content: str) -> _Parsed:
+    try:
+        import tokenizers
+    except ImportError:
+        raise InputError(
+            "tokenizer files need the package tokenizers; pip install 'mdmot[tokenizers]'"
+        ) from None
+    try:
+        plain, masked = (tokenizers.Tokenizer.from_str(content) for _ in range(2))
+    except Exception as error:  # The Rust library raises no narrower class.
+        raise InputError(f"no tokenizer ({error}); pass a tokenizer.json of Hugging Face") from None
+    for tokenizer in (plain, masked):
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    size = 1 + max(plain.get_vocab(with_added_tokens=True).values(), default=-1)
+    masked.add_special_tokens([tokenizers.AddedToken(MASK_TEXT, special=True, normalized=False)])
+    mask = masked.get_vocab(with_added_tokens=True)[MASK_TEXT]
+    if size == 0 or plain.id_to_token(mask) is not None:
+        raise InputError("the token numbers have gaps, or there is none; number the tokens 0, 1, 2, ...")
+    return _Parsed(plain, masked, mask, size)
