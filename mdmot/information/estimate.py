@@ -1,0 +1,308 @@
+"""The information profile of a data set as a model sees it, measured at a few levels."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from mdmot.errors import InputError
+from mdmot.files import write_atomically
+from mdmot.information.levels import checked_levels
+from mdmot.information.moments import Moments
+from mdmot.information.scorers import Scorer, prefix_losses
+
+VERSION = 1
+SAVE_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Estimate:
+    """Mean cross-entropy of a masked token, level by level.
+
+    Attributes:
+      length: Tokens in a sequence.
+      levels: Numbers of known tokens, increasing.
+      mean: Nats a masked token.
+      covariance: Of these means; off the diagonal, what levels share through rows that serve both.
+      draws: Mask patterns a level.
+      rows: Rows of the data that were used.
+    """
+
+    length: int
+    levels: Int[np.ndarray, " levels"]
+    mean: Float[np.ndarray, " levels"]
+    covariance: Float[np.ndarray, "levels levels"]
+    draws: int
+    rows: int
+
+    @property
+    def standard_error(self) -> Float[np.ndarray, " levels"]:
+        """Of each mean."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+
+
+class Forecast(NamedTuple):
+    """What an estimate will take.
+
+    Attributes:
+      seconds: For all batches after the first, which also compiles.
+      first_seconds: For the first batch.
+      batches: Number of batches.
+      host_bytes: Most memory that this process has held so far; None where the system does not tell.
+      device_bytes: Most memory that JAX has held on the device so far; None without one, or where it does
+        not tell. An estimate needs no more than its first batches, however many follow.
+    """
+
+    seconds: float
+    first_seconds: float
+    batches: int
+    host_bytes: int | None
+    device_bytes: int | None
+
+
+def estimate_profile(
+    seed: int,
+    scorer: Scorer,
+    data: np.ndarray,
+    mask_id: int,
+    *,
+    draws: int,
+    batch_size: int,
+    levels: Sequence[int] | np.ndarray | None = None,
+    resume_file: str | pathlib.Path | None = None,
+    model_name: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Estimate:
+    """Estimates the information profile of a data set from any model, without generating anything.
+
+    At level j every draw takes a row of the data and keeps a uniformly random set of j tokens; the mean of
+    -log mu over the others, over draws, is an unbiased estimate of the model's cross-entropy g_j at that
+    level. With exact conditionals that is h_j; else it exceeds h_j by the model's error there, and what a
+    plan adds to -log q of the data is still the factorisation error under g.
+
+    Rows are dealt to the draws of all levels together, every row once before any serves twice. Standard
+    errors are those of sampling rows and masks: what a row gave, at all levels, counts as one observation,
+    so they hold for rows that are used often, if the rows are independent of each other. Losses that are
+    rare and large make the errors of few draws too small: use hundreds.
+
+    Args:
+      seed: At least 0. Batch b draws its masks from (seed, b), so that a resumed run repeats an
+        uninterrupted one to the bit if the model does.
+      scorer: The model, from `jax_scorer`, `callable_scorer` or the user.
+      data: Clean sequences [rows, length], all of the length to be sampled; at least two.
+      mask_id: The token of a masked position.
+      draws: Mask patterns a level, at least 2; `len(levels) * draws` rows go through the model.
+      batch_size: Rows of a call of the scorer. All calls have this size, with all levels mixed, so that
+        a compiled model is compiled once.
+      levels: Increasing numbers of known tokens; None for `default_levels`.
+      resume_file: Where to keep the state, replaced every few seconds; an interrupted run that is
+        called again with the same arguments continues from it. Deleting it starts afresh.
+      model_name: Which weights these are, for the resume file: another name is another run.
+      progress: Called as `progress(batches done, batches in all)`.
+
+    Returns:
+      The estimate.
+
+    Raises:
+      InputError: If the arguments do not fit together, the model's losses are not finite, or the
+        resume file belongs to another run or is damaged; it is left as it is.
+
+    Example:
+      >>> from mdmot.information import callable_scorer
+      >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
+      >>> estimate = estimate_profile(0, scorer, np.eye(4, dtype=int), 2, draws=8, batch_size=16)
+      >>> [round(float(h), 4) for h in estimate.mean]
+      [0.6931, 0.6931, 0.6931, 0.6931]
+    """
+    run = _Run(seed, np.asarray(data), mask_id, draws, batch_size, levels)
+    path = None if resume_file is None else pathlib.Path(resume_file)
+    fingerprint = {} if path is None else {"model": model_name, **run.fingerprint()}
+    start, moments = 0, Moments.empty(run.levels.size)
+    if path is not None and path.exists():
+        start, moments = _read_state(path, fingerprint, run)
+
+    def save(done: int) -> None:
+        if path is not None:
+            state = {"batches": done, "moments": moments.to_json()}
+            content = {"kind": "profile-run", "version": VERSION, "run": fingerprint, **state}
+            write_atomically(path, json.dumps(content))
+
+    if path is not None and start == 0:
+        # Before any long work: fails where the file cannot be written.
+        save(0)
+    saved = time.monotonic()
+    for batch in range(start, run.batches):
+        row, level, value = run.score(batch, scorer)
+        moments.add(row, level, value)
+        if time.monotonic() - saved >= SAVE_SECONDS or batch + 1 == run.batches:
+            save(batch + 1)
+            saved = time.monotonic()
+        if progress is not None:
+            progress(batch + 1, run.batches)
+    mean, covariance = moments.finish()
+    return Estimate(run.length, run.levels, mean, covariance, draws, run.rows)
+
+
+def forecast_profile(
+    seed: int,
+    scorer: Scorer,
+    data: np.ndarray,
+    mask_id: int,
+    *,
+    draws: int,
+    batch_size: int,
+    levels: Sequence[int] | np.ndarray | None = None,
+    device: jax.Device | None = None,
+) -> Forecast:
+    """Time and memory that `estimate_profile` will take, from running its first batch twice.
+
+    Args:
+      seed: As for the estimate, and so are the other arguments.
+      scorer: The model.
+      data: Clean sequences [rows, length].
+      mask_id: The token of a masked position.
+      draws: Mask patterns a level.
+      batch_size: Rows of a call of the scorer.
+      levels: Increasing numbers of known tokens; None for `default_levels`.
+      device: The JAX device whose memory is reported.
+
+    Returns:
+      The forecast.
+
+    Raises:
+      InputError: As the estimate.
+
+    Example:
+      >>> from mdmot.information import callable_scorer
+      >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
+      >>> forecast_profile(0, scorer, np.eye(4, dtype=int), 2, draws=8, batch_size=16).batches
+      2
+    """
+    run = _Run(seed, np.asarray(data), mask_id, draws, batch_size, levels)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        run.score(0, scorer)
+        seconds.append(time.perf_counter() - start)
+    stats = (device.memory_stats() if device is not None else None) or {}
+    device_bytes = stats.get("peak_bytes_in_use")
+    return Forecast((run.batches - 1) * seconds[1], seconds[0], run.batches, _host_bytes(), device_bytes)
+
+
+class _Run:
+    """The draws of an estimate: draw d is of level d mod m, and row follows row in a random order."""
+
+    def __init__(
+        self,
+        seed: int,
+        data: np.ndarray,
+        mask_id: int,
+        draws: int,
+        batch_size: int,
+        levels: Sequence[int] | np.ndarray | None,
+    ) -> None:
+        assert_run(seed, data, mask_id, draws, batch_size)
+        self.seed, self.data, self.mask_id = seed, data, mask_id
+        self.length = data.shape[1]
+        self.levels = checked_levels(levels, self.length)
+        self.total = draws * self.levels.size
+        self.rows = min(len(data), self.total)
+        self.batch_size = min(batch_size, self.total)
+        self.batches = -(-self.total // self.batch_size)
+        self.order = np.random.default_rng([seed, 0]).permutation(len(data))[: self.rows]
+
+    def score(self, batch: int, scorer: Scorer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row number in the order, level number and mean loss of a batch's draws."""
+        draw = np.arange(batch * self.batch_size, (batch + 1) * self.batch_size)
+        is_real = draw < self.total
+        # The last batch is filled up with repeats: one shape for all.
+        draw = np.where(is_real, draw, 0)
+        row = draw * self.rows // self.total
+        level = draw % self.levels.size
+        shape = (self.batch_size, self.length)
+        rank = random_ranks(np.random.default_rng([self.seed, 1, batch]), shape)
+        size = self.levels[level]
+        losses = prefix_losses(scorer, self.data[self.order[row]], rank, size, self.mask_id)
+        value = losses.sum(axis=1) / (self.length - size)
+        return row[is_real], level[is_real], value[is_real]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a run must have in common with the one that it continues."""
+        digest = hashlib.sha256()
+        for start in range(0, len(self.data), 1024):
+            digest.update(self.data[start : start + 1024].astype("<i8").tobytes())
+        return {
+            "data": digest.hexdigest(),
+            "rows": len(self.data),
+            "length": self.length,
+            "mask_id": int(self.mask_id),
+            "levels": self.levels.tolist(),
+            "draws": self.total // self.levels.size,
+            "seed": int(self.seed),
+            "batch_size": int(self.batch_size),
+        }
+
+
+def random_ranks(generator: np.random.Generator, shape: tuple[int, int]) -> Int[np.ndarray, "batch length"]:
+    """The place of every position in a uniformly random order, a row at a time."""
+    return np.argsort(np.argsort(generator.random(shape), axis=1), axis=1)
+
+
+def assert_run(seed: int, data: np.ndarray, mask_id: int, draws: int, batch_size: int) -> None:
+    """Raises InputError unless sequences can be drawn from the data and masked."""
+    if data.ndim != 2 or data.dtype.kind not in "iu" or len(data) < 2 or data.shape[1] < 2:
+        raise InputError(
+            f"the data are {data.dtype}{list(data.shape)}; pass integer tokens [rows, length], at least two"
+            " rows of two tokens (a text shorter than that has no profile)"
+        )
+    if data.min() < 0 or (data == mask_id).any():
+        worst = mask_id if (data == mask_id).any() else data.min()
+        what = "the mask" if worst == mask_id else "negative"
+        raise InputError(f"the data hold token {worst}, which is {what}; pass clean sequences")
+    for name, value, least in (("seed", seed, 0), ("draws", draws, 2), ("batch_size", batch_size, 1)):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise InputError(f"{name} = {value!r} is not a whole number of at least {least}")
+
+
+def _read_state(path: pathlib.Path, fingerprint: dict[str, Any], run: _Run) -> tuple[int, Moments]:
+    cure = "delete it to start afresh, or name another"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["kind"] != "profile-run" or content["version"] != VERSION:
+            raise ValueError
+        found = dict(content["run"])
+        done = int(content["batches"])
+        moments = Moments.from_json(content["moments"], len(found["levels"]))
+    except OSError as error:
+        raise InputError(f"resume file {path} cannot be read ({error.strerror}); {cure}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(
+            f"resume file {path} is not the state of an estimate of version {VERSION}; {cure}"
+        ) from None
+    changed = [name for name in fingerprint if found.get(name) != fingerprint[name]]
+    if changed:
+        raise InputError(
+            f"resume file {path} belongs to a run with other {', '.join(changed)}; repeat that run's"
+            f" settings, or {cure}"
+        )
+    if not 0 <= done <= run.batches:
+        raise InputError(f"resume file {path} counts {done} of {run.batches} batches; {cure}")
+    return done, moments
+
+
+def _host_bytes() -> int | None:
+    try:
+        import resource
+        import sys
+    except ImportError:
+        # Windows has no such count.
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,282 @@
+"""Profiles as results and as files."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
+
+from mdmot.errors import InputError
+from mdmot.files import write_atomically
+from mdmot.information.estimate import Estimate
+from mdmot.information.fit import assert_levels, fit_profile, warn_of_rises
+from mdmot.information.worth import bootstrap_interval, fixed_step_ratio
+
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Profile:
+    """The information profile of sequences of one length, measured at some levels and fitted at all.
+
+    Attributes:
+      length: Tokens in a sequence, n >= 2.
+      levels: Numbers of known tokens, increasing.
+      entropy_per_token: Uncertainty of one more token at these levels, in nats.
+      standard_error: Of it; 0 where it is exact.
+      fitted: h_0, ..., h_{n-1}: what plans are made from.
+      step_ratio: Steps that even counts need for one of the best plan's, in the limit of many steps.
+      step_ratio_interval: Where it lies with 95% confidence.
+      provenance: What made the profile: command, seed, versions, data.
+    """
+
+    length: int
+    levels: Int[np.ndarray, " levels"]
+    entropy_per_token: Float[np.ndarray, " levels"]
+    standard_error: Float[np.ndarray, " levels"]
+    fitted: Float[np.ndarray, " length"]
+    step_ratio: float
+    step_ratio_interval: tuple[float, float]
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def entropy(self) -> float:
+        """H(X), or of a model its mean -log-likelihood one token a step: the profile's sum, in nats."""
+        return float(self.fitted.sum())
+
+    @property
+    def total_correlation(self) -> float:
+        """What a single step loses, in nats."""
+        return float((self.fitted[0] - self.fitted).sum())
+
+    @property
+    def dual_total_correlation(self) -> float:
+        """What single tokens do not decide given all others, short of the entropy; in nats."""
+        return float((self.fitted - self.fitted[-1]).sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """The profile as the content of a file, and of the output of `mdmot profile`."""
+        return {
+            "kind": "profile",
+            "version": VERSION,
+            "length": self.length,
+            "levels": self.levels.tolist(),
+            "entropy_per_token": self.entropy_per_token.tolist(),
+            "standard_error": self.standard_error.tolist(),
+            "fitted": self.fitted.tolist(),
+            "total_correlation": self.total_correlation,
+            "dual_total_correlation": self.dual_total_correlation,
+            "step_ratio": self.step_ratio,
+            "step_ratio_interval": list(self.step_ratio_interval),
+            "provenance": self.provenance,
+        }
+
+
+def exact_profile(
+    h: Float[ArrayLike, " length"] | Sequence[float], provenance: Mapping[str, Any] | None = None
+) -> Profile:
+    """The profile of a law that is known exactly.
+
+    Warns (`ProfileWarning`) of levels at which it rises.
+
+    Args:
+      h: h_0, ..., h_{n-1}, of n >= 2.
+      provenance: What made it.
+
+    Returns:
+      The profile, with errors 0 and an interval of no width.
+
+    Raises:
+      InputError: If there are fewer than two levels, or some are negative or not finite.
+
+    Example:
+      >>> exact_profile([0.75, 0.25]).total_correlation
+      0.5
+    """
+    fitted = np.asarray(h, np.float64)
+    levels, error = np.arange(fitted.size), np.zeros(fitted.shape)
+    # Where h is 0, rounding may fall below.
+    if fitted.size and np.isfinite(fitted).all():
+        fitted = np.where(np.abs(fitted) < 1e-9 * np.abs(fitted).max(), np.maximum(fitted, 0.0), fitted)
+    assert_levels(fitted.size, levels, fitted, error)
+    warn_of_rises(levels, fitted, error)
+    ratio = _ratio(fitted)
+    return Profile(
+        fitted.size, levels, fitted, error, fitted, ratio, (ratio, ratio), dict(provenance or {})
+    )
+
+
+def estimated_profile(
+    estimate: Estimate, provenance: Mapping[str, Any] | None = None, *, resamples: int = 200
+) -> Profile:
+    """The profile that an estimate shows: fitted at all levels, with the step ratio and its interval.
+
+    Warns (`ProfileWarning`) of levels that lie above earlier ones beyond their error bars.
+
+    Args:
+      estimate: Of `estimate_profile`.
+      provenance: What made it.
+      resamples: Draws of the bootstrap of the interval.
+
+    Returns:
+      The profile.
+
+    Example:
+      >>> levels = np.arange(0, 64, 7)
+      >>> truth = (1 - levels / 63) ** 2
+      >>> estimate = Estimate(64, levels, truth, 1e-6 * np.eye(10), 400, 400)
+      >>> profile = estimated_profile(estimate, resamples=20)
+      >>> low, high = profile.step_ratio_interval
+      >>> bool(low <= profile.step_ratio <= high)
+      True
+    """
+    error = estimate.standard_error
+    fit = fit_profile(estimate.length, estimate.levels, estimate.mean, error)
+    interval = bootstrap_interval(
+        0, _ratio, fit.profile, estimate.levels, estimate.covariance, resamples=resamples
+    )
+    return Profile(
+        estimate.length,
+        estimate.levels,
+        estimate.mean,
+        error,
+        fit.profile,
+        _ratio(fit.profile),
+        interval,
+        dict(provenance or {}),
+    )
+
+
+def write_profile(path: str | pathlib.Path, profile: Profile) -> None:
+    """Writes a profile file, whole or not at all.
+
+    Args:
+      path: The JSON file, replaced if it exists.
+      profile: The profile; its provenance must be JSON.
+
+    Raises:
+      InputError: If the file cannot be written, or the provenance is no JSON.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = pathlib.Path(folder, "profile.json")
+      ...     write_profile(path, exact_profile([0.75, 0.25]))
+      ...     read_profile(path, length=2).fitted.tolist()
+      [0.75, 0.25]
+    """
+    try:
+        content = json.dumps(profile.to_json(), indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the profile's provenance is no JSON ({error}); pass texts and numbers") from None
+    write_atomically(pathlib.Path(path), content + "\n")
+
+
+def read_profile(path: str | pathlib.Path, length: int | None = None) -> Profile:
+    """Reads a profile file and refuses whatever it does not understand.
+
+    Warns (`ProfileWarning`) of levels that lie above earlier ones beyond their error bars.
+
+    Args:
+      path: A file of `write_profile`.
+      length: Tokens in a sequence that it must be for; None for any.
+
+    Returns:
+      The profile.
+
+    Raises:
+      InputError: If the file cannot be read, is not a profile of a known version, is for another length,
+        has fewer than two levels, or contradicts itself.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = pathlib.Path(folder, "profile.json")
+      ...     write_profile(path, exact_profile([0.75, 0.25]))
+      ...     [round(ratio, 4) for ratio in read_profile(path).step_ratio_interval]
+      [2.0, 2.0]
+    """
+    path = pathlib.Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"profile {path}: cannot be read ({error.strerror}); pass a saved profile"
+        ) from None
+    except (ValueError, RecursionError):
+        raise InputError(f"profile {path}: is not JSON; pass a profile saved by mdmot") from None
+    kind = content.get("kind") if isinstance(content, dict) else content
+    if not isinstance(content, dict) or kind != "profile":
+        raise InputError(f'profile {path}: kind is {_short(kind)}; expected "profile"')
+    version = content.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise InputError(f"profile {path}: version {_short(version)}; this mdmot reads {VERSION}")
+    names = ("length", "levels", "entropy_per_token", "standard_error", "fitted")
+    for name in (*names, "step_ratio", "step_ratio_interval", "provenance"):
+        if name not in content:
+            raise InputError(f"profile {path}: field {name!r} is missing; save it again")
+    found = content["length"]
+    if not isinstance(found, int) or isinstance(found, bool) or found < 2:
+        raise InputError(
+            f"profile {path}: length is {_short(found)}; expected a whole number of at least 2"
+        )
+    if length is not None and found != length:
+        raise InputError(
+            f"profile {path}: is for sequences of {found} tokens, not {length}; measure one at that length"
+        )
+    profile = _profile(path, content)
+    warn_of_rises(profile.levels, profile.entropy_per_token, profile.standard_error)
+    return profile
+
+
+def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
+    length, ratio, provenance = (content[name] for name in ("length", "step_ratio", "provenance"))
+    names = ("levels", "entropy_per_token", "standard_error", "fitted", "step_ratio_interval")
+    levels, entropies, errors, fitted, interval = (_numbers(path, content, name) for name in names)
+    if not (levels == np.round(levels)).all():
+        raise InputError(f"profile {path}: levels are not all whole numbers; save it again")
+    try:
+        assert_levels(length, levels.astype(int), entropies, errors)
+        assert_levels(length, np.arange(length), fitted, np.zeros(length))
+    except InputError as error:
+        raise InputError(f"profile {path}: {error}") from None
+    if interval.size != 2 or not _is_number(ratio) or not interval[0] <= ratio <= interval[1]:
+        raise InputError(
+            f"profile {path}: step_ratio {_short(ratio)} does not lie in an interval"
+            f" {_short(content['step_ratio_interval'])} of two numbers; save it again"
+        )
+    if not isinstance(provenance, dict):
+        raise InputError(f"profile {path}: provenance is no object; save it again")
+    bounds = (float(interval[0]), float(interval[1]))
+    return Profile(length, levels.astype(int), entropies, errors, fitted, float(ratio), bounds, provenance)
+
+
+def _numbers(path: pathlib.Path, content: Mapping[str, Any], name: str) -> Float[np.ndarray, " numbers"]:
+    values = content[name]
+    if not isinstance(values, list) or not all(_is_number(value) for value in values):
+        raise InputError(f"profile {path}: {name} is {_short(values)}; expected a list of finite numbers")
+    return np.array(values, np.float64)
+
+
+def _is_number(value: Any) -> bool:
+    # JSON's true is an int to Python, and an integer may be beyond every float.
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < 1e300 and math.isfinite(value)
+
+
+def _short(value: Any) -> str:
+    """The value as JSON has it, cut to a few words."""
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _ratio(profile: Float[np.ndarray, " length"] | Array) -> float:
+    return float(fixed_step_ratio(jnp.asarray(profile)))

@@ -1,0 +1,195 @@
+"""Scorers: what the profile asks of a model, from a JAX denoiser or from any Python function."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Int
+
+from mdmot._types import Denoiser, Params, Tokens
+from mdmot.errors import InputError
+
+Scorer: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""`scorer(tokens, clean) -> losses`: -log mu_i(clean_i | tokens) in nats, NumPy [batch, length] in and out.
+
+`tokens` are the clean ones with some positions masked; only the losses at those are read. Where the logits
+of a large vocabulary should not leave the accelerator, write a scorer that gathers the losses there.
+"""
+
+
+def jax_scorer(denoiser: Denoiser, params: Params, mask_id: int) -> Scorer:
+    """The scorer of a JAX denoiser: compiled once a batch shape, and no logits leave the device.
+
+    If the logits have an entry for the mask, it is left out and the others are normalised without it.
+
+    Args:
+      denoiser: `denoiser(params, tokens) -> logits`; hashable, as every function is.
+      params: Its weights.
+      mask_id: The token of a masked position.
+
+    Returns:
+      The scorer. Losses are computed in float32 at least.
+
+    Raises:
+      InputError: When called, if the logits are not floats [batch, length, vocabulary] or the vocabulary
+        lacks one of the clean tokens.
+
+    Example:
+      >>> def denoiser(params, tokens):
+      ...     return jnp.zeros((*tokens.shape, 4))
+      >>> scorer = jax_scorer(denoiser, None, mask_id=4)
+      >>> losses = scorer(np.array([[4, 1]]), np.array([[0, 1]]))
+      >>> round(float(losses[0, 0]), 4)
+      1.3863
+    """
+
+    @functools.cache
+    def vocabulary(shape: tuple[int, ...]) -> int:
+        logits = jax.eval_shape(denoiser, params, jax.ShapeDtypeStruct(shape, jnp.int32))
+        return _vocabulary(logits, shape)
+
+    def scorer(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        _require_known(clean, vocabulary(tokens.shape), mask_id)
+        device_tokens, device_clean = (jnp.asarray(x, jnp.int32) for x in (tokens, clean))
+        return np.asarray(_losses(denoiser, params, device_tokens, device_clean, mask_id), np.float64)
+
+    return scorer
+
+
+def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Scorer:
+    """The scorer of any Python function from tokens to logits, in NumPy.
+
+    A PyTorch model `m` is passed as `lambda tokens: m(torch.from_numpy(tokens)).float().cpu().numpy()`
+    under `torch.no_grad()`. If the logits have an entry for the mask, it is left out and the others are
+    normalised without it.
+
+    Args:
+      predict: From int64 tokens [batch, length] to float logits [batch, length, vocabulary].
+      mask_id: The token of a masked position.
+
+    Returns:
+      The scorer. Losses are computed in float64, a row at a time.
+
+    Raises:
+      InputError: When called, if what `predict` returns is no such array, or the vocabulary lacks one of
+        the clean tokens.
+
+    Example:
+      >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 4)), mask_id=4)
+      >>> losses = scorer(np.array([[4, 1]]), np.array([[0, 1]]))
+      >>> round(float(losses[0, 0]), 4)
+      1.3863
+    """
+
+    def scorer(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        logits = _as_array(predict(np.asarray(tokens, np.int64)))
+        _require_known(clean, _vocabulary(logits, tokens.shape), mask_id)
+        rows = zip(logits, tokens, clean, strict=True)
+        return np.stack([_row_losses(*row, mask_id) for row in rows])
+
+    return scorer
+
+
+def prefix_losses(
+    scorer: Scorer,
+    clean: Int[np.ndarray, "batch length"],
+    rank: Int[np.ndarray, "batch length"],
+    size: Int[np.ndarray, " batch"],
+    mask_id: int,
+) -> Float[np.ndarray, "batch length"]:
+    """Losses of the masked tokens when those of rank below `size` are known; 0 at the known ones.
+
+    Args:
+      scorer: The model.
+      clean: Clean tokens.
+      rank: The place of every position in the order of its row, from 0.
+      size: Number of known tokens of each row.
+      mask_id: The token of a masked position.
+
+    Raises:
+      InputError: If the scorer's losses are no finite numbers of at least 0, one a position.
+    """
+    is_masked = rank >= size[:, None]
+    losses = np.asarray(scorer(np.where(is_masked, mask_id, clean), clean))
+    if losses.shape != clean.shape or losses.dtype.kind != "f":
+        raise InputError(
+            f"the scorer returned {losses.dtype}{list(losses.shape)} for tokens {list(clean.shape)};"
+            " return the losses -log mu(clean token) as floats of the tokens' shape"
+        )
+    # Rounding may take the loss of a certain token a little below 0.
+    wrong = np.argwhere(is_masked & ~(np.isfinite(losses) & (losses > -1e-3)))
+    if wrong.size:
+        row, position = wrong[0]
+        raise InputError(
+            f"the model's loss -log mu is {losses[row, position]} for token {clean[row, position]} at"
+            f" position {position} with {size[row]} tokens known; expected finite numbers of at least 0:"
+            " look for nan logits, and for data that the model holds impossible"
+        )
+    return np.where(is_masked, losses, 0.0).astype(np.float64)
+
+
+@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id"))
+def _losses(
+    denoiser: Denoiser, params: Params, tokens: Tokens, clean: Tokens, mask_id: int
+) -> Float[Array, "batch length"]:
+    logits = denoiser(params, tokens)
+    if jnp.finfo(logits.dtype).bits < 32:
+        logits = logits.astype(jnp.float32)
+    if 0 <= mask_id < logits.shape[-1]:
+        logits = logits.at[..., mask_id].set(-jnp.inf)
+    chosen = jnp.take_along_axis(logits, clean[..., None], axis=-1)[..., 0]
+    return jax.nn.logsumexp(logits, axis=-1) - chosen
+
+
+def _row_losses(logits: np.ndarray, tokens: np.ndarray, clean: np.ndarray, mask_id: int) -> np.ndarray:
+    """Losses of one row; nan where a masked position has a logit that is nan or +inf."""
+    losses = np.zeros(clean.shape)
+    masked = np.flatnonzero(tokens == mask_id)
+    at = logits[masked].astype(np.float64)
+    if 0 <= mask_id < at.shape[-1]:
+        at[:, mask_id] = -np.inf
+    # All other infinities are kept: a token may be impossible.
+    peak = at.max(axis=-1, initial=-np.inf, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        log_total = np.log(np.exp(at - peak).sum(axis=-1)) + peak[:, 0]
+        losses[masked] = log_total - at[np.arange(masked.size), clean[masked]]
+    return losses
+
+
+def _as_array(logits: Any) -> np.ndarray:
+    try:
+        return np.asarray(logits)
+    except Exception as error:
+        # Whatever a foreign tensor says, the cure is the same.
+        raise InputError(
+            f"predict returned a {type(logits).__name__} that NumPy cannot read ({error}); return an"
+            " array, from PyTorch by .detach().float().cpu().numpy()"
+        ) from None
+
+
+def _vocabulary(logits: Any, shape: tuple[int, ...]) -> int:
+    """Size of the last axis of the logits, after their shape and type are found right."""
+    # A pytree, a list or a number has none.
+    found = getattr(logits, "shape", None)
+    if found is None or len(found) != 3 or tuple(found[:2]) != tuple(shape) or found[2] == 0:
+        what = type(logits).__name__ if found is None else f"shape {list(found)}"
+        raise InputError(
+            f"the model returned logits of {what} for tokens {list(shape)}; expected"
+            f" [{shape[0]}, {shape[1]}, vocabulary]"
+        )
+    # NumPy does not count bfloat16 among the floats.
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise InputError(f"the model returned logits of type {logits.dtype}; expected floats")
+    return int(found[2])
+
+
+def _require_known(clean: np.ndarray, vocabulary: int, mask_id: int) -> None:
+    if clean.max(initial=0) >= vocabulary:
+        raise InputError(
+            f"the data hold token {clean.max()} and the model's vocabulary has {vocabulary} tokens, 0 to"
+            f" {vocabulary - 1} (the mask is {mask_id}); tokenize the data as the model was trained"
+        )
