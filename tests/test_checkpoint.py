@@ -1,5 +1,6 @@
 """Checkpoints: what is saved comes back, and whatever is not whole is refused in one line."""
 
+import dataclasses
 import json
 import shutil
 
@@ -23,7 +24,7 @@ from mdmot.models import (
     split_from_nnx,
 )
 from mdmot.models import checkpoint as checkpoints
-from mdmot.vocabulary import Bytes, Symbols
+from mdmot.vocabulary import Bytes, Symbols, Tokenizer
 
 CONFIG = TransformerConfig(vocab_size=3, length=5, width=8, depth=2, heads=2)
 MODULE = MaskedTransformer(CONFIG, nnx.Rngs(0))
@@ -91,6 +92,25 @@ def test_round_trip(folder):
         "weights.safetensors",
         "metrics.jsonl",
     }
+
+
+def test_round_trip_of_halves(tmp_path):
+    config = dataclasses.replace(CONFIG, param_dtype="bfloat16", kv_heads=1, pad_id=0)
+    shapes = nnx.eval_shape(lambda: from_nnx(MaskedTransformer(config, nnx.Rngs(0)))[1])
+    params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
+    save_checkpoint(tmp_path, MaskedTransformer, config, params, LETTERS, {})
+    found = load_checkpoint(tmp_path)
+    assert found.config == config
+    assert {leaf.dtype for leaf in jax.tree.leaves(found.params)} == {jnp.dtype("bfloat16")}
+    jax.tree.map(np.testing.assert_array_equal, found.params, params)
+
+
+def test_configs_of_earlier_networks_are_read(folder):
+    content = json.loads((folder / "model.json").read_text())
+    for name in ("kv_heads", "pad_id", "dtype", "param_dtype"):
+        del content["config"][name]
+    (folder / "model.json").write_text(json.dumps(content))
+    assert load_checkpoint(folder).config == CONFIG
 
 
 def test_round_trip_of_a_network_that_is_told_the_time(tmp_path):
@@ -191,8 +211,10 @@ HEAD = "head.kernel"
         (change_config(heads=True), ["heads = True"]),
         (change_config(depth=10**9), ["config is larger than weights.safetensors"]),
         (change_config(length=10**30), ["config is larger than weights.safetensors"]),
-        (change_config(depth=3), ["body.blocks.2", "missing", "5 more"]),
-        (change_config(depth=1), ["body.blocks.1", "no weight of the network"]),
+        (change_config(depth=3), ["body.blocks.attention_norm.scale", "[2, 8]", "[3, 8]"]),
+        (change_config(kv_heads=1), ["body.blocks.qkv.kernel", "[2, 8, 24]", "[2, 8, 16]"]),
+        (change_config(param_dtype="bfloat16"), ["float32", "bfloat16"]),
+        (change_config(dtype="float64"), ["dtype = 'float64'"]),
         (change_config(length=6), ["embedding.position.embedding", "[5, 8]", "[6, 8]"]),
         (change(weights_sha256=5), ["weights.safetensors", "damaged"]),
         (lambda folder: (folder / "weights.safetensors").unlink(), ["weights.safetensors", "No such file"]),
@@ -223,7 +245,7 @@ def test_what_is_not_whole_is_refused_in_one_line(folder, damage, words):
     [
         ({"vocabulary": Symbols(("a", "b"))}, "2 symbols and the network 3"),
         ({"vocabulary": Bytes()}, "256 symbols"),
-        ({"params": {"head": PARAMS["head"]}}, "is missing .and 14 more"),
+        ({"params": {"head": PARAMS["head"]}}, "is missing .and 8 more"),
         ({"params": jax.tree.map(lambda leaf: leaf.astype(jnp.float16), PARAMS)}, "float16.*float32"),
         ({"provenance": {"loss": float("nan")}}, "provenance is not JSON"),
         ({"provenance": {"path": {1, 2}}}, "provenance is not JSON"),
@@ -302,3 +324,14 @@ def test_texts_become_tokens_and_back():
 def test_texts_outside_the_vocabulary_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_a_tokenizer_comes_back_as_it_was(tmp_path):
+    pytest.importorskip("tokenizers")
+    content = '{"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}}'
+    config = TransformerConfig(vocab_size=2, length=4, width=8, depth=1, heads=2)
+    _, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
+    save_checkpoint(tmp_path, MaskedTransformer, config, params, Tokenizer(content), {})
+    found = load_checkpoint(tmp_path).vocabulary
+    assert found == Tokenizer(content)
+    assert found.encode("b") == [1]

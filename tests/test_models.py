@@ -1,10 +1,14 @@
 """Networks: what they can see, and the way to a pure denoiser."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
+from flax import linen, nnx
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
 
 from mdmot.errors import InputError
 from mdmot.models import (
@@ -13,8 +17,11 @@ from mdmot.models import (
     TransformerConfig,
     from_nnx,
     from_nnx_timed,
+    param_shardings,
 )
-from mdmot.models.transformer import rotate
+from mdmot.models.layers import inverse_frequencies, turned, turns
+from mdmot.samplers import BernoulliUnmasking, Categorical, sample
+from mdmot.schedules import grid_from_alpha
 
 CONFIG = TransformerConfig(vocab_size=4, length=6, width=16, depth=1, heads=2)
 TOKENS = jnp.array([[0, 1, 4, 3, 4, 2], [4, 4, 1, 0, 2, 3]])
@@ -51,7 +58,8 @@ def test_every_position_sees_every_other_and_no_other_row():
 
 def test_rotary_products_depend_on_the_distance_alone():
     query, key = jax.random.normal(jax.random.key(0), (2, 1, 1, 1, 8))
-    turn = jax.jit(lambda x: rotate(jnp.broadcast_to(x, (1, 6, 1, 8)))[0, :, 0])
+    angles = turns(6, inverse_frequencies(8, 10_000.0))
+    turn = jax.jit(lambda x: turned(jnp.broadcast_to(x, (1, 6, 1, 8)), angles)[0, :, 0])
     products = np.asarray(turn(query)) @ np.asarray(turn(key)).T
     for distance in range(-5, 6):
         diagonal = np.diagonal(products, distance)
@@ -75,8 +83,8 @@ def test_rebuilt_denoiser_is_the_same_to_the_compiler():
     with jax.no_tracing():
         second = logits_of(rebuilt, other_params, TOKENS)
     assert bool((first != second).any())
-    wider = TransformerConfig(vocab_size=4, length=6, width=16, depth=2, heads=2)
-    assert from_nnx(MaskedTransformer(wider, nnx.Rngs(0)))[0] != DENOISER
+    other = TransformerConfig(vocab_size=4, length=6, width=16, depth=1, heads=1)
+    assert from_nnx(MaskedTransformer(other, nnx.Rngs(0)))[0] != DENOISER
 
 
 def test_split_module_computes_what_the_module_does():
@@ -107,12 +115,111 @@ def test_time_conditioned_logits_depend_on_the_level():
         ({"vocab_size": True}, "vocab_size = True"),
         ({"heads": 3}, "multiple of 6"),
         ({"width": 18, "heads": 6}, "multiple of 12"),
+        ({"kv_heads": 0}, "kv_heads = 0"),
+        ({"width": 24, "heads": 6, "kv_heads": 4}, "6 heads do not split into 4 groups"),
+        ({"pad_id": 4}, "pad_id = 4; pass one of the 4 clean tokens"),
+        ({"dtype": "float16"}, "dtype = 'float16'; pass float32 or bfloat16"),
     ],
 )
 def test_config_refuses_impossible_sizes(change, message):
     sizes = {"vocab_size": 4, "length": 6, "width": 16, "depth": 1, "heads": 2}
     with pytest.raises(InputError, match=message):
         TransformerConfig(**(sizes | change))
+
+
+def test_heads_in_groups_share_keys_and_values():
+    """The full network with each group's key and value repeated is the same function."""
+    sizes = {"vocab_size": 4, "length": 6, "width": 16, "depth": 2, "heads": 4}
+    grouped, params = from_nnx(MaskedTransformer(TransformerConfig(**sizes, kv_heads=2), nnx.Rngs(0)))
+    kernel = params["body"]["blocks"]["qkv"]["kernel"]
+    assert kernel.shape == (2, 16, 8 * 4)
+    parts = kernel.reshape(2, 16, 2, 4, 4)  # two queries, their key and their value, four features each
+    query, shared = parts[:, :, :, :2, None], parts[:, :, :, None, 2:]
+    repeated = jnp.concatenate([query, jnp.broadcast_to(shared, (2, 16, 2, 2, 2, 4))], axis=4)
+    full, others = from_nnx(MaskedTransformer(TransformerConfig(**sizes), nnx.Rngs(0)))
+    blocks = params["body"]["blocks"] | {"qkv": {"kernel": repeated.reshape(2, 16, 48)}}
+    assert others["body"]["blocks"]["qkv"]["kernel"].shape == (2, 16, 48)
+    expanded = params | {"body": params["body"] | {"blocks": blocks}}
+    # The same sums of sixteen products of order one, in another order.
+    np.testing.assert_allclose(
+        logits_of(grouped, params, TOKENS), logits_of(full, expanded, TOKENS), atol=1e-5
+    )
+
+
+def test_padding_is_not_seen_and_rows_without_it_keep_their_bits():
+    config = dataclasses.replace(CONFIG, pad_id=3)
+    padded, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
+    tokens = jnp.asarray([[0, 1, 4, 2, 4, 2], [4, 1, 0, 3, 3, 3]])
+    found = logits_of(padded, params, tokens)
+    assert bool(jnp.isfinite(found).all())
+    beside_itself = logits_of(padded, params, tokens[jnp.asarray([0, 0])])
+    np.testing.assert_array_equal(found[0], beside_itself[0])
+    # The same sums of order one in a program that has no padding, which may fuse them otherwise.
+    np.testing.assert_allclose(found[0], logits_of(DENOISER, params, tokens)[0], atol=1e-5)
+    # A row without its padding; sums of another length round otherwise.
+    alone = logits_of(padded, params, tokens[1:, :3])
+    np.testing.assert_allclose(found[1, :3], alone[0], atol=1e-5)
+    assert np.abs(found[1, :3] - logits_of(DENOISER, params, tokens)[1, :3]).max() > 1e-2
+
+
+def test_blocks_are_compiled_once():
+    programs = []
+    for depth in (1, 3):
+        config = dataclasses.replace(CONFIG, depth=depth)
+        params = nnx.eval_shape(lambda config=config: from_nnx(MaskedTransformer(config, nnx.Rngs(0)))[1])
+        programs.append(logits_of.lower(DENOISER, params, TOKENS).as_text().splitlines())
+    assert len(programs[0]) == len(programs[1])
+
+
+def test_bfloat16_computes_nearly_the_same():
+    config = dataclasses.replace(CONFIG, dtype="bfloat16", depth=2)
+    half, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    coarse = logits_of(half, params, TOKENS)
+    assert coarse.dtype == jnp.float32
+    fine = logits_of(DENOISER, params, TOKENS)
+    # A few dozen roundings of 2^-9 of numbers of order one.
+    np.testing.assert_allclose(coarse, fine, atol=0.1)
+    assert np.abs(coarse - fine).max() > 1e-4
+    small = dataclasses.replace(config, param_dtype="bfloat16")
+    shapes = nnx.eval_shape(lambda: from_nnx(MaskedTransformer(small, nnx.Rngs(0)))[1])
+    assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("bfloat16")}
+    assert jax.eval_shape(half, shapes, TOKENS).dtype == jnp.float32
+
+
+def test_linen_modules_and_functions_are_denoisers_as_they_are():
+    class Table(linen.Module):
+        @linen.compact
+        def __call__(self, tokens):
+            return linen.Embed(5, 4)(tokens)
+
+    params = Table().init(jax.random.key(0), TOKENS)["params"]
+
+    def denoiser(params, tokens):
+        return Table().apply({"params": params}, tokens)
+
+    sampler = BernoulliUnmasking(denoiser, 4, choice=Categorical())
+    result = sample(jax.random.key(1), sampler, params, grid_from_alpha([0.0, 1.0]), TOKENS)
+    assert int(result.tokens.max()) < 4
+    np.testing.assert_array_equal(denoiser(params, TOKENS), params["Embed_0"]["embedding"][TOKENS])
+
+
+def test_weights_are_split_as_the_rules_say():
+    mesh = jax.make_mesh((1, 1), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    found = param_shardings(PARAMS, mesh, {"width": "data", "hidden": "model", "vocab": "model"})
+    blocks = found["body"]["blocks"]
+    assert blocks["qkv"]["kernel"].spec == P(None, "data", "model")
+    assert blocks["mlp_out"]["kernel"].spec == P(None, "model", "data")
+    assert blocks["mlp_norm"]["scale"].spec == P()
+    assert found["embedding"]["token"]["embedding"].spec == P("model", "data")
+    assert found["head"]["kernel"].spec == P("data", "model")
+    for rules, message in (
+        ({"heads": "model"}, "'heads'; the axes of weights are hidden, vocab, width"),
+        ({"hidden": "x"}, "'x'; the axes of the mesh are data, model"),
+        ({"hidden": "data", "width": "data"}, "two axes of .* over 'data'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            param_shardings(PARAMS, mesh, rules)
 
 
 def test_longer_sequences_are_refused():

@@ -127,6 +127,10 @@ def on_page():
     spread = page["result"]
     assert spread.tokens.sharding.spec == P("batch")
     assert {len(x.sharding.device_set) for x in jax.tree.leaves(page["placed"])} == {8}
+    split = {path: x.sharding.spec for path, x in flat_params(page["placed"])}
+    assert split["body.blocks.qkv.kernel"] == P(None, None, "model")
+    assert split["body.blocks.mlp_out.kernel"] == P(None, "model", None)
+    assert split["body.norm.scale"] == P()
     tokens = jnp.full((64, page["config"].length), page["config"].mask_id)
     one = sample(jax.random.key(0), page["sampler"], page["params"], page["grid"], tokens)
     differing = np.asarray(one.tokens) != np.asarray(spread.tokens)
@@ -135,6 +139,12 @@ def on_page():
     assert page["exported"].platforms == ("cpu", "cuda", "tpu")
     assert (page["tokens"] < page["config"].mask_id).all()
     return float(differing.mean())
+
+
+def flat_params(params):
+    """The weights with the path of each."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
 
 
 def in_process(coordinator, number, index):

@@ -8,6 +8,7 @@ from mdmot.models.adapters import split_from_nnx as split_from_nnx
 from mdmot.models.checkpoint import Checkpoint as Checkpoint
 from mdmot.models.checkpoint import load_checkpoint as load_checkpoint
 from mdmot.models.checkpoint import save_checkpoint as save_checkpoint
+from mdmot.models.config import TransformerConfig as TransformerConfig
+from mdmot.models.sharding import param_shardings as param_shardings
 from mdmot.models.transformer import MaskedTransformer as MaskedTransformer
 from mdmot.models.transformer import TimeConditionedTransformer as TimeConditionedTransformer
-from mdmot.models.transformer import TransformerConfig as TransformerConfig

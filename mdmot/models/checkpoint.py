@@ -18,9 +18,10 @@ from mdmot._types import Denoiser, Params, TimedDenoiser
 from mdmot.errors import InputError
 from mdmot.files import prepare_folder, write_atomically
 from mdmot.models.adapters import from_nnx_timed, split_from_nnx
-from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer, TransformerConfig
+from mdmot.models.config import TransformerConfig
+from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
 from mdmot.samplers.denoisers import TimeFree, TimeFromTokens
-from mdmot.vocabulary import Bytes, Symbols, Vocabulary
+from mdmot.vocabulary import Bytes, Symbols, Tokenizer, Vocabulary
 
 VERSION = 1
 MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.safetensors"
@@ -30,6 +31,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "masked-transformer": MaskedTransformer,
     "time-conditioned-transformer": TimeConditionedTransformer,
 }
+
+DTYPES = {"F16": np.float16, "BF16": jnp.bfloat16, "F32": np.float32, "F64": np.float64}
 
 FIELDS = ("architecture", "config", "vocabulary", "weights_sha256", "provenance")
 
@@ -110,7 +113,7 @@ def save_checkpoint(
         "version": VERSION,
         "architecture": name,
         "config": dataclasses.asdict(config),
-        "vocabulary": "bytes" if isinstance(vocabulary, Bytes) else list(vocabulary.symbols),
+        "vocabulary": _as_json(vocabulary),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "provenance": provenance,
     }
@@ -150,9 +153,10 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
             "save the model again"
         )
     tensors = _read_weights(folder / WEIGHTS_FILE, content["weights_sha256"])
-    # Before the network is built, even as shapes: one of a billion blocks would take for ever.
+    # Before the network is built, even as shapes, whose entries must be a number that JAX can count.
     entries = sum(leaf.size for leaf in tensors.values())
-    if config.depth > len(tensors) or max(dataclasses.astuple(config)) > entries:
+    sizes = [size for size in dataclasses.astuple(config) if isinstance(size, int)]
+    if max(sizes) > entries:
         raise InputError(f"{where}: config is larger than {WEIGHTS_FILE}; save the model again")
     network = _network(architecture, config)
     places = _named(network.shapes)
@@ -218,8 +222,10 @@ def _one_of(where: str, name: str, value: Any, known: dict[str, Any]) -> str:
 
 
 def _read_config(where: str, value: Any) -> TransformerConfig:
-    names = [field.name for field in dataclasses.fields(TransformerConfig)]
-    if not isinstance(value, dict) or value.keys() != set(names):
+    fields = dataclasses.fields(TransformerConfig)
+    names = [field.name for field in fields]
+    required = {field.name for field in fields if field.default is dataclasses.MISSING}
+    if not isinstance(value, dict) or not required <= value.keys() <= set(names):
         raise InputError(f"{where}: config is {_short(value)}; expected the sizes {', '.join(names)}")
     try:
         return TransformerConfig(**value)
@@ -227,13 +233,25 @@ def _read_config(where: str, value: Any) -> TransformerConfig:
         raise InputError(f"{where}: config: {error}") from None
 
 
+def _as_json(vocabulary: Vocabulary) -> Any:
+    if isinstance(vocabulary, Bytes):
+        return "bytes"
+    if isinstance(vocabulary, Tokenizer):
+        return {"tokenizer": vocabulary.content}
+    return list(vocabulary.symbols)
+
+
 def _read_vocabulary(where: str, value: Any) -> Vocabulary:
     if value == "bytes":
         return Bytes()
-    if not isinstance(value, list) or not all(isinstance(symbol, str) for symbol in value):
-        raise InputError(f'{where}: vocabulary is {_short(value)}; expected "bytes" or a list of texts')
+    is_tokenizer = isinstance(value, dict) and isinstance(value.get("tokenizer"), str)
+    is_symbols = isinstance(value, list) and all(isinstance(symbol, str) for symbol in value)
+    if not is_tokenizer and not is_symbols:
+        raise InputError(
+            f'{where}: vocabulary is {_short(value)}; expected "bytes", a list of texts or a tokenizer'
+        )
     try:
-        return Symbols(tuple(value))
+        return Tokenizer(value["tokenizer"]) if is_tokenizer else Symbols(tuple(value))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
@@ -251,7 +269,10 @@ def _read_weights(path: pathlib.Path, digest: Any) -> dict[str, np.ndarray]:
             "both files again"
         )
     try:
-        return safetensors.numpy.load(content)
+        return {
+            name: np.frombuffer(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"])
+            for name, part in safetensors.deserialize(content)
+        }
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise InputError(
             f"weights {path}: no safetensors that NumPy reads ({error}); save the model again"
@@ -259,7 +280,7 @@ def _read_weights(path: pathlib.Path, digest: Any) -> dict[str, np.ndarray]:
 
 
 def _named(params: Params) -> dict[str, Any]:
-    """The leaves in the order of the tree, by the path of each, e.g. body.blocks.0.qkv.kernel."""
+    """The leaves in the order of the tree, by the path of each, e.g. body.blocks.qkv.kernel."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 

@@ -1,68 +1,31 @@
-"""A small bidirectional transformer over partially masked sequences."""
+"""A bidirectional transformer over partially masked sequences."""
 
-import dataclasses
-
-import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from mdmot._types import Logits, Tokens
 from mdmot.errors import InputError
+from mdmot.models.config import TransformerConfig
+from mdmot.models.layers import attend, inverse_frequencies, rms_norm, through, turned, turns
 
 ROTARY_BASE = 10_000.0
 LEVEL_WAVES = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class TransformerConfig:
-    """The size of a network.
-
-    Attributes:
-      vocab_size: Number of clean tokens; the mask is the token `vocab_size`.
-      length: Longest sequence that the network is made for.
-      width: Features a position.
-      depth: Number of blocks.
-      heads: Attention heads; they split the width into parts of even size.
-      expansion: Hidden features of each block's network, as a multiple of the width.
-
-    Raises:
-      InputError: If a size is no whole number of at least 1 or the heads do not split the width.
-    """
-
-    vocab_size: int
-    length: int
-    width: int
-    depth: int
-    heads: int
-    expansion: int = 4
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            size = getattr(self, field.name)
-            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                raise InputError(f"{field.name} = {size!r}; pass a whole number of at least 1")
-        if self.width % (2 * self.heads):
-            raise InputError(
-                f"width {self.width} does not split into {self.heads} heads of even size; "
-                f"pass a multiple of {2 * self.heads}"
-            )
-
-    @property
-    def mask_id(self) -> int:
-        """The token of a masked position: the first id after the clean tokens."""
-        return self.vocab_size
+EPSILON = 1e-6  # added to the mean square in norms
 
 
 class MaskedTransformer(nnx.Module):
-    """Logits of the clean tokens from a partially masked sequence, without looking at the time."""
+    """Logits of the clean tokens from a partially masked sequence, without looking at the time.
+
+    Blocks have pre-norms, rotary positions and heads in groups. Their weights are stacked and the program
+    has one of them, so that it compiles in the same time at any depth.
+    """
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
         self.embedding = Embedding(config, rngs)
         self.body = Body(config, rngs)
-        self.head = nnx.Linear(config.width, config.vocab_size, use_bias=False, rngs=rngs)
+        self.head = _head(config, rngs)
 
     def __call__(self, tokens: Tokens) -> Logits:
         """The logits at every position.
@@ -71,13 +34,13 @@ class MaskedTransformer(nnx.Module):
           tokens: Clean tokens, and `vocab_size` where masked; at most `length` a row.
 
         Returns:
-          Logits of the `vocab_size` clean tokens, in float32.
+          Logits of the `vocab_size` clean tokens, in float32; at padding they mean nothing.
         """
         return self.head(self.features(tokens))
 
     def features(self, tokens: Tokens) -> Float[Array, "batch length width"]:
         """What the head turns into logits, position by position."""
-        return self.body(self.embedding(tokens))
+        return self.body(self.embedding(tokens), self.embedding.seen(tokens))
 
 
 class TimeConditionedTransformer(nnx.Module):
@@ -85,10 +48,10 @@ class TimeConditionedTransformer(nnx.Module):
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
         self.embedding = Embedding(config, rngs)
-        self.level_in = nnx.Linear(2 * LEVEL_WAVES, config.width, rngs=rngs)
-        self.level_out = nnx.Linear(config.width, config.width, use_bias=False, rngs=rngs)
+        self.level_in = nnx.Linear(2 * LEVEL_WAVES, config.width, rngs=rngs, **config.dtypes)
+        self.level_out = nnx.Linear(config.width, config.width, use_bias=False, rngs=rngs, **config.dtypes)
         self.body = Body(config, rngs)
-        self.head = nnx.Linear(config.width, config.vocab_size, use_bias=False, rngs=rngs)
+        self.head = _head(config, rngs)
 
     def __call__(self, tokens: Tokens, alpha: Float[Array, ""] | Float[Array, " batch"]) -> Logits:
         """The logits at every position, smooth in alpha.
@@ -98,12 +61,12 @@ class TimeConditionedTransformer(nnx.Module):
           alpha: P(unmasked), in [0, 1]: one level for all rows or one for each.
 
         Returns:
-          Logits of the `vocab_size` clean tokens, in float32.
+          Logits of the `vocab_size` clean tokens, in float32; at padding they mean nothing.
         """
         level = self.level_out(nnx.silu(self.level_in(_waves(alpha))))
         level = jnp.broadcast_to(level[..., None, :], (tokens.shape[0], 1, level.shape[-1]))
         x = self.embedding(tokens)
-        return self.head(self.body(x + jnp.broadcast_to(level, x.shape)))
+        return self.head(self.body(x + jnp.broadcast_to(level, x.shape), self.embedding.seen(tokens)))
 
 
 class Embedding(nnx.Module):
@@ -114,8 +77,9 @@ class Embedding(nnx.Module):
     """
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
-        self.token = nnx.Embed(config.vocab_size + 1, config.width, rngs=rngs)
-        self.position = nnx.Embed(config.length, config.width, rngs=rngs)
+        self.pad_id = config.pad_id
+        self.token = nnx.Embed(config.vocab_size + 1, config.width, rngs=rngs, **config.dtypes)
+        self.position = nnx.Embed(config.length, config.width, rngs=rngs, **config.dtypes)
 
     def __call__(self, tokens: Tokens) -> Float[Array, "batch length width"]:
         """The features before the first block."""
@@ -127,18 +91,32 @@ class Embedding(nnx.Module):
             )
         return self.token(tokens) + self.position(jnp.arange(length))[None]
 
+    def seen(self, tokens: Tokens) -> Bool[Array, "batch length"] | None:
+        """The positions that are attended to; None for all."""
+        return None if self.pad_id is None else jnp.not_equal(tokens, self.pad_id)
+
 
 class Body(nnx.Module):
     """The blocks and the last norm: features in, features out."""
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
-        self.blocks = nnx.List([Block(config, rngs) for _ in range(config.depth)])
-        self.norm = nnx.RMSNorm(config.width, rngs=rngs)
+        self.head_size = config.width // config.heads
 
-    def __call__(self, x: Float[Array, "batch length width"]) -> Float[Array, "batch length width"]:
+        @nnx.split_rngs(splits=config.depth)
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def stacked(rngs: nnx.Rngs) -> Block:
+            return Block(config, rngs)
+
+        self.blocks = stacked(rngs)
+        self.norm = Norm(config)
+
+    def __call__(
+        self, x: Float[Array, "batch length width"], is_seen: Bool[Array, "batch length"] | None = None
+    ) -> Float[Array, "batch length width"]:
         """The features after all blocks."""
-        for block in self.blocks:
-            x = block(x)
+        one, weights = nnx.split(self.blocks)
+        turn = turns(x.shape[1], inverse_frequencies(self.head_size, ROTARY_BASE))
+        x = through(lambda layer, x: nnx.merge(one, layer)(x, turn, is_seen), weights, x)
         return self.norm(x)
 
 
@@ -147,56 +125,58 @@ class Block(nnx.Module):
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
         width, hidden = config.width, config.expansion * config.width
-        self.heads = config.heads
-        self.attention_norm = nnx.RMSNorm(width, rngs=rngs)
-        self.qkv = nnx.Linear(width, 3 * width, use_bias=False, rngs=rngs)
-        self.attention_out = nnx.Linear(width, width, use_bias=False, rngs=rngs)
-        self.mlp_norm = nnx.RMSNorm(width, rngs=rngs)
-        self.mlp_in = nnx.Linear(width, hidden, use_bias=False, rngs=rngs)
-        self.mlp_out = nnx.Linear(hidden, width, use_bias=False, rngs=rngs)
+        self.groups, self.size = config.groups, width // config.heads
+        projected = (config.heads + 2 * config.groups) * self.size
 
-    def __call__(self, x: Float[Array, "batch length width"]) -> Float[Array, "batch length width"]:
+        def linear(inputs: int, outputs: int) -> nnx.Linear:
+            return nnx.Linear(inputs, outputs, use_bias=False, rngs=rngs, **config.dtypes)
+
+        self.attention_norm = Norm(config)
+        self.qkv = linear(width, projected)
+        self.attention_out = linear(width, width)
+        self.mlp_norm = Norm(config)
+        self.mlp_in = linear(width, hidden)
+        self.mlp_out = linear(hidden, width)
+
+    def __call__(
+        self,
+        x: Float[Array, "batch length width"],
+        turn: tuple[Array, Array],
+        is_seen: Bool[Array, "batch length"] | None,
+    ) -> Float[Array, "batch length width"]:
         """The features after the block."""
-        batch, length, width = x.shape
-        qkv = self.qkv(self.attention_norm(x))
-        qkv = qkv.reshape(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
-        mixed = jax.nn.dot_product_attention(rotate(query), rotate(key), value)
-        x = x + self.attention_out(mixed.reshape(batch, length, width))
+        batch, length, _ = x.shape
+        # A group's queries lie beside its key and value, so that devices that split the columns have
+        # whole groups.
+        qkv = self.qkv(self.attention_norm(x)).reshape(batch, length, self.groups, -1, self.size)
+        query = qkv[:, :, :, :-2].reshape(batch, length, -1, self.size)
+        key, value = qkv[:, :, :, -2], qkv[:, :, :, -1]
+        mixed = attend(turned(query, turn), turned(key, turn), value, is_seen)
+        x = x + self.attention_out(mixed)
         return x + self.mlp_out(nnx.gelu(self.mlp_in(self.mlp_norm(x))))
 
 
-def rotate(
-    x: Float[Array, "batch length heads features"],
-) -> Float[Array, "batch length heads features"]:
-    """Rotary positions: turns each pair of features by an angle proportional to the position.
+class Norm(nnx.Module):
+    """Features with mean square 1, scaled; in float32 inside."""
 
-    Inner products of turned vectors depend on positions through their difference alone.
+    def __init__(self, config: TransformerConfig):
+        self.scale = nnx.Param(jnp.ones(config.width, config.param_dtype))
 
-    Args:
-      x: Queries or keys; an even number of features.
+    def __call__(self, x: Float[Array, "batch length width"]) -> Float[Array, "batch length width"]:
+        """The scaled features, in the type of those before."""
+        return rms_norm({"scale": self.scale[...].astype(x.dtype)}, x, EPSILON)
 
-    Returns:
-      The turned vectors.
 
-    Example:
-      >>> import jax.numpy as jnp
-      >>> turned = rotate(jnp.ones((1, 4, 1, 2)))
-      >>> bool(jnp.allclose((turned[:, 0] * turned[:, 1]).sum(), (turned[:, 2] * turned[:, 3]).sum()))
-      True
-
-    References:
-      Su et al., arXiv:2104.09864.
-    """
-    half = x.shape[-1] // 2
-    # Constants of the program: a sampler calls the network under a condition, out of which XLA moves
-    # nothing that it could compute once.
-    angle = np.outer(np.arange(x.shape[1]), ROTARY_BASE ** (-np.arange(half) / half))[:, None, :]
-    cos, sin = (
-        jnp.broadcast_to(jnp.asarray(f(angle), x.dtype), (*x.shape[:-1], half)) for f in (np.cos, np.sin)
+def _head(config: TransformerConfig, rngs: nnx.Rngs) -> nnx.Linear:
+    """Logits in float32, whatever the features are."""
+    return nnx.Linear(
+        config.width,
+        config.vocab_size,
+        use_bias=False,
+        rngs=rngs,
+        preferred_element_type=jnp.float32,
+        **config.dtypes,
     )
-    first, second = x[..., :half], x[..., half:]
-    return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
 
 
 def _waves(alpha: Float[Array, "*batch"]) -> Float[Array, "*batch waves"]:

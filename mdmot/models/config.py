@@ -1,0 +1,81 @@
+"""The size of a network of ours."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+
+from mdmot.errors import InputError
+
+DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerConfig:
+    """The size of a network.
+
+    Attributes:
+      vocab_size: Number of clean tokens; the mask is the token `vocab_size`.
+      length: Longest sequence that the network is made for.
+      width: Features a position.
+      depth: Number of blocks.
+      heads: Attention heads; they split the width into parts of even size.
+      expansion: Hidden features of each block's network, as a multiple of the width.
+      kv_heads: Heads of the keys and values, each shared by a group of queries; None for `heads`.
+      pad_id: A clean token that fills rows up and that no position attends to; None if there is none.
+        Its logits are as the others': wrap the denoiser in `WithoutToken` where it must not be drawn.
+      dtype: What is computed in, "float32" or "bfloat16"; norms, softmax and logits stay in float32.
+      param_dtype: What the weights are kept in.
+
+    Raises:
+      InputError: If a size is no whole number of at least 1, the heads do not split the width or the
+        groups the heads, the padding is no clean token, or a type is another.
+    """
+
+    vocab_size: int
+    length: int
+    width: int
+    depth: int
+    heads: int
+    expansion: int = 4
+    kv_heads: int | None = None
+    pad_id: int | None = None
+    dtype: str = "float32"
+    param_dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "length", "width", "depth", "heads", "expansion", "kv_heads"):
+            size = getattr(self, name)
+            if name == "kv_heads" and size is None:
+                continue
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise InputError(f"{name} = {size!r}; pass a whole number of at least 1")
+        if self.width % (2 * self.heads):
+            raise InputError(
+                f"width {self.width} does not split into {self.heads} heads of even size; "
+                f"pass a multiple of {2 * self.heads}"
+            )
+        if self.heads % self.groups:
+            raise InputError(f"{self.heads} heads do not split into {self.kv_heads} groups; pass a divisor")
+        pad = self.pad_id
+        is_token = isinstance(pad, int) and not isinstance(pad, bool) and 0 <= pad < self.vocab_size
+        if pad is not None and not is_token:
+            raise InputError(f"pad_id = {pad!r}; pass one of the {self.vocab_size} clean tokens")
+        for name in ("dtype", "param_dtype"):
+            if getattr(self, name) not in DTYPES:
+                raise InputError(f"{name} = {getattr(self, name)!r}; pass {' or '.join(DTYPES)}")
+
+    @property
+    def mask_id(self) -> int:
+        """The token of a masked position: the first id after the clean tokens."""
+        return self.vocab_size
+
+    @property
+    def groups(self) -> int:
+        """Groups of heads that share a key and value."""
+        return self.heads if self.kv_heads is None else self.kv_heads
+
+    @property
+    def dtypes(self) -> dict[str, Any]:
+        """The two types as the arguments of Flax's layers."""
+        return {"dtype": jnp.dtype(self.dtype), "param_dtype": jnp.dtype(self.param_dtype)}

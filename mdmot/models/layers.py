@@ -1,0 +1,163 @@
+"""What networks are built from, as functions of arrays: attention, rotary positions, norms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float
+
+Features = Float[Array, "batch length width"]
+
+
+def inverse_frequencies(size: int, base: float) -> np.ndarray:
+    """Angle a position by which rotary positions turn each pair of a head's features, in float32.
+
+    Args:
+      size: Features of a head; even.
+      base: The slowest pair turns by nearly its inverse; 10000 in the paper.
+
+    Example:
+      >>> inverse_frequencies(4, 100.0)
+      array([1. , 0.1], dtype=float32)
+    """
+    return (base ** (-np.arange(0, size, 2) / size)).astype(np.float32)
+
+
+def turns(length: int, frequencies: np.ndarray | Float[Array, " half"]) -> tuple[Array, Array]:
+    """Cosines and sines of the angles at every position, each of shape [length, 1, half].
+
+    Args:
+      length: Number of positions.
+      frequencies: Angles a position, as `inverse_frequencies` gives them. NumPy's become constants of
+        the program: a sampler calls a network under a condition, out of which XLA moves nothing that
+        it could compute once.
+    """
+    if isinstance(frequencies, np.ndarray):
+        angles = np.outer(np.arange(length), frequencies.astype(np.float64))[:, None]
+        cos, sin = np.cos(angles), np.sin(angles)
+        return jnp.asarray(cos, frequencies.dtype), jnp.asarray(sin, frequencies.dtype)
+    angle = jnp.outer(jnp.arange(length, dtype=frequencies.dtype), frequencies)[:, None]
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def turned(
+    x: Float[Array, "batch length heads features"], turn: tuple[Array, Array]
+) -> Float[Array, "batch length heads features"]:
+    """Rotary positions: turns feature i with feature i + features / 2 by an angle for each position.
+
+    Inner products of turned vectors depend on positions through their difference alone.
+
+    Args:
+      x: Queries or keys; an even number of features.
+      turn: Cosines and sines, as `turns` gives them.
+
+    Example:
+      >>> turn = turns(4, inverse_frequencies(2, 10.0))
+      >>> x = turned(jnp.ones((1, 4, 1, 2)), turn)
+      >>> bool(jnp.allclose((x[:, 0] * x[:, 1]).sum(), (x[:, 2] * x[:, 3]).sum()))
+      True
+
+    References:
+      Su et al., arXiv:2104.09864.
+    """
+    half = x.shape[-1] // 2
+    cos, sin = (jnp.broadcast_to(part.astype(x.dtype), (*x.shape[:-1], half)) for part in turn)
+    first, second = x[..., :half], x[..., half:]
+    return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
+
+
+def attend(
+    query: Float[Array, "batch length heads features"],
+    key: Float[Array, "batch length kv_heads features"],
+    value: Float[Array, "batch length kv_heads features"],
+    is_seen: Bool[Array, "batch length"] | None = None,
+) -> Float[Array, "batch length joined"]:
+    """What every position reads from all: a mean of the values, weighted by softmax of the products.
+
+    Args:
+      query: Heads in groups that share a key and value; `heads` is a multiple of `kv_heads`.
+      key: What queries are compared to.
+      value: What is read.
+      is_seen: The positions that are read; the result elsewhere means nothing. None for all.
+
+    Returns:
+      The heads side by side; of a row that is seen whole, those of None up to rounding.
+    """
+    mask = None if is_seen is None else is_seen[:, None, None, :]
+    # JAX's function sums bfloat16 in float32, which its own strict mode refuses.
+    with jax.numpy_dtype_promotion("standard"):
+        mixed = jax.nn.dot_product_attention(query, key, value, mask=mask)
+    return mixed.reshape(*mixed.shape[:2], -1)
+
+
+def linear(layer: dict[str, Array], x: Features) -> Float[Array, "batch length outputs"]:
+    """Features times the kernel, plus the bias if there is one."""
+    y = x @ layer["kernel"]
+    return y + layer["bias"][None, None] if "bias" in layer else y
+
+
+def self_attention(
+    layer: dict[str, dict[str, Array]],
+    x: Features,
+    heads: int,
+    is_seen: Bool[Array, "batch length"] | None = None,
+    turn: tuple[Array, Array] | None = None,
+) -> Features:
+    """What every position of a sequence reads from all, with linear maps before and after.
+
+    Args:
+      layer: Linear maps: query, key, value, attention_out.
+      x: Features.
+      heads: Heads of the query; those of key and value follow from their width.
+      is_seen: As `attend` takes it.
+      turn: Rotary positions, as `turns` gives them; None for none.
+    """
+    size = layer["query"]["kernel"].shape[1] // heads
+    query, key, value = (
+        linear(layer[name], x).reshape(*x.shape[:2], -1, size) for name in ("query", "key", "value")
+    )
+    if turn is not None:
+        query, key = turned(query, turn), turned(key, turn)
+    return linear(layer["attention_out"], attend(query, key, value, is_seen))
+
+
+def layer_norm(layer: dict[str, Array], x: Features, epsilon: float) -> Features:
+    """Features with mean 0 and variance 1, scaled and shifted; in float32 at least."""
+    wide = x.astype(_wide(x))
+    centred = wide - wide.mean(axis=-1, keepdims=True)
+    variance = (centred * centred).mean(axis=-1, keepdims=True)
+    unit = (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+    return unit * layer["scale"][None, None] + layer["bias"][None, None]
+
+
+def rms_norm(layer: dict[str, Array], x: Features, epsilon: float) -> Features:
+    """Features with mean square 1, scaled; in float32 at least."""
+    wide = x.astype(_wide(x))
+    unit = wide * jax.lax.rsqrt((wide * wide).mean(axis=-1, keepdims=True) + epsilon)
+    return unit.astype(x.dtype) * layer["scale"][None, None]
+
+
+def logits_of(
+    x: Float[Array, "batch positions width"], kernel: Float[Array, "width vocab"]
+) -> Float[Array, "batch positions vocab"]:
+    """Features times the kernel, summed and returned in float32 at least."""
+    return jnp.matmul(x, kernel, preferred_element_type=_wide(x))
+
+
+def through(block: Callable[[Any, Features], Features], layers: Any, x: Features) -> Features:
+    """Features after all blocks, which are compiled once.
+
+    Args:
+      block: `block(layer, x)`.
+      layers: The weights of all blocks, stacked along the first axis of each leaf.
+      x: Features before the first.
+    """
+    return jax.lax.scan(lambda x, layer: (block(layer, x), None), x, layers)[0]
+
+
+def _wide(x: Array) -> jnp.dtype:
+    """Float32, or the type of the array if it is wider."""
+    return jnp.dtype(jnp.float32) if x.dtype.itemsize < 4 else x.dtype

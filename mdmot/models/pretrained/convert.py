@@ -1,0 +1,105 @@
+"""Folders that `load_pretrained` reads, out of files in PyTorch's pickle format."""
+
+import io
+import json
+import os
+import pathlib
+import re
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from mdmot.errors import InputError
+from mdmot.files import prepare_folder, write_atomically
+from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
+from mdmot.models.pretrained.symbols import VOCABULARY_FILE
+from mdmot.models.pretrained.tensors import WEIGHTS_FILE
+from mdmot.models.pretrained.unpickle import read_pickled
+
+PICKLE_FILE = "pytorch_model.bin"
+ANTIBERTY = "antiberty/trained_models/"
+
+
+def convert_pickle(
+    source: str | os.PathLike[str], folder: str | os.PathLike[str], without: Sequence[str] = ()
+) -> None:
+    """Turns a Hugging Face folder with a pytorch_model.bin into one with a model.safetensors.
+
+    The pickle is read by `read_pickled`, which executes nothing of it. PyTorch is not needed.
+
+    Args:
+      source: The folder with pytorch_model.bin and config.json.
+      folder: Where config.json, model.safetensors and, if there is one, vocab.txt are written.
+      without: Regular expressions of tensors to leave out, of other heads.
+
+    Raises:
+      InputError: If a file is missing, damaged or more than tensors, or the folder cannot be written.
+    """
+    source = pathlib.Path(source)
+    config = read_json(source / CONFIG_FILE, "pass the folder of a Hugging Face model")
+    vocabulary = source / VOCABULARY_FILE
+    files = {VOCABULARY_FILE: vocabulary.read_bytes()} if vocabulary.exists() else {}
+    _write(folder, config, read_pickled(source / PICKLE_FILE), without, files)
+
+
+def convert_antiberty(wheel: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
+    """Turns the weights in the wheel of AntiBERTy into a folder for `load_pretrained`.
+
+    AntiBERTy is a BERT of 26 million parameters that was trained on 558 million antibody sequences; its
+    licence is MIT. `pip download antiberty==0.1.3 --no-deps` fetches the wheel. Nothing in it is
+    installed or executed. A sequence is [CLS], the residues, [SEP]; the heads for species, chain and
+    graft are left out.
+
+    Args:
+      wheel: The file antiberty-0.1.3-py3-none-any.whl.
+      folder: Where config.json, model.safetensors, vocab.txt and the licence are written.
+
+    Raises:
+      InputError: If the file is not this wheel or the folder cannot be written.
+
+    References:
+      Ruffolo, Gray and Sulam, arXiv:2112.07782.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+            inside = {
+                pathlib.PurePath(name).name: archive.read(name)
+                for name in names
+                if name.startswith(ANTIBERTY)
+            }
+            licence = next(archive.read(name) for name in names if name.endswith("/LICENSE.MD"))
+        config = json.loads(inside[CONFIG_FILE])
+        symbols, pickled = inside[VOCABULARY_FILE], io.BytesIO(inside[PICKLE_FILE])
+    except (OSError, zipfile.BadZipFile, KeyError, StopIteration, ValueError) as error:
+        raise InputError(
+            f"{wheel}: is not the wheel of AntiBERTy ({error}); "
+            "fetch it with pip download antiberty==0.1.3 --no-deps"
+        ) from None
+    pickled.name = f"{wheel}/{PICKLE_FILE}"
+    config |= {"architectures": ["BertForMaskedLM"], "_name_or_path": "antiberty==0.1.3"}
+    other_heads = r"(bert\.pooler|cls\.(species|chain|graft))\..*"
+    files = {VOCABULARY_FILE: symbols, "LICENSE": licence}
+    _write(folder, config, read_pickled(pickled), [other_heads], files)
+
+
+def _write(
+    folder: str | os.PathLike[str],
+    config: dict[str, Any],
+    tensors: dict[str, np.ndarray],
+    without: Sequence[str],
+    files: dict[str, bytes],
+) -> None:
+    kept = {
+        name: np.ascontiguousarray(tensor)
+        for name, tensor in tensors.items()
+        if not any(re.fullmatch(pattern, name) for pattern in without)
+    }
+    folder = prepare_folder(pathlib.Path(folder))
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    write_atomically(folder / CONFIG_FILE, json.dumps(config, indent=1))
+    write_atomically(folder / WEIGHTS_FILE, safetensors.numpy.save(kept, {"format": "pt"}))

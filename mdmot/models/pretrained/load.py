@@ -1,0 +1,157 @@
+"""Pretrained networks from Hugging Face folders."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mdmot._types import Denoiser, Params
+from mdmot.errors import InputError
+from mdmot.models.pretrained import bert, dream, esm, llada, llama
+from mdmot.models.pretrained.fill import Rule, fill
+from mdmot.models.pretrained.settings import Settings, read_settings
+from mdmot.models.pretrained.symbols import find_mask, read_symbols
+from mdmot.models.pretrained.tensors import list_tensors
+from mdmot.samplers.denoisers import WithoutToken
+
+
+def no_defaults(config: Any) -> dict[str, np.ndarray]:
+    """Weights that may be absent: none."""
+    del config
+    return {}
+
+
+class Family(NamedTuple):
+    """Networks that differ in their sizes alone.
+
+    Attributes:
+      read: The size that a config.json tells.
+      shapes: The shape of each weight.
+      rules: Where each tensor goes.
+      build: The network without its weights.
+      defaults: Weights that may be absent.
+      ignored: Regular expressions of tensors that are known and not needed.
+    """
+
+    read: Callable[[Settings], Any]
+    shapes: Callable[[Any], dict[str, tuple[int, ...]]]
+    rules: Callable[[Any], list[Rule]]
+    build: Callable[[Any], Any]
+    defaults: Callable[[Any], dict[str, np.ndarray]] = no_defaults
+    ignored: tuple[str, ...] = ()
+
+
+FAMILIES = {
+    "bert": Family(bert.read, bert.shapes, bert.rules, bert.build, ignored=bert.IGNORED),
+    "esm": Family(esm.read, esm.shapes, esm.rules, esm.build, esm.defaults, esm.IGNORED),
+    "llada": Family(llada.read, llama.shapes, llada.rules, llama.build),
+    "Dream": Family(dream.read, llama.shapes, dream.rules, dream.build),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A pretrained network, ready to be sampled.
+
+    Attributes:
+      denoiser: `denoiser(params, tokens)`, with `logits_at`'s economy; the mask is among its logits, and
+        impossible.
+      params: The weights; those of the blocks are stacked.
+      family: Its `model_type`: bert, esm, llada or Dream.
+      config: Its size.
+      vocab_size: Number of logits a position.
+      mask_id: The token of a masked position.
+      pad_id: The token that nothing attends to, if there is one.
+      length: Longest sequence.
+      symbols: The text of each token, if the folder has a vocab.txt.
+      unused: Tensors of the folder that the network does not need, of other heads.
+    """
+
+    denoiser: Denoiser
+    params: Params
+    family: str
+    config: Any
+    vocab_size: int
+    mask_id: int
+    pad_id: int | None
+    length: int
+    symbols: tuple[str, ...] | None
+    unused: tuple[str, ...]
+
+
+def load_pretrained(
+    folder: str | os.PathLike[str],
+    dtype: Any = jnp.float32,
+    mask_id: int | None = None,
+    never: Sequence[int] = (),
+) -> Pretrained:
+    """Reads a masked language model that was saved for Hugging Face's transformers.
+
+    Reads BERT, ESM-2 and DPLM, LLaDA and Dream from config.json and model.safetensors, or its shards.
+    Every tensor has its place in the network and every weight its tensor, in its shape; settings that
+    the network does not have are refused. Nothing of the folder is executed.
+
+    Args:
+      folder: The folder; nothing is fetched.
+      dtype: Type of the weights and of what is computed with them, float32 or bfloat16. Logits are
+        float32 at least.
+      mask_id: The token of a masked position, where the folder does not tell: neither in config.json
+        nor as [MASK] or <mask> in vocab.txt or tokenizer.json.
+      never: Tokens beside the mask that are never drawn, as the encoders' other special ones.
+
+    Returns:
+      The network and its weights.
+
+    Raises:
+      InputError: If the folder is of another family (the message lists those that are read), its config
+        asks for what the network has not, files are missing or damaged, or tensors are missing, stray
+        or of a wrong shape.
+    """
+    folder = pathlib.Path(folder)
+    settings = read_settings(folder)
+    name = settings.values.get("model_type")
+    if not isinstance(name, str) or name not in FAMILIES:
+        raise InputError(f"{settings.path}: model_type {name!r}; mdmot reads {', '.join(FAMILIES)}")
+    dtype = np.dtype(dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise InputError(f"dtype = {dtype}; pass float32 or bfloat16")
+    family = FAMILIES[name]
+    settings.only("quantization_config", None)
+    config = family.read(settings)
+    settings.finish()
+    tensors = list_tensors(folder)
+    filled = fill(
+        f"weights of {folder}",
+        tensors,
+        family.rules(config),
+        family.shapes(config),
+        dtype,
+        config.depth,
+        family.defaults(config),
+        family.ignored,
+    )
+    symbols = read_symbols(folder, config.vocab_size)
+    mask_id = config.mask_id if mask_id is None else mask_id
+    mask_id = find_mask(folder, symbols) if mask_id is None else mask_id
+    denoiser: Any = family.build(config)
+    for token in dict.fromkeys((*never, mask_id)):
+        if not 0 <= token < config.vocab_size:
+            raise InputError(f"{folder}: token {token} is none of the {config.vocab_size} of the network")
+        denoiser = WithoutToken(denoiser, token)
+    return Pretrained(
+        denoiser,
+        jax.tree.map(jnp.asarray, filled.params),
+        name,
+        config,
+        config.vocab_size,
+        mask_id,
+        config.pad_id,
+        config.length,
+        symbols,
+        filled.unused,
+    )

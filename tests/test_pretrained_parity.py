@@ -1,0 +1,215 @@
+"""Pretrained networks give the logits of `transformers`; runs where PyTorch is installed."""
+
+import json
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+
+from mdmot.models.pretrained import load_pretrained
+from mdmot.models.pretrained.unpickle import read_pickled
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch's own
+
+VOCAB, MASK = 29, 28
+SIZES = {
+    "vocab_size": VOCAB,
+    "hidden_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 40,
+    "max_position_embeddings": 16,
+}
+# Logits are sums of a few dozen products of order one through three blocks: errors are near 1e-6.
+TOLERANCE = 1e-5
+RNG = np.random.default_rng(0)
+TOKENS = RNG.integers(2, VOCAB - 1, (3, 10))
+TOKENS[RNG.random(TOKENS.shape) < 0.4] = MASK
+PADDED = np.where(np.arange(10) < np.array([10, 7, 4])[:, None], TOKENS, 1)
+
+logits_of = jax.jit(lambda denoiser, params, tokens: denoiser(params, tokens), static_argnums=0)
+
+
+@pytest.fixture(autouse=True)
+def single_thread():
+    torch.set_num_threads(1)
+
+
+def randomised(model):
+    """Weights of order one everywhere, biases and norms too, so that each of them counts."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            size = parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.5
+            noise = torch.randn(parameter.shape, generator=generator)
+            is_scale = "norm" in name.lower() and name.endswith("weight")
+            parameter.copy_(noise * size + (1 if is_scale else 0))
+    return model.eval()
+
+
+def assert_same(found, tokens, theirs):
+    ours = np.asarray(logits_of(found.denoiser, found.params, jnp.asarray(tokens)))
+    assert ours.dtype == np.float32
+    assert (ours[..., found.mask_id] == -np.inf).all()
+    theirs = theirs.detach().numpy().copy()
+    theirs[..., found.mask_id] = -np.inf
+    is_seen = tokens != (-1 if found.pad_id is None else found.pad_id)
+    assert np.isfinite(np.delete(ours, found.mask_id, axis=-1)).all()
+    np.testing.assert_allclose(ours[is_seen], theirs[is_seen], atol=TOLERANCE)
+    positions = np.array([[0, 2], [1, 0], [3, 3]])
+    at = found.denoiser.bind(found.params, jnp.asarray(tokens))(jnp.asarray(positions))
+    chosen = np.take_along_axis(ours, positions[..., None], axis=1)
+    np.testing.assert_allclose(at, chosen, atol=TOLERANCE)
+
+
+def test_bert(tmp_path):
+    config = transformers.BertConfig(**SIZES, pad_token_id=1)
+    model = randomised(transformers.BertForMaskedLM(config))
+    model.save_pretrained(tmp_path)
+    found = load_pretrained(tmp_path, mask_id=MASK)
+    assert (found.family, found.length, found.pad_id) == ("bert", 16, 1)
+    for tokens in (TOKENS, PADDED):
+        theirs = model(torch.tensor(tokens), attention_mask=torch.tensor(tokens != 1)).logits
+        assert_same(found, tokens, theirs)
+
+
+@pytest.mark.parametrize(("has_dropout", "is_tied"), [(True, True), (False, False)])
+def test_esm(tmp_path, has_dropout, is_tied):
+    config = transformers.EsmConfig(
+        **SIZES,
+        pad_token_id=1,
+        mask_token_id=MASK,
+        position_embedding_type="rotary",
+        token_dropout=has_dropout,
+        tie_word_embeddings=is_tied,
+        emb_layer_norm_before=False,
+    )
+    model = randomised(transformers.EsmForMaskedLM(config))
+    model.save_pretrained(tmp_path)
+    found = load_pretrained(tmp_path)
+    assert (found.mask_id, found.pad_id) == (MASK, 1)
+    for tokens in (TOKENS, PADDED):
+        theirs = model(torch.tensor(tokens), attention_mask=torch.tensor(tokens != 1)).logits
+        assert_same(found, tokens, theirs)
+    full = jnp.full((1, 8), MASK)  # where theirs divides by zero
+    ours = logits_of(found.denoiser, found.params, full)
+    assert bool(jnp.isfinite(ours[..., :MASK]).all())
+
+
+def seeing_all(model, tokens):
+    """The logits of a causal model whose positions see each other in both directions."""
+    length = tokens.shape[1]
+    mask = torch.zeros(len(tokens), 1, length, length)
+    return model(torch.tensor(tokens), attention_mask=mask, use_cache=False).logits
+
+
+def renamed(name, table):
+    for old, new in table.items():
+        name = name.replace(old, new)
+    return name
+
+
+LLADA = {
+    "model.embed_tokens": "model.transformer.wte",
+    "model.layers.": "model.transformer.blocks.",
+    "self_attn.o_proj": "attn_out",
+    "self_attn.": "",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ff_norm",
+    "mlp.gate_proj": "ff_proj",
+    "mlp.up_proj": "up_proj",
+    "mlp.down_proj": "ff_out",
+    "model.norm": "model.transformer.ln_f",
+    "lm_head": "model.transformer.ff_out",
+}
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_llada_is_llama_that_sees_all(tmp_path, is_tied):
+    config = transformers.LlamaConfig(
+        **SIZES,
+        num_key_value_heads=2,
+        tie_word_embeddings=is_tied,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 500_000.0},
+        attn_implementation="eager",
+    )
+    model = randomised(transformers.LlamaForCausalLM(config))
+    tensors = {renamed(name, LLADA): value.numpy() for name, value in model.state_dict().items()}
+    if is_tied:
+        del tensors["model.transformer.ff_out.weight"]
+    safetensors.numpy.save_file(tensors, tmp_path / "model.safetensors")
+    settings = {
+        "model_type": "llada",
+        "architectures": ["LLaDAModelLM"],
+        "block_type": "llama",
+        "activation_type": "silu",
+        "layer_norm_type": "rms",
+        "include_bias": False,
+        "rope": True,
+        "rope_theta": 500_000.0,
+        "weight_tying": is_tied,
+        "vocab_size": VOCAB,
+        "embedding_size": VOCAB,
+        "d_model": 24,
+        "n_layers": 3,
+        "n_heads": 4,
+        "n_kv_heads": 2,
+        "mlp_hidden_size": 40,
+        "max_sequence_length": 16,
+        "mask_token_id": MASK,
+        "pad_token_id": 1,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert_same(load_pretrained(tmp_path), TOKENS, seeing_all(model, TOKENS))
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_dream_is_qwen2_that_sees_all_with_shifted_logits(tmp_path, is_new):
+    rotary = {"rope_type": "default", "rope_theta": 1_000_000.0}
+    config = transformers.Qwen2Config(
+        **SIZES, num_key_value_heads=2, rope_parameters=rotary, attn_implementation="eager"
+    )
+    model = randomised(transformers.Qwen2ForCausalLM(config))
+    model.save_pretrained(tmp_path, max_shard_size="10KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    settings = json.loads((tmp_path / "config.json").read_text())
+    settings |= {"model_type": "Dream", "architectures": ["DreamModel"], "mask_token_id": MASK}
+    if not is_new:
+        settings |= {"rope_theta": settings.pop("rope_parameters")["rope_theta"], "rope_scaling": None}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    theirs = seeing_all(model, TOKENS)
+    assert_same(load_pretrained(tmp_path), TOKENS, torch.cat([theirs[:, :1], theirs[:, :-1]], dim=1))
+    # The last position is seen from the first.
+    other = TOKENS.copy()
+    other[:, -1] = 5
+    assert (seeing_all(model, other)[:, 0] != theirs[:, 0]).any()
+
+
+def test_pickles_of_torch_are_read_without_it(tmp_path):
+    table = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    tensors = {
+        "view": table[1:, ::2],
+        "transposed": table.T,
+        "parameter": torch.nn.Parameter(table),
+        "half": table.half(),
+        "bfloat16": table.bfloat16(),
+        "whole": torch.arange(3),
+        "empty": torch.zeros(0, 3),
+        "scalar": torch.tensor(2.5),
+        "flags": table > 0,
+    }
+    torch.save(tensors, tmp_path / "x.bin")
+    found = read_pickled(tmp_path / "x.bin")
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert found[name].dtype.name == str(tensor.dtype).removeprefix("torch.")
+        np.testing.assert_array_equal(found[name].astype(float), tensor.detach().double().numpy())
