@@ -14,7 +14,12 @@ from flax import nnx
 from mdmot.errors import InputError
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
 from mdmot.training import (
+    PRESETS,
+    Batch,
     DivergenceError,
+    NelboObjective,
+    TrainConfig,
+    Update,
     byte_windows,
     decode,
     evaluate,
@@ -24,6 +29,7 @@ from mdmot.training import (
     nelbo_under_schedule,
     read_text,
     train,
+    training_steps,
 )
 
 LENGTH, VOCAB = 3, 2
@@ -222,6 +228,92 @@ def test_training_refuses_bad_input_in_one_line(change, message):
     with pytest.raises(InputError, match=message) as error:
         train(jax.random.key(0), constant, jnp.zeros(4), optimizer=optax.sgd(0.1), **given)
     assert "\n" not in str(error.value)
+
+
+SAME = Batch(jnp.zeros((4, 6), jnp.int32))  # one token: its cost is the same whatever is masked
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def updated(update, state, batch):
+    return update(jax.random.key(0), state, batch)
+
+
+DESCENT = optax.sgd(0.5)
+
+
+def step_of(**options):
+    return Update(NelboObjective(constant, 4), DESCENT, **options)
+
+
+def test_a_step_follows_the_gradient_and_averages_the_weights():
+    start = jnp.array([0.1, 0.2, 0.3, 0.4])
+    update = step_of(average_decay=0.999)
+    state, info = updated(update, update.init(start), SAME)
+    gradient = jax.nn.softmax(start) - jnp.array([1.0, 0.0, 0.0, 0.0])
+    np.testing.assert_allclose(state.params, start - 0.5 * gradient, rtol=1e-13)
+    # The first mean keeps (1 + 0) / (10 + 0) of the past; the factor is a float32.
+    np.testing.assert_allclose(state.average, 0.1 * start + 0.9 * state.params, rtol=1e-7)
+    assert float(info.nats_per_token) == pytest.approx(-float(jax.nn.log_softmax(start)[0]), rel=1e-13)
+    assert float(info.gradient_norm) == pytest.approx(float(jnp.linalg.norm(gradient)), rel=1e-13)
+    assert int(state.step) == 1
+
+
+def test_microbatches_take_the_same_step():
+    start = jnp.array([0.1, 0.2, 0.3, 0.4])
+    whole, parts = step_of(), step_of(num_microbatches=4)
+    expected, _ = updated(whole, whole.init(start), SAME)
+    found, info = updated(parts, parts.init(start), SAME)
+    np.testing.assert_allclose(found.params, expected.params, rtol=1e-13)
+    assert bool(info.is_finite)
+    three = step_of(num_microbatches=3)
+    with pytest.raises(InputError, match="4 rows in 3 microbatches"):
+        updated(three, three.init(start), SAME)
+
+
+def test_a_step_that_is_not_finite_changes_nothing():
+    start = jnp.array([0.0, jnp.inf, 0.0, 0.0])
+    update = step_of(average_decay=0.9)
+    before = update.init(start)
+    after, info = updated(update, before, SAME)
+    assert not bool(info.is_finite)
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_equal_runs_share_one_program():
+    def losses():
+        update = step_of()
+        steps = training_steps(jax.random.key(0), update, update.init(jnp.zeros(4)), lambda step: SAME, 3)
+        return [float(step.info.nats_per_token) for step in steps]
+
+    first = losses()
+    assert first == sorted(first, reverse=True)
+    with jax.no_tracing():
+        assert losses() == first
+
+
+def test_presets_fit_what_they_are_for():
+    for name, config in PRESETS.items():
+        shapes = jax.eval_shape(lambda c=config.model: from_nnx(MaskedTransformer(c, nnx.Rngs(0)))[1])
+        entries = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+        assert entries < {"tiny": 5e4, "text": 1e6, "bundled": 4e6}[name]
+        assert config.save_every % config.log_every == 0
+    with pytest.raises(InputError, match="save_every = 15"):
+        TrainConfig(CONFIG, 10, 4, 1e-3, 0, save_every=15)
+    for change in (
+        {"num_steps": 0},
+        {"keep": 1},
+        {"learning_rate": 0.0},
+        {"num_warm_up": 10},
+        {"seed": -1},
+    ):
+        settings = {"num_steps": 10, "batch_size": 4, "learning_rate": 1e-3, "num_warm_up": 0} | change
+        with pytest.raises(InputError, match="pass") as error:
+            TrainConfig(CONFIG, **settings)
+        assert "\n" not in str(error.value)
+    for options in ({"average_decay": 1.0}, {"num_microbatches": 0}):
+        with pytest.raises(InputError, match="pass"):
+            step_of(**options)
 
 
 def test_folder_is_read_in_the_order_of_relative_paths(tmp_path):

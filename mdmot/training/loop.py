@@ -1,8 +1,8 @@
-"""Training of a denoiser by its NELBO, and the NELBO of a text under a denoiser."""
+"""The loop over the steps of training, and the plainest way to use it."""
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -10,13 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 
 from mdmot._types import Denoiser, Params, PRNGKey
 from mdmot.errors import InputError
-from mdmot.training.loss import nelbo
+from mdmot.training.evaluation import Windows, windows_on_device
+from mdmot.training.objective import Batch, NelboObjective
+from mdmot.training.sharding import common_mesh, replicate_rest
+from mdmot.training.update import StepInfo, TrainState, Update
 
-Windows = Integer[np.ndarray, "windows length"] | Integer[Array, "windows length"]
+Batches = Callable[[int], Batch]
+"""`batches(step)`: the rows of each step, which depend on the number of the step alone."""
+
 Progress = Callable[[int, float], None]
 """Called after each step with its number, from 0, and its loss."""
 
@@ -31,13 +36,6 @@ class TrainResult(NamedTuple):
 
     params: Params
     losses: Float[np.ndarray, " steps"]
-
-
-class Evaluation(NamedTuple):
-    """A NELBO in nats per token, and its standard error over the windows."""
-
-    nats_per_token: float
-    standard_error: float
 
 
 class DivergenceError(RuntimeError):
@@ -59,6 +57,61 @@ class DivergenceError(RuntimeError):
         self.losses = losses
 
 
+class Step(NamedTuple):
+    """What the loop has after a step.
+
+    Attributes:
+      state: After the step; the next step destroys it, apart from the weights.
+      info: What the step has seen.
+    """
+
+    state: TrainState
+    info: StepInfo
+
+
+def training_steps(
+    key: PRNGKey, update: Update, state: TrainState, batches: Batches, num_steps: int
+) -> Iterator[Step]:
+    """Takes steps until the state has taken `num_steps`, and hands each one out.
+
+    The weights after a number of steps depend on the key, the state and the batches alone, so that a run
+    that begins from a saved state ends where an uninterrupted one does, bit for bit on the same machine.
+    Where the weights lie on a mesh, all else is replicated on it or split as they are.
+
+    Args:
+      key: Randomness of all steps.
+      update: The step.
+      state: Where to begin, at `state.step`; destroyed, apart from the weights.
+      batches: The data.
+      num_steps: Steps in all, those of the state included.
+
+    Yields:
+      Each step when its numbers are known; the data of the next one are made meanwhile.
+
+    Raises:
+      DivergenceError: If the loss or the weights after a step are not finite.
+    """
+    state = replicate_rest(state)
+    step = int(state.step)
+    run = _compiled(update, *_placement(state))
+    batch = batches(step) if step < num_steps else None
+    good = state.params
+    losses: list[float] = []
+    while batch is not None:
+        before = state.params
+        params, rest, info = run(key, before, _without_params(state), batch)
+        state = rest._replace(params=params)
+        batch = batches(step + 1) if step + 1 < num_steps else None
+        loss = float(info.nats_per_token)
+        if math.isfinite(loss):
+            good = before
+        if not info.is_finite:
+            raise DivergenceError(step, good, np.array(losses))
+        losses.append(loss)
+        yield Step(state, info)
+        step += 1
+
+
 def train(
     key: PRNGKey,
     denoiser: Denoiser,
@@ -73,7 +126,8 @@ def train(
 ) -> TrainResult:
     """Minimises the NELBO over random windows of the data.
 
-    The same key, data and machine give the same weights.
+    The same key, data and machine give the same weights. For saved states, running means of the weights or
+    other estimates of the NELBO, see `run` and `training_steps`.
 
     Args:
       key: Randomness of the windows and masks.
@@ -108,117 +162,53 @@ def train(
     """
     if num_steps < 1 or batch_size < 1:
         raise InputError(f"num_steps = {num_steps}, batch_size = {batch_size}; pass at least 1 of each")
-    windows = _windows(denoiser, params, data, mask_id)
-    opt_state = optimizer.init(params)
-    losses: list[float] = []
-    good = params
-    for step in range(num_steps):
-        step_key = jax.random.fold_in(key, step)
-        updated, opt_state, loss, is_finite = _update(
-            step_key, denoiser, params, opt_state, windows, mask_id, optimizer, batch_size
-        )
-        if math.isfinite(loss):
-            good = params
-        if not is_finite:
-            raise DivergenceError(step, good, np.array(losses))
-        params = updated
-        losses.append(float(loss))
+    windows = windows_on_device(denoiser, params, data, mask_id)
+    update = Update(NelboObjective(denoiser, mask_id), optimizer)
+    row_key, step_key = jax.random.split(key)
+    losses = []
+    for step in training_steps(
+        step_key,
+        update,
+        update.init(params),
+        lambda step: _random_rows(row_key, step, windows, batch_size),
+        num_steps,
+    ):
+        losses.append(float(step.info.nats_per_token))
         if progress is not None:
-            progress(step, losses[-1])
-    return TrainResult(params, np.array(losses))
+            progress(len(losses) - 1, losses[-1])
+    return TrainResult(step.state.params, np.array(losses))
 
 
-def evaluate(
-    key: PRNGKey, denoiser: Denoiser, params: Params, data: Windows, mask_id: int, *, batch_size: int
-) -> Evaluation:
-    """Estimates the NELBO of a text, by one mask pattern a window.
-
-    Args:
-      key: Randomness of the masks.
-      denoiser: The network; hashable.
-      params: Its weights.
-      data: Clean sequences, one a row; at least 2.
-      mask_id: The token of a masked position.
-      batch_size: Windows a network call, >= 1.
-
-    Returns:
-      The mean in nats per token (divide by log 2 for bits), and its standard error. It takes the windows
-      for independent; since the numbers of masks are spread evenly over them, the true one is smaller.
-
-    Raises:
-      InputError: If the data do not fit the denoiser or are fewer than 2 windows.
-
-    Example:
-      >>> import jax
-      >>> import jax.numpy as jnp
-      >>> import numpy as np
-      >>> def denoiser(params, tokens):
-      ...     return jnp.zeros((*tokens.shape, 4))
-      >>> value = evaluate(jax.random.key(0), denoiser, None, np.zeros((64, 6), int), 4, batch_size=32)
-      >>> round(value.nats_per_token, 3)
-      1.386
-    """
-    windows = _windows(denoiser, params, data, mask_id)
-    if len(windows) < 2 or batch_size < 1:
-        raise InputError(
-            f"{len(windows)} windows in batches of {batch_size}; pass at least 2 in batches of 1"
-        )
-    starts = range(0, len(windows), batch_size)
-    keys = jax.random.split(key, len(starts))
-    rows = np.concatenate(
-        [
-            _nats_per_token(keys[i], denoiser, params, windows[start : start + batch_size], mask_id)
-            for i, start in enumerate(starts)
-        ]
-    )
-    return Evaluation(float(rows.mean()), float(rows.std(ddof=1) / math.sqrt(len(rows))))
+@functools.partial(jax.jit, static_argnames="batch_size")
+def _random_rows(key: PRNGKey, step: int | Array, windows: Array, batch_size: int) -> Batch:
+    rows = jax.random.randint(jax.random.fold_in(key, step), (batch_size,), 0, windows.shape[0])
+    return Batch(windows[rows].astype(jnp.int32))
 
 
-@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id"))
-def _nats_per_token(
-    key: PRNGKey, denoiser: Denoiser, params: Params, windows: Array, mask_id: int
-) -> Float[Array, " batch"]:
-    tokens = windows.astype(jnp.int32)
-    return nelbo(key, denoiser, params, tokens, mask_id) / tokens.shape[1]
+def _without_params(state: TrainState) -> TrainState:
+    return state._replace(params=None)
 
 
-@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id", "optimizer", "batch_size"))
-def _update(
-    key: PRNGKey,
-    denoiser: Denoiser,
-    params: Params,
-    opt_state: Any,
-    windows: Array,
-    mask_id: int,
-    optimizer: optax.GradientTransformation,
-    batch_size: int,
-) -> tuple[Params, Any, Float[Array, ""], Array]:
-    """One update; the loss before it, and whether the loss and the new weights are finite."""
-    row_key, loss_key = jax.random.split(key)
-    rows = jax.random.randint(row_key, (batch_size,), 0, windows.shape[0])
-
-    def mean_loss(params: Params) -> Float[Array, ""]:
-        return _nats_per_token(loss_key, denoiser, params, windows[rows], mask_id).mean()
-
-    loss, gradient = jax.value_and_grad(mean_loss)(params)
-    updates, opt_state = optimizer.update(gradient, opt_state, params)
-    updated = optax.apply_updates(params, updates)
-    finite = [jnp.isfinite(leaf).all() for leaf in (loss, *jax.tree.leaves(updated))]
-    return updated, opt_state, loss, jnp.stack(finite).all()
+def _placement(state: TrainState) -> tuple[Any, Any]:
+    """Where the leaves of the state lie, in a form that can be hashed; None without a mesh."""
+    if common_mesh(state) is None:
+        return None, None
+    leaves, structure = jax.tree.flatten(state)
+    return tuple(leaf.sharding for leaf in leaves), structure
 
 
-def _windows(denoiser: Denoiser, params: Params, data: Windows, mask_id: int) -> Array:
-    """The data on the device, if they are clean sequences of the denoiser's vocabulary."""
-    values = np.asarray(data)
-    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer) or values.size == 0:
-        raise InputError(
-            f"data are {values.dtype}{list(values.shape)}; pass integers [windows, length], at least one"
-        )
-    some = jax.ShapeDtypeStruct((1, values.shape[1]), jnp.int32)
-    vocab_size = jax.eval_shape(denoiser, params, some).shape[-1]
-    if values.min() < 0 or values.max() >= vocab_size or 0 <= mask_id < vocab_size:
-        raise InputError(
-            f"data hold tokens {values.min()} to {values.max()} and the mask is {mask_id}, but the clean "
-            f"tokens of the denoiser are 0 to {vocab_size - 1}; pass clean tokens and a mask outside them"
-        )
-    return jnp.asarray(data)
+@functools.lru_cache(maxsize=16)
+def _compiled(update: Update, shardings: Any, structure: Any) -> Callable[..., Any]:
+    """The step as a program that overwrites all of the state but the weights, in the same places."""
+
+    def run(
+        key: PRNGKey, params: Params, rest: TrainState, batch: Batch
+    ) -> tuple[Params, TrainState, StepInfo]:
+        state, info = update(key, rest._replace(params=params), batch)
+        return state.params, _without_params(state), info
+
+    places: Any = None
+    if shardings is not None:
+        state = jax.tree.unflatten(structure, shardings)
+        places = (state.params, _without_params(state), None)
+    return jax.jit(run, donate_argnames="rest", out_shardings=places)

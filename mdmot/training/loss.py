@@ -7,10 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from mdmot._types import Denoiser, Params, PRNGKey, Tokens
 from mdmot.errors import InputError
+from mdmot.training.cross_entropy import masked_cross_entropy, pattern_losses
+from mdmot.training.masks import CountedMasks
+from mdmot.training.spread import Independent, Shifted
 
 MAX_PATTERNS = 2**16
 
@@ -54,16 +57,11 @@ def nelbo(
     References:
       Chen et al., arXiv:2509.13866, App. C.2; Ou et al., arXiv:2406.03736 (the form in m).
     """
-    number_key, order_key = jax.random.split(key)
-    batch, length = tokens.shape
-    shift = jnp.arange(batch, dtype=jnp.float32) / batch
-    place = (jax.random.uniform(number_key, dtype=jnp.float32) + shift) % 1.0
-    num_masked = 1 + jnp.floor(length * place).astype(jnp.int32)
-    scores = jax.random.uniform(order_key, tokens.shape, jnp.float32)
-    ranks = jnp.argsort(jnp.argsort(scores, axis=1), axis=1).astype(jnp.int32)
-    is_masked = ranks < num_masked[:, None]
-    losses = _masked_cross_entropy(denoiser, params, tokens, mask_id, is_masked)
-    return losses * (length / num_masked.astype(losses.dtype))
+    share_key, order_key = jax.random.split(key)
+    share = Shifted().draw(share_key, tokens.shape[0], ())
+    uniforms = Independent().draw(order_key, 1, tokens.shape)
+    patterns = CountedMasks().patterns(uniforms, share, None, None)
+    return pattern_losses(denoiser, params, tokens, mask_id, patterns)[0]
 
 
 def exact_nelbo(denoiser: Denoiser, params: Params, tokens: Tokens, mask_id: int) -> Float[Array, " batch"]:
@@ -155,23 +153,6 @@ def nelbo_under_schedule(
     return totals @ ((weights * alpha_dot) @ powers).astype(totals.dtype)
 
 
-def _masked_cross_entropy(
-    denoiser: Denoiser,
-    params: Params,
-    tokens: Tokens,
-    mask_id: int,
-    is_masked: Bool[Array, "batch length"],
-) -> Float[Array, " batch"]:
-    """Sum over the masked positions of -log mu(clean token), in nats."""
-    logits = denoiser(params, jnp.where(is_masked, mask_id, tokens))
-    if jnp.finfo(logits.dtype).bits < 32:
-        logits = logits.astype(jnp.float32)
-    chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
-    losses = jax.nn.logsumexp(logits, axis=-1) - chosen
-    # An unmasked position may have any logits, infinite ones too.
-    return jnp.where(is_masked, losses, 0.0).sum(axis=1)
-
-
 @functools.partial(jax.jit, static_argnames=("denoiser", "mask_id"))
 def _loss_by_unmasked(
     denoiser: Denoiser, params: Params, tokens: Tokens, mask_id: int
@@ -189,8 +170,8 @@ def _loss_by_unmasked(
 
     def row(clean: Array) -> Array:
         patterns = jnp.broadcast_to(clean, unmasked.shape)
-        losses = _masked_cross_entropy(denoiser, params, patterns, mask_id, jnp.asarray(~unmasked))
-        return jax.ops.segment_sum(losses, jnp.asarray(sizes), num_segments=length)
+        losses = masked_cross_entropy(denoiser, params, patterns, mask_id, jnp.asarray(~unmasked))
+        return jax.ops.segment_sum(losses.sum(axis=1), jnp.asarray(sizes), num_segments=length)
 
     return jax.lax.map(row, tokens)
 

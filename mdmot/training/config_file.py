@@ -1,0 +1,117 @@
+"""Settings of a run as JSON beside what the run writes, and what a resumed run is checked against."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from mdmot.errors import InputError
+from mdmot.files import write_atomically
+from mdmot.models import TransformerConfig
+from mdmot.training.levels import EvenLevels, FittedLevels
+from mdmot.training.presets import TrainConfig
+from mdmot.training.spread import Antithetic, Independent, Shifted, Stratified
+
+KIND, VERSION = "training", 1
+CLASSES = {
+    found.__name__: found
+    for found in (
+        *(TrainConfig, TransformerConfig, EvenLevels, FittedLevels),
+        *(Antithetic, Independent, Shifted, Stratified),
+    )
+}
+
+
+def write_config(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
+    """Saves the settings of a run and a description of its data.
+
+    Args:
+      path: The file.
+      config: The settings.
+      data: In JSON's types: what tells these data from others.
+
+    Raises:
+      InputError: If the file cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> from mdmot.training.presets import PRESETS
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = pathlib.Path(folder, "config.json")
+      ...     write_config(path, PRESETS["tiny"], {"name": "some text"})
+      ...     read_config(path)[0] == PRESETS["tiny"]
+      True
+    """
+    content = {"kind": KIND, "version": VERSION, "config": _plain(config), "data": data}
+    write_atomically(path, json.dumps(content, indent=1))
+
+
+def read_config(path: pathlib.Path) -> tuple[TrainConfig, dict[str, Any]]:
+    """The settings of a run and the description of its data.
+
+    Args:
+      path: What `write_config` wrote.
+
+    Raises:
+      InputError: If it cannot be read or understood.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (content["kind"], content["version"]) != (KIND, VERSION):
+            raise InputError(f"{path}: expected kind {KIND} and version {VERSION}; start again elsewhere")
+        config = _object(content["config"])
+        if not isinstance(config, TrainConfig) or not isinstance(content["data"], dict):
+            raise ValueError("no settings of a run")
+        return config, content["data"]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); pass a folder of a run") from None
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged or of another version ({error}); start again") from None
+
+
+def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
+    """Refuses to resume a run with other settings or on other data than it was begun with.
+
+    Args:
+      path: What `write_config` wrote when the run began.
+      config: The settings now.
+      data: The data now.
+
+    Raises:
+      InputError: If they differ, with the names of what differs.
+    """
+    begun, begun_data = read_config(path)
+    before = _flat({"": _plain(begun), "data": begun_data})
+    now = _flat({"": _plain(config), "data": json.loads(json.dumps(data))})
+    differing = [
+        f"{name.lstrip('.')} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if differing:
+        raise InputError(
+            f"{path}: cannot resume: {'; '.join(differing[:3])}; use the same settings or another folder"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A frozen dataclass as an object of JSON with its class."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"class": type(value).__name__, **fields}
+    return value
+
+
+def _object(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = {name: _object(part) for name, part in value.items() if name != "class"}
+        return CLASSES[value["class"]](**fields)
+    return value
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {name: value}
+    return {k: v for part in value for k, v in _flat(value[part], f"{name}.{part}").items()}

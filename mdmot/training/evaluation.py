@@ -1,0 +1,105 @@
+"""The NELBO of a text under a denoiser, with its standard error."""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Integer
+
+from mdmot._types import Denoiser, Params, PRNGKey
+from mdmot.errors import InputError
+from mdmot.training.loss import nelbo
+
+Windows = Integer[np.ndarray, "windows length"] | Integer[Array, "windows length"]
+
+
+class Evaluation(NamedTuple):
+    """A NELBO in nats per token, and its standard error over the windows."""
+
+    nats_per_token: float
+    standard_error: float
+
+
+def evaluate(
+    key: PRNGKey, denoiser: Denoiser, params: Params, data: Windows, mask_id: int, *, batch_size: int
+) -> Evaluation:
+    """Estimates the NELBO of a text, by one mask pattern a window.
+
+    Args:
+      key: Randomness of the masks.
+      denoiser: The network; hashable.
+      params: Its weights.
+      data: Clean sequences, one a row; at least 2.
+      mask_id: The token of a masked position.
+      batch_size: Windows a network call, >= 1.
+
+    Returns:
+      The mean in nats per token (divide by log 2 for bits), and its standard error. It takes the windows
+      for independent; since the numbers of masks are spread evenly over them, the true one is smaller.
+
+    Raises:
+      InputError: If the data do not fit the denoiser or are fewer than 2 windows.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> import numpy as np
+      >>> def denoiser(params, tokens):
+      ...     return jnp.zeros((*tokens.shape, 4))
+      >>> value = evaluate(jax.random.key(0), denoiser, None, np.zeros((64, 6), int), 4, batch_size=32)
+      >>> round(value.nats_per_token, 3)
+      1.386
+    """
+    windows = windows_on_device(denoiser, params, data, mask_id)
+    if len(windows) < 2 or batch_size < 1:
+        raise InputError(
+            f"{len(windows)} windows in batches of {batch_size}; pass at least 2 in batches of 1"
+        )
+    starts = range(0, len(windows), batch_size)
+    keys = jax.random.split(key, len(starts))
+    rows = np.concatenate(
+        [
+            _nats_per_token(keys[i], denoiser, params, windows[start : start + batch_size], mask_id)
+            for i, start in enumerate(starts)
+        ]
+    )
+    return Evaluation(float(rows.mean()), float(rows.std(ddof=1) / math.sqrt(len(rows))))
+
+
+@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id"))
+def _nats_per_token(
+    key: PRNGKey, denoiser: Denoiser, params: Params, windows: Array, mask_id: int
+) -> Float[Array, " batch"]:
+    tokens = windows.astype(jnp.int32)
+    return nelbo(key, denoiser, params, tokens, mask_id) / tokens.shape[1]
+
+
+def windows_on_device(denoiser: Denoiser, params: Params, data: Windows, mask_id: int) -> Array:
+    """The data on the device, if they are clean sequences of the denoiser's vocabulary.
+
+    Args:
+      denoiser: The network.
+      params: Its weights.
+      data: One sequence a row.
+      mask_id: The token of a masked position.
+
+    Raises:
+      InputError: If they are not.
+    """
+    values = np.asarray(data)
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer) or values.size == 0:
+        raise InputError(
+            f"data are {values.dtype}{list(values.shape)}; pass integers [windows, length], at least one"
+        )
+    some = jax.ShapeDtypeStruct((1, values.shape[1]), jnp.int32)
+    vocab_size = jax.eval_shape(denoiser, params, some).shape[-1]
+    if values.min() < 0 or values.max() >= vocab_size or 0 <= mask_id < vocab_size:
+        raise InputError(
+            f"data hold tokens {values.min()} to {values.max()} and the mask is {mask_id}, but the clean "
+            f"tokens of the denoiser are 0 to {vocab_size - 1}; pass clean tokens and a mask outside them"
+        )
+    return jnp.asarray(data)

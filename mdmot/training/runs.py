@@ -1,0 +1,232 @@
+"""A whole training run in a folder: it can be killed at any moment and resumed where it was last saved."""
+
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Integer
+
+from mdmot._types import Denoiser, Params
+from mdmot.data.order import ShuffledOrder
+from mdmot.errors import InputError
+from mdmot.files import prepare_folder
+from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
+from mdmot.training.config_file import assert_same_run, write_config
+from mdmot.training.evaluation import evaluate
+from mdmot.training.loop import Batches, DivergenceError, Progress, training_steps
+from mdmot.training.metrics_file import append_metrics, read_metrics, truncate_metrics
+from mdmot.training.objective import Batch
+from mdmot.training.presets import TrainConfig
+from mdmot.training.sharding import replicate_rest, split_rows
+from mdmot.training.update import TrainState
+
+CONFIG_FILE, METRICS_FILE, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
+NATS_PER_BIT = float(np.log(2.0))
+
+Export = Callable[[TrainState], None]
+
+
+class TrainData(NamedTuple):
+    """What to train on.
+
+    Attributes:
+      windows: Clean sequences, one a row; it may be mapped from disk.
+      held_out: Sequences to evaluate on, at least 2.
+      description: In JSON's types: what tells these data from others.
+    """
+
+    windows: Integer[np.ndarray, "windows length"]
+    held_out: Integer[np.ndarray, "held_out length"]
+    description: dict[str, Any]
+
+
+class RunResult(NamedTuple):
+    """Where a run has ended.
+
+    Attributes:
+      state: After the last step.
+      metrics: The last line of metrics.jsonl.
+      resumed_from: Steps of the state it began from, 0 for a new one.
+    """
+
+    state: TrainState
+    metrics: dict[str, Any]
+    resumed_from: int
+
+
+def shuffled_batches(windows: Integer[np.ndarray, "windows length"], seed: int, batch_size: int) -> Batches:
+    """Batches in the order that the seed and the number of the step tell, each epoch shuffled anew.
+
+    Args:
+      windows: One sequence a row.
+      seed: At least 0.
+      batch_size: Rows of a batch.
+
+    Example:
+      >>> batches = shuffled_batches(np.arange(8).reshape(4, 2), seed=0, batch_size=4)
+      >>> np.sort(batches(5).tokens[:, 0]).tolist()
+      [0, 2, 4, 6]
+    """
+    order = ShuffledOrder(len(windows), seed)
+    return lambda step: Batch(jnp.asarray(windows[order.batch(step, batch_size)], jnp.int32))
+
+
+def run(
+    config: TrainConfig,
+    denoiser: Denoiser,
+    params: Params,
+    data: TrainData,
+    folder: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    mesh: Mesh | None = None,
+    progress: Progress | None = None,
+    export: Export | None = None,
+) -> RunResult:
+    """Trains in a folder, with config.json, metrics.jsonl and checkpoints/ in it.
+
+    A resumed run ends with the weights of an uninterrupted one, bit for bit on the same machine. Whatever
+    kills it, at most the steps since the last checkpoint are taken again.
+
+    Args:
+      config: The settings.
+      denoiser: The network; hashable.
+      params: Its first weights, which `config.seed` and the model tell.
+      data: What to train on.
+      folder: Of this run alone; made if absent.
+      resume: Whether to go on from the newest good checkpoint; if there is none, the run begins anew.
+      mesh: Over whose first axis rows are split; the weights are replicated unless they lie on it already.
+      progress: Called after each step.
+      export: Called with the state at every checkpoint and at the end.
+
+    Returns:
+      The state at the end, and the last metrics.
+
+    Raises:
+      InputError: If the folder holds another run, or one and `resume` is not set; if the data do not fit
+        or something cannot be written.
+      DivergenceError: If the loss is not finite; the checkpoints are those before.
+    """
+    folder = prepare_folder(pathlib.Path(folder))
+    checkpoints, metrics_file = folder / CHECKPOINTS, folder / METRICS_FILE
+    _prepare(folder, config, data, resume)
+    update = config.update(denoiser)
+    batches = shuffled_batches(data.windows, config.seed, config.batch_size)
+    if mesh is not None:
+        batches = split_rows(batches, mesh, mesh.axis_names[0])
+        params = _on_mesh(params, mesh)
+    first = replicate_rest(update.init(params))
+    restored = load_state(checkpoints, first) if resume else None
+    begin = 0 if restored is None else restored.step
+    state = first = first if restored is None else restored.state
+    truncate_metrics(metrics_file, begin)
+    clock = _Clock(config)
+    key = jax.random.key(config.seed)
+    try:
+        for state, info in training_steps(key, update, first, batches, config.num_steps):
+            step = int(state.step)
+            clock.tick(float(info.nats_per_token))
+            if progress is not None:
+                progress(step - 1, float(info.nats_per_token))
+            is_last = step == config.num_steps
+            is_saved = step % config.save_every == 0 or is_last
+            if step % config.log_every == 0 or is_last:
+                line = {"step": step, **clock.line(), "gradient_norm": float(info.gradient_norm)}
+                if is_saved:
+                    line |= _held_out(config, denoiser, state, data.held_out)
+                append_metrics(metrics_file, line)
+            if is_saved:
+                save_state(checkpoints, state, config.keep)
+                if export is not None:
+                    export(state)
+                clock.restart()
+    except DivergenceError as error:
+        if error.params is not state.params:  # the loss itself is not finite at the last weights
+            delete_state(checkpoints, error.step)
+        raise
+    lines = read_metrics(metrics_file)
+    return RunResult(state, lines[-1] if lines else {}, begin)
+
+
+class _Clock:
+    """Mean loss and tokens a second since the last line; compiling and saving are not counted."""
+
+    def __init__(self, config: TrainConfig):
+        self.tokens_a_step = config.batch_size * config.model.length
+        self.losses: list[float] = []
+        self.timed_steps = 0
+        self.start: float | None = None
+        self.speed: float | None = None
+
+    def tick(self, loss: float) -> None:
+        self.losses.append(loss)
+        if self.start is None:
+            self.restart()
+        else:
+            self.timed_steps += 1
+
+    def restart(self) -> None:
+        self.start, self.timed_steps = time.perf_counter(), 0
+
+    def line(self) -> dict[str, float | None]:
+        nats, self.losses = float(np.mean(self.losses)), []
+        if self.timed_steps and self.start is not None:
+            seconds = time.perf_counter() - self.start
+            self.speed = round(self.timed_steps * self.tokens_a_step / seconds, 1)
+        self.restart()
+        return {
+            "nats_per_token": nats,
+            "bits_per_token": nats / NATS_PER_BIT,
+            "tokens_per_second": self.speed,
+        }
+
+
+def _prepare(folder: pathlib.Path, config: TrainConfig, data: TrainData, resume: bool) -> None:
+    """Refuses a folder or data that the run cannot use, and writes down the settings of a new run."""
+    shape = data.windows.shape
+    if shape[1] != config.model.length or len(data.held_out) < 2:
+        raise InputError(
+            f"windows of {shape[1]} tokens and {len(data.held_out)} held-out ones for a model of length "
+            f"{config.model.length}; pass windows of its length, at least 2 of them held out"
+        )
+    path = folder / CONFIG_FILE
+    if resume and path.exists():
+        assert_same_run(path, config, data.description)
+        return
+    if saved_steps(folder / CHECKPOINTS):
+        raise InputError(
+            f"{folder} holds checkpoints of a run; resume it (--resume) or choose another folder"
+        )
+    write_config(path, config, json.loads(json.dumps(data.description)))
+
+
+def _on_mesh(params: Params, mesh: Mesh) -> Params:
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return jax.tree.map(
+        lambda x: x if isinstance(x.sharding, NamedSharding) else jax.device_put(x, everywhere), params
+    )
+
+
+def _held_out(
+    config: TrainConfig, denoiser: Denoiser, state: TrainState, held_out: np.ndarray
+) -> dict[str, float]:
+    some = held_out[: config.num_evaluated]
+    found = evaluate(
+        jax.random.key(config.seed),
+        denoiser,
+        state.best_params,
+        some,
+        config.model.mask_id,
+        batch_size=min(config.batch_size, len(some)),
+    )
+    return {
+        "held_out_bits_per_token": found.nats_per_token / NATS_PER_BIT,
+        "held_out_standard_error": found.standard_error / NATS_PER_BIT,
+    }

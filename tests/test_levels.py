@@ -1,0 +1,410 @@
+"""Estimates of the NELBO: without bias, and with the variance that the formulas say."""
+
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mdmot.errors import InputError
+from mdmot.training import (
+    Antithetic,
+    Batch,
+    ControlVariate,
+    CountedMasks,
+    EvenLevels,
+    FittedLevels,
+    Independent,
+    IndependentMasks,
+    LearnedOrderObjective,
+    NelboObjective,
+    OrderedParams,
+    Shifted,
+    Stratified,
+    batch_variance,
+    decompose,
+    draw_order,
+    even_order,
+    exact_nelbo,
+    nested_losses,
+    order_log_weights,
+    reveal_probability,
+)
+from mdmot.training.bins import Bins
+from mdmot.training.cross_entropy import pattern_losses
+from mdmot.training.learned_order import OrderTerms, order_terms, rloo
+from mdmot.training.objective import NelboState
+
+LENGTH, VOCAB = 3, 2
+MASK = VOCAB
+SEQUENCES = jnp.asarray(list(itertools.product(range(VOCAB), repeat=LENGTH)), jnp.int32)
+RNG = np.random.default_rng(0)
+ROUGH = np.log(RNG.dirichlet(np.ones(VOCAB), (3**LENGTH, LENGTH)))
+ORDERS = list(itertools.permutations(range(LENGTH)))
+SPREADS = [Independent(), Antithetic(), Stratified(), Shifted()]
+LOG_WEIGHTS = jnp.asarray([-1.0, 0.4, 0.9])
+SEEN = Bins(jnp.array([3.0, 1.0, 0.5, 8.0], jnp.float32), jnp.array([2.0, 3.0, 1.0, 4.0], jnp.float32))
+
+
+def tabular(params, tokens):
+    digits = 3 ** jnp.arange(LENGTH - 1, -1, -1, dtype=tokens.dtype)
+    return params[tokens @ digits]
+
+
+def code(state):
+    return int("".join(map(str, state)), 3)
+
+
+def chain_rule(x, order, given=()):
+    """-log of the product of the table's conditionals along an order."""
+    state = [int(v) if i in given else MASK for i, v in enumerate(x)]
+    total = 0.0
+    for i in order:
+        total -= ROUGH[code(state), i, int(x[i])]
+        state[i] = int(x[i])
+    return total
+
+
+def plackett_luce(order, log_weights):
+    weights, total = np.exp(np.asarray(log_weights)), 1.0
+    for place, i in enumerate(order):
+        total *= weights[i] / weights[list(order[place:])].sum()
+    return total
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def draws_of(keys, objective, state, batch):
+    table = jnp.asarray(ROUGH)
+    return jax.vmap(lambda key: objective.estimates(key, table, state, batch).nats)(keys)
+
+
+def assert_mean(draws, expected):
+    standard_error = draws.std(axis=0) / math.sqrt(len(draws))
+    assert bool((jnp.abs(draws.mean(axis=0) - expected) < 5 * standard_error + 1e-12).all())
+
+
+@pytest.mark.parametrize("spread", SPREADS, ids=lambda s: type(s).__name__)
+def test_each_draw_is_uniform_whatever_the_spread(spread):
+    keys = jax.random.split(jax.random.key(1), 4000)
+    draws = np.asarray(jax.jit(jax.vmap(lambda key: spread.draw(key, 3, (2,))))(keys))
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    counts = np.stack([np.histogram(draws[:, i, j], 8, (0, 1))[0] for i in range(3) for j in range(2)])
+    # Multinomial: 4000 / 8 a bin, variance 4000 * 7 / 64.
+    assert np.abs(counts - 500).max() < 5 * math.sqrt(4000 * 7 / 64)
+
+
+OBJECTIVES = {
+    "stratified": NelboObjective(tabular, MASK, EvenLevels(Stratified())),
+    "antithetic": NelboObjective(tabular, MASK, EvenLevels(Antithetic())),
+    "fitted": NelboObjective(tabular, MASK, FittedLevels(Stratified(), num_bins=4)),
+    "mirror": NelboObjective(tabular, MASK, num_patterns=2, spread=Antithetic()),
+    "all": NelboObjective(
+        tabular,
+        MASK,
+        FittedLevels(num_bins=4),
+        num_patterns=3,
+        spread=Shifted(),
+        control=ControlVariate(num_bins=4),
+    ),
+}
+
+
+def state_of(objective):
+    """A state that has seen something."""
+    levels = SEEN if isinstance(objective.levels, FittedLevels) else ()
+    return NelboState(levels, None if objective.control is None else SEEN)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_estimate_is_unbiased_in_every_row(name):
+    objective = OBJECTIVES[name]
+    draws = draws_of(
+        jax.random.split(jax.random.key(0), 4000), objective, state_of(objective), Batch(SEQUENCES)
+    )
+    assert_mean(draws, exact_nelbo(tabular, jnp.asarray(ROUGH), SEQUENCES, MASK))
+
+
+@pytest.mark.parametrize("name", ["mirror", "all"])
+def test_weighted_orders_and_given_tokens_keep_the_chain_rule(name):
+    objective = OBJECTIVES[name]
+    given = np.zeros((8, LENGTH), bool)
+    given[1::3, 0], given[2::3] = True, True  # rows with no, one and all tokens given
+    batch = Batch(SEQUENCES, jnp.asarray(given), jnp.broadcast_to(LOG_WEIGHTS, (8, LENGTH)))
+    draws = draws_of(jax.random.split(jax.random.key(3), 4000), objective, state_of(objective), batch)
+    expected = []
+    for x, is_given in zip(np.asarray(SEQUENCES), given, strict=True):
+        free = np.flatnonzero(~is_given)
+        orders = list(itertools.permutations(free))
+        expected.append(
+            sum(
+                plackett_luce(order, LOG_WEIGHTS) * chain_rule(x, order, np.flatnonzero(is_given))
+                for order in orders
+            )
+        )
+    assert_mean(draws, jnp.asarray(expected))
+    assert (np.asarray(draws)[:, 2::3] == 0).all()
+
+
+def test_rows_of_given_tokens_have_no_gradient():
+    objective = OBJECTIVES["mirror"]
+    batch = Batch(SEQUENCES, jnp.ones((8, LENGTH), bool), jnp.zeros((8, LENGTH)))
+    table = jnp.asarray(ROUGH)
+    loss = jax.jit(jax.grad(lambda p: objective(jax.random.key(0), p, objective.init(), batch)[0]))
+    gradient = loss(table)
+    assert not np.asarray(gradient).any()
+
+
+def all_uniforms(choices, length):
+    """Every assignment of choices (value, probability) to the tokens, [cases, 1, length], and its odds."""
+    cases = list(itertools.product(choices, repeat=length))
+    uniforms = jnp.asarray([[u for u, _ in case] for case in cases], jnp.float32)[:, None]
+    return uniforms, np.array([math.prod(p for _, p in case) for case in cases])
+
+
+def moments(masks, uniforms, share, odds, cost):
+    """Mean and variance of the loss of tokens of these costs; variance of its mean with the mirrored."""
+
+    def losses(u):
+        patterns = masks.patterns(u, jnp.array([share], jnp.float32), None, None)
+        return (np.asarray(patterns.weight)[:, 0] * cost).sum(axis=1)
+
+    single = losses(uniforms)
+    mirrored = (single + losses(1.0 - uniforms)) / 2
+    mean = (odds * single).sum()
+    return mean, (odds * (single - mean) ** 2).sum(), (odds * (mirrored - mean) ** 2).sum()
+
+
+def test_independent_tokens_have_the_variance_of_the_paper():
+    cost, t = np.array([0.3, 1.7, 0.9]), 0.25
+    uniforms, odds = all_uniforms([(t / 2, t), (0.5, 1 - 2 * t), (1 - t / 2, t)], 3)
+    mean, single, mirrored = moments(IndependentMasks(), uniforms, t, odds, cost)
+    square = (cost**2).sum()
+    # Float64 sums of 27 terms of order ten.
+    assert mean == pytest.approx(cost.sum(), rel=1e-13)
+    assert single == pytest.approx((1 - t) / t * square, rel=1e-13)
+    assert mirrored == pytest.approx((1 - 2 * t) / (2 * t) * square, rel=1e-13)
+    assert mirrored < single / 2  # what two independent patterns have
+
+
+@pytest.mark.parametrize("m", [1, 2])
+def test_counted_masks_have_the_variance_of_draws_without_replacement(m):
+    cost, n = np.array([0.3, 1.7, 0.9, 0.1]), 4
+    uniforms = (jnp.asarray(list(itertools.permutations(range(n))), jnp.float32) + 0.5)[:, None] / n
+    odds = np.full(24, 1 / 24)
+    mean, single, mirrored = moments(CountedMasks(), uniforms, (m - 0.5) / n, odds, cost)
+    scatter = n**2 * cost.var(ddof=1)
+    assert mean == pytest.approx(cost.sum(), rel=1e-13)
+    assert single == pytest.approx((1 - m / n) / m * scatter, rel=1e-13)
+    # Two patterns that do not meet are one pattern of twice the size.
+    assert mirrored == pytest.approx((1 - 2 * m / n) / (2 * m) * scatter, rel=1e-13, abs=1e-13)
+
+
+def test_all_patterns_of_all_sizes_average_to_the_exact_bound():
+    table, exact = jnp.asarray(ROUGH), exact_nelbo(tabular, jnp.asarray(ROUGH), SEQUENCES, MASK)
+    uniforms = (jnp.asarray(ORDERS, jnp.float32) + 0.5)[:, None] / LENGTH
+    uniforms = jnp.broadcast_to(uniforms, (6, 8, LENGTH))
+    total = 0.0
+    for m in range(1, LENGTH + 1):
+        share = jnp.full(8, (m - 0.5) / LENGTH, jnp.float32)
+        patterns = CountedMasks().patterns(uniforms, share, None, None)
+        total += pattern_losses(tabular, table, SEQUENCES, MASK, patterns).mean(axis=0) / LENGTH
+    np.testing.assert_allclose(total, exact, rtol=1e-13)
+
+
+def test_fitted_levels_reach_the_least_variance():
+    levels = FittedLevels(num_bins=16, uniform_part=0.05, decay=0.999)
+    state = levels.init()
+    assert levels.density(state).tolist() == [1.0] * 16
+    middles = (jnp.arange(16, dtype=jnp.float32) + 0.5) / 16
+
+    def loss(s):
+        return 1.0 + 3.0 * (1.0 - s)
+
+    add = jax.jit(lambda state: levels.update(state, middles, loss(middles)))
+    for _ in range(400):
+        state = add(state)
+    u = (jnp.arange(2**14, dtype=jnp.float32) + 0.5) / 2**14
+    drawn = levels.place(state, u)
+    share, weight = (np.asarray(x, np.float64) for x in drawn)
+    assert weight.max() <= 1 / 0.05
+    # A rule of 2^14 equal steps in u, with kinks at 16 places: off by at most about 16 steps of size 4.
+    assert (weight * loss(share) ** 2).mean() == pytest.approx(7.0, abs=4e-3)
+    variance = (weight**2 * loss(share) ** 2).mean() - 2.5**2
+    # Here the optimum is proportional to the loss and leaves no variance; what is left is from the uniform
+    # part (a weight of .05 changes the density by at most that), the bins and the smoothing.
+    assert variance < 0.02 * 0.75  # uniform levels have variance 7 - 2.5^2 = .75
+
+
+def test_control_variate_steadies_the_loss_and_leaves_the_gradient():
+    base = NelboObjective(tabular, MASK, EvenLevels(Independent()))
+    steadied = NelboObjective(
+        tabular, MASK, EvenLevels(Independent()), control=ControlVariate(num_bins=3, decay=1.0)
+    )
+    table, batch = jnp.asarray(ROUGH) * 5.0, Batch(jnp.tile(SEQUENCES, (8, 1)))
+    losses, state = [], steadied.init()
+    step = jax.jit(
+        lambda key, state: (
+            jax.value_and_grad(base, 1, has_aux=True)(key, table, base.init(), batch),
+            jax.value_and_grad(steadied, 1, has_aux=True)(key, table, state, batch),
+        )
+    )
+    for key in jax.random.split(jax.random.key(5), 64):
+        ((plain, _), gradient), ((steady, outcome), same) = step(key, state)
+        np.testing.assert_allclose(same, gradient, rtol=1e-12, atol=1e-14)
+        losses.append((float(plain), float(steady)))
+        state = outcome.state
+    plain, steady = np.array(losses)[8:].T
+    assert steady.var() < plain.var()
+
+
+def test_settings_out_of_range_are_refused():
+    for make in (
+        lambda: FittedLevels(num_bins=0),
+        lambda: FittedLevels(uniform_part=0.0),
+        lambda: ControlVariate(decay=1.5),
+        lambda: NelboObjective(tabular, MASK, num_patterns=0),
+    ):
+        with pytest.raises(InputError, match=r"at least 1|above 0"):
+            make()
+
+
+def test_orders_follow_plackett_luce():
+    orders = np.asarray(draw_order(jax.random.key(2), LOG_WEIGHTS, 20_000))
+    found = np.array([(orders == order).all(axis=1).mean() for order in ORDERS])
+    expected = np.array([plackett_luce(order, LOG_WEIGHTS) for order in ORDERS])
+    assert expected.sum() == pytest.approx(1.0)
+    assert (np.abs(found - expected) < 5 * np.sqrt(expected * (1 - expected) / 20_000)).all()
+
+
+def test_reveal_times_of_the_schedules_have_that_order():
+    t = jnp.linspace(0.0, 1.0, 20_001)
+    alpha = reveal_probability(LOG_WEIGHTS, t)
+    # P(first before second) = int (1 - alpha_second) d alpha_first = w_first / (w_first + w_second).
+    first, second = alpha[:, 2], alpha[:, 0]
+    found = jnp.trapezoid(1.0 - second, first)
+    expected = 1 / (1 + math.exp(float(LOG_WEIGHTS[0] - LOG_WEIGHTS[2])))
+    assert float(found) == pytest.approx(expected, abs=1e-6)
+    weights = order_log_weights(jnp.array([-30.0, -20.0, 0.0, 30.0]))
+    np.testing.assert_allclose(weights, [-30.0, -20.0, math.log(math.log(2)), math.log(30.0)], atol=1e-8)
+
+
+def test_gradient_of_a_learned_order_is_unbiased():
+    """All pairs of orders and all numbers of masks, against the gradient of the exact mean."""
+    tokens, table = SEQUENCES[5:6], jnp.asarray(ROUGH)
+    clean = np.asarray(tokens)[0].tolist()
+    orders = jnp.asarray(ORDERS, jnp.int32)
+    sizes = jnp.arange(1, LENGTH + 1, dtype=jnp.int32)
+    cases = jnp.asarray(list(itertools.product(range(6), range(3))), jnp.int32)
+
+    def terms(params):
+        table, log_weights = params
+        rows = jnp.broadcast_to(tokens, (18, LENGTH))
+        return order_terms(tabular, table, log_weights, rows, MASK, orders[cases[:, 0]], sizes[cases[:, 1]])
+
+    def surrogate(params):
+        """The mean of the surrogate over everything that is drawn, the probabilities held fixed."""
+        found = terms(params)
+        loss, log_prob = (x.reshape(6, 1, 3) for x in found)
+        pairs = rloo(
+            OrderTerms(*(jnp.broadcast_to(x, (6, 6, 3)).ravel() for x in (loss, log_prob))),
+            OrderTerms(*(jnp.broadcast_to(x.swapaxes(0, 1), (6, 6, 3)).ravel() for x in (loss, log_prob))),
+        ).reshape(6, 6, 3)
+        return jnp.einsum("ijm,i,j->", pairs, odds, odds) / LENGTH
+
+    def exact(params):
+        """The mean loss, through the probabilities of the orders as well."""
+        table, log_weights = params
+        total = 0.0
+        for order in ORDERS:
+            rest = [jax.nn.logsumexp(log_weights[jnp.asarray(order[i:])]) for i in range(LENGTH)]
+            log_prob = sum(log_weights[i] - r for i, r in zip(order, rest, strict=True))
+            state, cost = [MASK] * LENGTH, 0.0
+            for i in order:
+                value = clean[i]
+                logits = table[code(state), i]
+                cost += jax.nn.logsumexp(logits) - logits[value]
+                state[i] = value
+            total += jnp.exp(log_prob) * cost
+        return total
+
+    odds = jnp.asarray([plackett_luce(order, LOG_WEIGHTS) for order in ORDERS])
+    mean = np.asarray(jax.jit(terms)((table, LOG_WEIGHTS)).loss).reshape(6, 3).mean(axis=1) @ np.asarray(
+        odds
+    )
+    value, expected = jax.jit(jax.value_and_grad(exact))((table, LOG_WEIGHTS))
+    found = jax.jit(jax.grad(surrogate))((table, LOG_WEIGHTS))
+    # Sums of a hundred terms of order one.
+    assert mean == pytest.approx(float(value), rel=1e-13)
+    for mine, true in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine, true, rtol=1e-11, atol=1e-13)
+    assert float(jnp.abs(expected[1]).max()) > 0.01
+
+
+def test_learned_orders_refuse_what_they_do_not_know():
+    objective = LearnedOrderObjective(tabular, MASK)
+    params = OrderedParams(jnp.asarray(ROUGH), even_order(LENGTH))
+    with pytest.raises(InputError, match="without given tokens"):
+        objective(jax.random.key(0), params, (), Batch(SEQUENCES, jnp.zeros((8, LENGTH), bool)))
+    with pytest.raises(InputError, match="3 weights of the order for sequences of 2"):
+        objective(jax.random.key(0), params, (), Batch(SEQUENCES[:, :2]))
+
+
+def exact_losses(table):
+    """Mean and variance over the patterns, [sequence, m], by enumeration; in nats per token."""
+    found = np.zeros((2, 8, LENGTH))
+    for row, x in enumerate(np.asarray(SEQUENCES)):
+        for m in range(1, LENGTH + 1):
+            losses = []
+            for masked in itertools.combinations(range(LENGTH), m):
+                logits = table[code([MASK if i in masked else int(v) for i, v in enumerate(x)])]
+                cost = np.log(np.exp(logits).sum(axis=1)) - logits[range(LENGTH), x]
+                losses.append(cost[list(masked)].sum() / m)
+            found[:, row, m - 1] = np.mean(losses), np.var(losses)
+    return found
+
+
+def test_variance_decomposes_as_enumeration_says():
+    objective = NelboObjective(tabular, MASK)
+    repeated = Batch(jnp.tile(SEQUENCES, (50, 1)))
+    losses = nested_losses(
+        jax.random.key(7), objective, jnp.asarray(ROUGH), objective.init(), repeated,
+        num_levels=24, num_draws=8,
+    )  # fmt: skip
+    mean, variance = exact_losses(ROUGH)
+    sequences = mean.mean(axis=1).var() * 400 / 399  # of the 400 rows, whose means are those of 8
+    exact = (variance.mean(), mean.var(axis=1).mean(), sequences)
+    parts = decompose(losses)
+    for found, expected in zip(parts, exact, strict=True):
+        assert abs(found.value - expected) < 5 * found.standard_error
+        assert found.standard_error < 0.15 * expected
+    with pytest.raises(InputError, match="at least 2 of each"):
+        decompose(losses[:, :1])
+
+
+def test_strata_remove_the_main_effect_of_the_level():
+    # Sequences of even parity, and a network that knows: the last token costs little.
+    table, even = 0.3 * ROUGH, np.asarray(SEQUENCES).sum(axis=1) % 2 == 0
+    for i, x in itertools.product(range(LENGTH), np.asarray(SEQUENCES)[even]):
+        state = [*x[:i], MASK, *x[i + 1 :]]
+        table[code(state), i, x[i]] += 3.0
+    mean, variance = (part[even] for part in exact_losses(table))
+    total = variance.mean() + mean.var()
+    main_effect = mean.mean(axis=0).var()
+    assert main_effect > 0.5 * total
+    for spread, expected in ((Independent(), total), (Stratified(), total - main_effect)):
+        objective = NelboObjective(tabular, MASK, EvenLevels(spread))
+        found = batch_variance(
+            jax.random.key(1), objective, jnp.asarray(table), objective.init(), np.asarray(SEQUENCES)[even],
+            batch_size=6, num_repeats=4000,
+        )  # fmt: skip
+        # Six strata fill three numbers of masks evenly.
+        assert abs(found.value - expected / 6) < 5 * found.standard_error
+        assert found.standard_error < 0.05 * expected / 6
+    with pytest.raises(InputError, match="at least 4"):
+        batch_variance(
+            jax.random.key(1), objective, None, None, np.asarray(SEQUENCES), batch_size=2, num_repeats=3
+        )
