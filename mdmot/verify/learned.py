@@ -34,6 +34,9 @@ NUM_NODES = 33
 NUM_STEPS = 300
 LEVELS_A_STEP = 8
 
+ROUNDING = 4000 * float(np.finfo(np.float32).eps)
+"""Of a distance: float32 networks, then sums over 27 states, then an inverse of a 33-point cosine basis."""
+
 
 class Optimum(NamedTuple):
     """The schedule of least kinetic energy of a network's own flow.
@@ -69,7 +72,7 @@ def check_learned_optimum() -> list[Check]:
                 SOURCE,
                 scope,
             ),
-            0.02,
+            10 * ROUNDING,
             before.distance,
         ),
         equal(
@@ -93,8 +96,7 @@ def check_learned_optimum() -> list[Check]:
             ),
             0.0,
             untimed.distance,
-            # Float32 networks, then sums over 27 states, then an inverse of a 33-point cosine basis.
-            4000 * float(np.finfo(np.float32).eps),
+            ROUNDING,
         ),
     ]
 
