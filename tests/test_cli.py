@@ -12,7 +12,7 @@ import pytest
 
 from mdmot.cli import main, specs
 from mdmot.errors import InputError
-from mdmot.experiments import text_model
+from mdmot.experiments import data_to_schedule, text_model, text_schedules
 from mdmot.files import write_atomically
 from mdmot.models import TransformerConfig
 from mdmot.training import DivergenceError
@@ -173,7 +173,7 @@ def test_pipes_get_the_text_as_it_is_on_one_line(capsys, monkeypatch):
         (["energy", "--schedule", "gone.json", "--gamma", "linear"], ["gone.json", "cannot be read"]),
         (["energy", "--gamma", "linear"], ["Missing option", "--help"]),
         (["law", "gone.txt", "--schedule", "linear", "--steps", "2"], ["gone.txt"]),
-        (["law", "markov:stay=.99,states=4", "--schedule", "linear", "--steps", "2"], ["test bed", "file"]),
+        (["law", "markow:stay=.9", "--schedule", "linear", "--steps", "2"], ["test bed", "markov"]),
         (["law", "LAW", "--schedule", "linear", "--steps", "0"], ["0 is not in the range x>=1"]),
         (["law", "LAW", "--schedule", "linear", "--steps", "two"], ["'two'"]),
         (
@@ -243,7 +243,7 @@ def test_divergence_is_one_line(capsys, monkeypatch, tmp_path):
     def diverge(*arguments):
         raise DivergenceError(7, None, np.zeros(7))
 
-    monkeypatch.setattr(text_model, "text_model", diverge)
+    monkeypatch.setattr(text_model, "train_text_model", diverge)
     status, _, err = run(capsys, "report", "--out", str(tmp_path / "out"))
     assert (status, err.count("\n")) == (2, 1)
     assert "diverged in step 7" in err
@@ -266,12 +266,12 @@ def test_interruption(capsys, monkeypatch):
 
 def test_version_and_module(capsys):
     installed = importlib.metadata.version("mdmot")
-    for command in ([], ["verify"], ["energy"], ["law"], ["sample"], ["report"]):
+    for command in ([], ["verify"], ["energy"], ["law"], ["profile"], ["tune"], ["sample"], ["report"]):
         assert run(capsys, *command, "--version")[:2] == (0, f"mdmot, version {installed}\n")
     done = subprocess.run(
         [sys.executable, "-m", "mdmot", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("verify", "energy", "law", "sample", "report"):
+    for command in ("verify", "energy", "law", "profile", "tune", "sample", "report"):
         assert command in done.stdout
 
 
@@ -284,6 +284,10 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
         learning_rate=1e-3,
     )
     monkeypatch.setattr(text_model, "SETTING", tiny)
+    monkeypatch.setattr(data_to_schedule, "STICKY_CHAINS", ((0.9, 40),))
+    monkeypatch.setattr(data_to_schedule, "STUDIED_CHAIN", (0.9, 40))
+    for name, number in (("DRAWS", 20), ("JUDGING_DRAWS", 10)):
+        monkeypatch.setattr(text_schedules, name, number)
     monkeypatch.setattr("mdmot.verify.CHECKS", (lambda: [CHECK],))
     monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [CHECK._replace(passed=True)])
     source = tmp_path / "text"
@@ -300,9 +304,16 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "kept.txt"}
     page = (out / "report.html").read_text()
     content = json.loads((out / "report.json").read_text())
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 13
     for outside in ("<script", 'src="http', 'href="http', "<link"):
         assert outside not in page.replace('href="http://www.w3.org', "")
     assert len(content["text_model"]["samples"]) == 6
+    schedules = content["data_to_schedule"]
+    assert (
+        schedules["sticky_chains"][0]["optimal_path_kl"]
+        < schedules["sticky_chains"][0]["path_kl"]["linear"]
+    )
+    assert [sum(plan["counts"]) for plan in schedules["text"]["plans"]] == 4 * [16]
+    assert len(schedules["text"]["held_out_path_kl"]) == 4
     assert content["toy_laws"][0]["sampled"][1]["legal_mass"] == pytest.approx(0.611816, abs=5e-7)
     assert "∞" in page or "inf" in page

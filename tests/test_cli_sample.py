@@ -321,7 +321,7 @@ def test_the_list_of_samplers(capsys):
         ("", ["no model is named", "folder of a model or a law file"]),
         ("gone", ["gone", "no such file"]),
         ("gone.safetensors", ["no law file", "folder"]),
-        ("markov:stay=.99,states=4", ["test bed"]),
+        ("markow:stay=.99,states=4", ["test bed 'markow' is not known", "markov"]),
         ("EMPTY", ["model.json", "No such file"]),
         ("LAW --sampler nucleus", ["'nucleus' is not known", "bernoulli, fixed", "dream"]),
         ("LAW --eta 0.1", ["--eta is no option of sampler bernoulli", "--temperature"]),

@@ -1,11 +1,14 @@
 """`mdmot law`: the exact law of a K-step sampler."""
 
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mdmot.cli.options import common, print_json, print_table, progress, use_precision
+
+if TYPE_CHECKING:
+    from mdmot.distributions import Bed, Tabular
 
 BATCH_TERMS = 3 * 10**8
 """Terms between two signs of progress: about two seconds' work."""
@@ -13,13 +16,19 @@ BATCH_TERMS = 3 * 10**8
 MOST_SHOWN = 20
 
 
-EXAMPLE = """\b
-Example:
+MAX_SEQUENCES = 2**24
+"""Sequences of a test bed that are looked at, to find those that have a probability."""
+
+SEQUENCES_AT_ONCE = 2**16
+
+EXAMPLES = """\b
+Examples:
   printf 'aaaaa\\nbbbbb\\n' > two.txt
-  mdmot law two.txt --schedule squared-sine --steps 3"""
+  mdmot law two.txt --schedule squared-sine --steps 3
+  mdmot law permutations:length=6 --schedule linear --steps 3 --reveal fixed"""
 
 
-@click.command(epilog=EXAMPLE)
+@click.command(epilog=EXAMPLES)
 @click.argument("law_path", metavar="LAW", type=click.Path(path_type=pathlib.Path))
 @click.option(
     "--schedule",
@@ -43,15 +52,14 @@ def law(
     """Print how far the K-step parallel sampler is from LAW, exactly.
 
     LAW is a text file with one sequence a line, optionally followed by a tab and a weight. If any line has
-    a blank inside its sequence all lines are blank-separated tokens, else characters. The sampler knows the
-    exact conditionals of LAW, so all of its error comes from revealing tokens in parallel.
+    a blank inside its sequence all lines are blank-separated tokens, else characters. Or LAW names a test
+    bed, as markov:stay=.9,states=2,length=8 (see `mdmot profile --beds`). The sampler knows the exact
+    conditionals of LAW, so all of its error comes from revealing tokens in parallel.
     """
     use_precision("float64")
-    from mdmot.cli.source import require_law
     from mdmot.cli.specs import parse_schedule
 
     schedule = parse_schedule(schedule_text)
-    require_law(law_path)
     result = _result(law_path, schedule, schedule_text, steps, reveal)
     result["seed"] = seed
     if as_json:
@@ -77,14 +85,17 @@ def _result(
 
     from mdmot import information
     from mdmot import law as exact
-    from mdmot.distributions import entropy, read_law
+    from mdmot.cli.source import read_named_law
+    from mdmot.distributions import entropy
     from mdmot.errors import InputError
     from mdmot.plans import Plan
     from mdmot.schedules import counts, step_grid
 
-    file = read_law(path)
-    (support, length), vocab_size = file.law.sequences.shape, len(file.vocabulary)
+    bed = read_named_law(path)
+    length, vocab_size = bed.length, bed.vocab_size
     exact.require_feasible(length, steps)
+    table = _table(bed)
+    support = len(table.sequences)
     if isinstance(schedule, Plan):
         plan_steps = len(schedule.alpha) - 1
         if (schedule.length, plan_steps) != (length, steps):
@@ -102,23 +113,23 @@ def _result(
 
     # As even as can be: every size is compiled apart.
     batch = -(-support // -(-support * 3**length * steps // BATCH_TERMS))
-    batches = [file.law.sequences[first : first + batch] for first in range(0, support, batch)]
+    batches = [table.sequences[first : first + batch] for first in range(0, support, batch)]
     with progress(1 + len(batches), "law") as advance:
-        profile = information.information_profile(file.law).block_until_ready()
+        profile = information.information_profile(table).block_until_ready()
         advance("information profile")
         parts = []
         for sequences in batches:
             if revealed is None:
-                prob = exact.bernoulli_law(file.law, vocab_size, grid.reveal, sequences)
+                prob = exact.bernoulli_law(table, vocab_size, grid.reveal, sequences)
             else:
-                prob = exact.fixed_law(file.law, vocab_size, revealed, sequences)
+                prob = exact.fixed_law(table, vocab_size, revealed, sequences)
             parts.append(prob.block_until_ready())
             advance("sequences")
     if revealed is None:
         path_kl = information.bernoulli_path_kl(profile, grid.alpha)
     else:
         path_kl = information.fixed_path_kl(profile, revealed)
-    found = exact.sampler_law(file.law, jnp.concatenate(parts), path_kl)
+    found = exact.sampler_law(table, jnp.concatenate(parts), path_kl)
     return {
         "length": length,
         "vocabulary": vocab_size,
@@ -131,9 +142,36 @@ def _result(
         "total_variation": _not_negative(found.total_variation),
         "kl": _not_negative(found.kl),
         "path_kl": _not_negative(found.path_kl),
-        "entropy": _not_negative(entropy(file.law)),
+        "entropy": _not_negative(entropy(table)),
         "information_profile": [_not_negative(h) for h in profile.tolist()],
     }
+
+
+def _table(bed: "Bed") -> "Tabular":
+    """The law as a list of its sequences."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    from mdmot.distributions import Tabular, tabular
+    from mdmot.errors import InputError
+
+    if isinstance(bed.params, Tabular):
+        return bed.params
+    num = bed.vocab_size**bed.length
+    if num > MAX_SEQUENCES:
+        raise InputError(
+            f"{bed.spec}: {bed.vocab_size}^{bed.length} sequences are more than the limit "
+            f"{MAX_SEQUENCES} of the exact law; take fewer tokens, or use `mdmot profile`"
+        )
+    sequences, log_prob = [], []
+    shape = bed.length * (bed.vocab_size,)
+    for first in range(0, num, SEQUENCES_AT_ONCE):
+        numbers = np.arange(first, min(num, first + SEQUENCES_AT_ONCE))
+        tokens = np.stack(np.unravel_index(numbers, shape), axis=1).astype(np.int32)
+        found = np.asarray(bed.log_prob(jnp.asarray(tokens)), np.float64)
+        sequences.append(tokens[found > -np.inf])
+        log_prob.append(found[found > -np.inf])
+    return tabular(np.concatenate(sequences), np.exp(np.concatenate(log_prob)), bed.vocab_size)
 
 
 def _not_negative(value: Any) -> float:

@@ -7,8 +7,10 @@ import click
 from mdmot.cli.energy import energy
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
+from mdmot.cli.profile import profile
 from mdmot.cli.report import report
 from mdmot.cli.sample import sample
+from mdmot.cli.tune import tune
 from mdmot.cli.verify import verify
 from mdmot.cli.watch import one_line
 from mdmot.errors import InputError
@@ -26,7 +28,7 @@ def commands() -> None:
     """
 
 
-for command in (verify, energy, law, sample, report):
+for command in (verify, energy, law, profile, tune, sample, report):
     commands.add_command(command)
 
 

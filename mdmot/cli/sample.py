@@ -20,6 +20,7 @@ Examples:
   printf 'aaaaa\\nbbbbb\\n' > two.txt
   mdmot sample two.txt --num 3 --schedule squared-sine --steps 3
   mdmot sample two.txt --sampler entropy-bound --entropy-bound 0.5 --watch
+  mdmot sample brackets:length=32 --sampler fixed --steps 8 --num 3
   mdmot sample my-model --sampler confidence --prompt 'def ' --block-length 16
 """
 
@@ -193,17 +194,16 @@ def sample(
 ) -> None:
     """Sample sequences from MODEL.
 
-    MODEL is the folder of a model that mdmot saved, or a law file (see `mdmot law`), whose exact
-    conditionals then take the network's place. Every sample depends on the seed and its own number
+    MODEL is the folder of a model that mdmot saved, or a law file or test bed (see `mdmot law`), whose
+    exact conditionals then take the network's place. Every sample depends on the seed and its own number
     alone, however many there are.
 
     Texts go to standard output, with control characters escaped; if one has several lines, lines of ---
     stand between samples.
     """
-    if model is None:
-        raise InputError(
-            "no model is named and mdmot brings none; pass the folder of a model or a law file"
-        )
+    from mdmot.cli.source import read_source, require_named
+
+    model = require_named(model)
     if prompt is not None and template is not None:
         raise InputError("--prompt and --template are both given; write the prompt into the template")
     if guidance is not None and prompt is None and template is None:
@@ -211,7 +211,6 @@ def sample(
     from mdmot.cli import samplers
     from mdmot.cli.batches import Sample, batches, draw, make_runs
     from mdmot.cli.rows import forbidden, prompt_row, template_rows
-    from mdmot.cli.source import read_source
     from mdmot.cli.watch import film, printable
 
     given = {name: value for name, value in given.items() if value not in (None, ())}

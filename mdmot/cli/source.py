@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from mdmot._types import Denoiser, Params, TimedDenoiser
 from mdmot.cli.options import use_precision
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols, Vocabulary
+
+if TYPE_CHECKING:
+    from mdmot.distributions import Bed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Source:
       params: The weights, or the law itself.
       vocabulary: What its tokens stand for.
       length: Tokens of its sequences.
-      is_law: Whether they have that length and no other; a network's may be shorter.
+      bed: The law, if it is one; its sequences have that length and no other, a network's may be shorter.
       entries: Numbers that a sequence of that length needs in memory at once, about.
     """
 
@@ -32,29 +36,52 @@ class Source:
     params: Params
     vocabulary: Vocabulary
     length: int
-    is_law: bool
+    bed: "Bed | None"
     entries: int
 
     def assert_length(self, length: int, where: str) -> None:
         """Raises InputError if it has no sequences of this length."""
-        if self.is_law and length != self.length:
+        if self.bed is not None and length != self.length:
             raise InputError(f"{where}: {length} tokens; the sequences of the law have {self.length}")
         if not 1 <= length <= self.length:
             raise InputError(f"{where}: {length} tokens; the network is made for 1 to {self.length}")
 
     def assert_possible(self, row: Sequence[int], where: str) -> None:
         """Raises InputError if given tokens (others are masks) have probability 0 under a law."""
-        if not self.is_law:
+        mask_id = self.vocabulary.size
+        given = [position for position, token in enumerate(row) if token != mask_id]
+        if self.bed is None or not given:
             return
-        tokens, sequences = np.asarray(row), np.asarray(self.params.sequences)
-        if not ((tokens == self.vocabulary.size) | (tokens == sequences)).all(axis=1).any():
-            raise InputError(
-                f"{where}: no sequence of the law has these tokens; give others, or more masks"
-            )
+        from mdmot.information import jax_scorer
+
+        scorer = jax_scorer(self.denoiser, self.params, mask_id)
+        clean = np.where(np.equal(row, mask_id), 0, row)[None]
+        tokens = np.full_like(clean, mask_id)
+        # By the chain rule: each given token is possible after the others, or the whole is not.
+        for position in given:
+            if np.isposinf(scorer(tokens, clean)[0, position]):
+                raise InputError(
+                    f"{where}: no sequence of the law has these tokens; give others, or more masks"
+                )
+            tokens[0, position] = row[position]
+
+
+def require_named(path: pathlib.Path | None) -> pathlib.Path:
+    """The path, once it is sure that there is one.
+
+    Raises:
+      InputError: If there is none.
+    """
+    if path is None:
+        raise InputError(
+            "no model is named and mdmot brings none; pass the folder of a model or a law file, "
+            "or a test bed such as markov:stay=.99,states=4,length=256"
+        )
+    return path
 
 
 def read_source(path: pathlib.Path) -> Source:
-    """Reads a checkpoint folder, for float32, or a law file, for float64; sets that precision.
+    """Reads a checkpoint folder, for float32, or a law, for float64; sets that precision.
 
     Raises:
       InputError: If it is neither.
@@ -62,13 +89,21 @@ def read_source(path: pathlib.Path) -> Source:
     return _network(path) if path.is_dir() else _law(path)
 
 
-def require_law(path: pathlib.Path) -> None:
-    """Refuses what cannot be a law file by its name alone."""
-    if re.match(r"[a-z][a-z-]+:\w+=", str(path)) and not path.exists():
-        raise InputError(
-            f"{path} names a test bed, which this version of mdmot does not have; "
-            "pass a text file with one sequence a line"
-        )
+def read_named_law(path: pathlib.Path) -> "Bed":
+    """Reads a law file, or makes the test bed that the text names; files come first.
+
+    Raises:
+      InputError: If it is neither.
+    """
+    from mdmot.distributions import BEDS, law_bed, read_bed, read_law
+
+    text = str(path)
+    names_bed = text.partition(":")[0] in BEDS or re.match(r"[a-z][a-z-]*:\w+=", text)
+    if names_bed and not path.exists():
+        return read_bed(text)
+    if path.suffix in (".json", ".safetensors"):
+        raise InputError(f"{path} is no law file; pass the folder of a model, or a text file of sequences")
+    return law_bed(read_law(path), text)
 
 
 def _network(path: pathlib.Path) -> Source:
@@ -84,29 +119,30 @@ def _network(path: pathlib.Path) -> Source:
         found.params,
         found.vocabulary,
         size.length,
-        is_law=False,
+        bed=None,
         entries=size.length * widest,
     )
 
 
 def _law(path: pathlib.Path) -> Source:
-    require_law(path)
-    if path.suffix in (".json", ".safetensors"):
-        raise InputError(f"{path} is no law file; pass the folder of a model, or a text file of sequences")
     use_precision("float64")
-    from mdmot.distributions import read_law, tabular_denoiser
+    import jax
+
+    from mdmot.distributions import Tabular
     from mdmot.samplers import TimeFree
 
-    file = read_law(path)
-    vocabulary = Symbols(file.vocabulary)
-    support, length = file.law.sequences.shape
-    denoiser = tabular_denoiser(vocabulary.size)
+    bed = read_named_law(path)
+    if isinstance(bed.params, Tabular):
+        widest = len(bed.params.sequences)
+    else:
+        # Messages along a chain carry a matrix of its states to every position.
+        widest = max((leaf.size for leaf in jax.tree.leaves(bed.params) if leaf.ndim == 2), default=1)
     return Source(
-        denoiser,
-        TimeFree(denoiser),
-        file.law,
-        vocabulary,
-        length,
-        is_law=True,
-        entries=length * max(support, vocabulary.size),
+        bed.denoiser,
+        TimeFree(bed.denoiser),
+        bed.params,
+        Symbols(bed.symbols),
+        bed.length,
+        bed=bed,
+        entries=bed.length * max(widest, bed.vocab_size),
     )

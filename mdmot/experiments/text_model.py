@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from mdmot._types import Denoiser, Params, PRNGKey
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
 from mdmot.schedules import masks, step_grid
@@ -44,12 +45,32 @@ class TextSample(NamedTuple):
     text: str
 
 
+class TrainedModel(NamedTuple):
+    """A trained network and its texts.
+
+    Attributes:
+      setting: How it was trained.
+      denoiser: `denoiser(params, tokens)`.
+      params: Its weights.
+      trained: Windows trained on.
+      held_out: Windows held out, every tenth.
+      losses: NELBO of each step's batch, in nats per byte.
+    """
+
+    setting: Setting
+    denoiser: Denoiser
+    params: Params
+    trained: np.ndarray
+    held_out: np.ndarray
+    losses: np.ndarray
+
+
 class TextModel(NamedTuple):
     """What training reached and what the model writes.
 
     Attributes:
       train_bytes: Bytes trained on.
-      held_out_bytes: Bytes held out, every tenth window.
+      held_out_bytes: Bytes held out.
       parameters: Weights of the network.
       losses: NELBO of each step's batch, in bits per byte.
       bits_per_byte: Held-out NELBO.
@@ -76,22 +97,22 @@ SETTING = Setting(
 )
 
 
-def text_model(
+def train_text_model(
     seed: int,
     path: str | os.PathLike[str] | None,
     setting: Setting,
     progress: Callable[[int, float], None] | None = None,
-) -> TextModel:
-    """Trains a byte-level model on a text and samples it under three schedules.
+) -> TrainedModel:
+    """Trains a byte-level model on a text.
 
     Args:
-      seed: Seed of the weights, the training and the samples.
+      seed: Seed of the weights and of the training.
       path: A text file or folder; None for the sources of Python's standard library.
       setting: Size of the model and of its training.
       progress: Called with the step and its loss, in nats per byte.
 
     Returns:
-      Losses, held-out bits per byte beside a unigram baseline, and samples.
+      The model.
 
     Raises:
       InputError: If there is no text to train on, or too little.
@@ -100,9 +121,8 @@ def text_model(
     windows = byte_windows(read_text(path, MAX_BYTES), config.length)
     trained, held_out = hold_out(windows, HELD_OUT_EVERY)
     denoiser, params = from_nnx(MaskedTransformer(config, nnx.Rngs(seed)))
-    train_key, evaluate_key, sample_key = jax.random.split(jax.random.key(seed), 3)
     result = train(
-        train_key,
+        _keys(seed)[0],
         denoiser,
         params,
         trained,
@@ -112,29 +132,49 @@ def text_model(
         batch_size=setting.batch_size,
         progress=progress,
     )
-    found = evaluate(
-        evaluate_key, denoiser, result.params, held_out, config.mask_id, batch_size=setting.batch_size
-    )
+    return TrainedModel(setting, denoiser, result.params, trained, held_out, np.asarray(result.losses))
+
+
+def text_model(seed: int, model: TrainedModel) -> TextModel:
+    """Measures a trained model on the text held out, and samples it under three schedules.
+
+    Args:
+      seed: Seed of the masks and the samples.
+      model: The model.
+
+    Returns:
+      Losses, held-out bits per byte beside a unigram baseline, and samples.
+    """
+    config, batch_size = model.setting.config, model.setting.batch_size
+    denoiser, params = model.denoiser, model.params
+    _, evaluate_key, sample_key = _keys(seed)
+    found = evaluate(evaluate_key, denoiser, params, model.held_out, config.mask_id, batch_size=batch_size)
     tokens = jnp.full((NUM_SAMPLES, config.length), config.mask_id, jnp.int32)
     sampler = FixedUnmasking(denoiser, config.mask_id)
     samples = []
     for name, schedule in SCHEDULES.items():
-        drawn = sample(sample_key, sampler, result.params, step_grid(schedule(), SAMPLE_STEPS), tokens)
+        drawn = sample(sample_key, sampler, params, step_grid(schedule(), SAMPLE_STEPS), tokens)
         raise_if_failed(drawn)
         samples += [
             TextSample(name, SAMPLE_STEPS, int(calls), decode(np.asarray(row)))
             for row, calls in zip(drawn.tokens, drawn.network_calls, strict=True)
         ]
     return TextModel(
-        train_bytes=trained.size,
-        held_out_bytes=held_out.size,
-        parameters=sum(leaf.size for leaf in jax.tree.leaves(result.params)),
-        losses=np.asarray(result.losses) / np.log(2),
+        train_bytes=model.trained.size,
+        held_out_bytes=model.held_out.size,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(params)),
+        losses=model.losses / np.log(2),
         bits_per_byte=found.nats_per_token / np.log(2),
         standard_error=found.standard_error / np.log(2),
-        unigram_bits_per_byte=_unigram_bits(trained, held_out),
+        unigram_bits_per_byte=_unigram_bits(model.trained, model.held_out),
         samples=samples,
     )
+
+
+def _keys(seed: int) -> tuple[PRNGKey, PRNGKey, PRNGKey]:
+    """Keys of the training, the measurement and the samples."""
+    train_key, evaluate_key, sample_key = jax.random.split(jax.random.key(seed), 3)
+    return train_key, evaluate_key, sample_key
 
 
 def _optimizer(setting: Setting) -> optax.GradientTransformation:

@@ -28,7 +28,15 @@ def render(content: dict[str, Any], figures: dict[str, str]) -> str:
     for check in content["verify"]["checks"]:
         groups.setdefault((check["statement"], check["source"]), []).append(check)
     template = environment.get_template("page.html.j2")
-    return template.render(content, figures=figures, groups=groups.values())
+    found = content["data_to_schedule"]
+    return template.render(
+        content,
+        figures=figures,
+        groups=groups.values(),
+        chains=found["sticky_chains"],
+        chain=found["chain"],
+        text=found["text"],
+    )
 
 
 def _number(value: float | str) -> str:

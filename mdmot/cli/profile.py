@@ -1,0 +1,126 @@
+"""`mdmot profile`: what a data set tells about schedules, as a model or a law sees it."""
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mdmot.cli.options import common, print_json, print_table
+from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
+from mdmot.cli.source import require_named
+
+if TYPE_CHECKING:
+    from mdmot.experiments.data_to_schedule import Saving
+    from mdmot.information import Profile
+
+SHOWN_LEVELS = 13
+
+EXAMPLES = """\b
+Examples:
+  mdmot profile markov:stay=.99,states=4,length=256
+  mdmot profile my-model --text notes/ --draws 4000 --out profile.json
+  mdmot profile hmm:stay=.95,length=64 --steps 16 --plots plots
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("model", metavar="[MODEL|LAW]", required=False, type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="K",
+    default=32,
+    show_default=True,
+    help="Number of steps for which to say what tuning can be worth.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="FILE",
+    help="Write the profile, for `mdmot tune`.",
+)
+@click.option(
+    "--plots",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="DIR",
+    help="Write profile.svg there; made if absent.",
+)
+@profiling
+@common
+def profile(
+    model: pathlib.Path | None,
+    steps: int,
+    out: pathlib.Path | None,
+    plots: pathlib.Path | None,
+    resume: pathlib.Path | None,
+    seed: int,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Measure the information profile: the uncertainty of one more token, by how many are known.
+
+    It decides what parallel steps cost, and so which steps are best. MODEL is the folder of a model that
+    mdmot saved, measured on a text without generating any; LAW is a law file or a test bed (--beds lists
+    them), whose profile is computed if it can be and measured with the exact conditionals if not.
+
+    The measurement is announced with its time and memory, and goes on after an interruption.
+    """
+    from mdmot.cli.outputs import prepare_outputs
+
+    prepare_outputs(out, plots)
+    with kept_until_written(resume, out) as state:
+        found = obtain_profile(
+            Request("profile", require_named(model), resume=resume, state=state, seed=seed, **given)
+        )
+        if out is not None:
+            from mdmot.information import write_profile
+
+            write_profile(out, found)
+    if plots is not None:
+        from mdmot.files import write_atomically
+        from mdmot.report import figures
+
+        write_atomically(plots / "profile.svg", figures.profile(found))
+    if as_json:
+        print_json(found.to_json() | {"seed": seed})
+        return
+    from mdmot.experiments.data_to_schedule import saving
+
+    _show(found, saving(found, min(steps, found.length)))
+
+
+def _show(found: "Profile", value: "Saving") -> None:
+    import numpy as np
+
+    chosen = np.unique(np.linspace(0, len(found.levels) - 1, SHOWN_LEVELS).round().astype(int))
+    print_table(
+        ("known tokens", "nats a token", "standard error", "fitted"),
+        (
+            (
+                f"{found.levels[k]} of {found.length}",
+                f"{found.entropy_per_token[k]:.6g}",
+                f"{found.standard_error[k]:.2g}",
+                f"{found.fitted[found.levels[k]]:.6g}",
+            )
+            for k in chosen
+        ),
+    )
+    click.echo(
+        f"entropy {found.entropy:.6g} nats; total correlation {found.total_correlation:.6g}, "
+        f"dual total correlation {found.dual_total_correlation:.6g}"
+    )
+    is_exact = not found.standard_error.any()
+    low, high = value.interval
+    bounds = "" if is_exact else f" ({low} to {high})"
+    click.echo(
+        f"in {value.steps} steps the optimal plan loses {value.optimal_path_kl:.4g} nats, linear steps "
+        f"{value.linear_path_kl:.4g}; it takes {value.linear_steps}{bounds} linear steps to lose as little"
+    )
+    least, most = found.step_ratio_interval
+    bounds = "" if is_exact else f" ({least:.2f} to {most:.2f})"
+    click.echo(
+        "in the limit of many steps, one of the optimal plan is worth "
+        f"{found.step_ratio:.2f}{bounds} linear ones"
+    )
+    if not is_exact:
+        click.echo("intervals in parentheses: 95%")

@@ -1,0 +1,74 @@
+"""The schedule that a real text asks for, as a small model trained on it sees it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mdmot.experiments.data_to_schedule import Saving, ScheduleStudy, saving, schedule_study
+from mdmot.experiments.text_model import SAMPLE_STEPS, TrainedModel
+from mdmot.information import (
+    FixedReveals,
+    Profile,
+    estimate_profile,
+    estimated_profile,
+    held_out_path_kl,
+    jax_scorer,
+)
+
+DRAWS, JUDGING_DRAWS, BATCH_SIZE = 300, 100, 64
+
+
+class TextSchedules(NamedTuple):
+    """What a text asks for, as a model sees it.
+
+    Attributes:
+      profile: Measured on text held out.
+      saving: What tuning saves.
+      study: The plans.
+      path_kl: Their error on other text held out, from which no plan was made, in the order of the plans.
+      standard_error: Of these errors.
+      gain: Error of linear steps less that of the optimal plan, there.
+      gain_error: Standard error of the gain; the plans meet the same texts and orders.
+    """
+
+    profile: Profile
+    saving: Saving
+    study: ScheduleStudy
+    path_kl: np.ndarray
+    standard_error: np.ndarray
+    gain: float
+    gain_error: float
+
+
+def text_schedules(seed: int, model: TrainedModel, num_steps: int = SAMPLE_STEPS) -> TextSchedules:
+    """Measures a text's profile with a model, makes plans from it and judges them on other text.
+
+    Args:
+      seed: Seed of the masks.
+      model: The model; of the windows held out, every other one serves each purpose.
+      num_steps: K.
+
+    Returns:
+      Profile, plans and what they lose.
+    """
+    config = model.setting.config
+    scorer = jax_scorer(model.denoiser, model.params, config.mask_id)
+    windows = model.held_out.astype(np.int32)
+    estimate = estimate_profile(
+        seed, scorer, windows[::2], config.mask_id, draws=DRAWS, batch_size=BATCH_SIZE
+    )
+    profile = estimated_profile(estimate)
+    num_steps = min(num_steps, profile.length)
+    study = schedule_study(profile.fitted, num_steps, "fixed")
+    cuts = [FixedReveals(steps.plan.counts or ()) for steps in study.plans]
+    costs = held_out_path_kl(
+        seed, scorer, windows[1::2], config.mask_id, cuts, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
+    )
+    return TextSchedules(
+        profile,
+        saving(profile, num_steps),
+        study,
+        costs.mean,
+        costs.standard_error,
+        *costs.difference(0, len(cuts) - 1),
+    )
