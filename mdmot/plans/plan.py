@@ -1,14 +1,19 @@
-"""Saved plans: the steps of a sampler as a file."""
+"""The one type of all plans: the steps of a sampler, chosen for sequences of one length."""
 
 import dataclasses
-import json
-import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mdmot.errors import InputError
-from mdmot.schedules.grids import StepGrid, grid_from_alpha
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 
-VERSION = 1
+from mdmot.errors import InputError
+from mdmot.information import bernoulli_path_kl, fixed_path_kl
+from mdmot.plans._inputs import ProfileLike, falling
+from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,105 +25,124 @@ class Plan:
       reveal: "bernoulli" or "fixed".
       counts: Tokens revealed a step; None for Bernoulli reveals.
       alpha: P(unmasked) before the first step, between steps and after the last.
+      path_kl: The factorisation error that the plan was predicted to have, in nats; None if unknown.
+      provenance: Where the plan comes from, for people: JSON values by name. Plans that differ only in it
+        are equal.
     """
 
     length: int
     reveal: str
     counts: tuple[int, ...] | None
     alpha: tuple[float, ...]
+    path_kl: float | None = None
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.alpha) - 1
+
+    @property
+    def gamma(self) -> tuple[float, ...]:
+        """The interpolation, at the times k/K, whose energy-optimal alpha is the plan.
+
+        (2/pi) arcsin sqrt(alpha_k), computed from alpha and 1 - alpha alike, so that both ends keep their
+        digits.
+        """
+        alpha = np.asarray(self.alpha, np.float64)
+        # Over its own largest value: exactly 1 at the end.
+        angle = np.arctan2(np.sqrt(alpha), np.sqrt(1 - alpha)) / np.arctan2(1.0, 0.0)
+        return tuple(angle.tolist())
 
     def grid(self) -> StepGrid:
         """The steps, for any sampler."""
         return grid_from_alpha(self.alpha)
 
 
-def read_plan(path: str | pathlib.Path) -> Plan:
-    """Reads a plan file and refuses whatever it does not understand.
+def fixed_plan(
+    profile: ProfileLike,
+    counts: Int[ArrayLike, " steps"] | Sequence[int],
+    provenance: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan that reveals given numbers of tokens, with the error that the profile predicts.
 
     Args:
-      path: A JSON file with `kind` "plan", `version` 1, `length`, `steps`, `reveal`, `counts`, `alpha`.
+      profile: h_0 >= ... >= h_{n-1}.
+      counts: Tokens revealed a step, zeros allowed, of sum n: `optimal_counts`, or `schedules.counts` of
+        any alpha.
+      provenance: Where the plan comes from.
+
+    Returns:
+      The plan; its alpha is the share N_k / n that is revealed before step k.
+
+    Raises:
+      InputError: If the counts are not whole, negative or do not sum to n, or the profile rises.
+
+    Example:
+      >>> plan = fixed_plan(jnp.array([0.75, 0.25, 0.0]), [1, 2])
+      >>> plan.path_kl, [round(a, 3) for a in plan.alpha]
+      (0.25, [0.0, 0.333, 1.0])
+    """
+    profile = falling(profile)
+    revealed = np.asarray(counts)
+    if revealed.ndim != 1 or not np.issubdtype(revealed.dtype, np.integer) or (revealed < 0).any():
+        raise InputError(
+            f"counts = {_short(counts)} are not whole numbers >= 0; pass tokens revealed a step"
+        )
+    if revealed.sum() != profile.size:
+        raise InputError(
+            f"counts sum to {revealed.sum()}; the profile has {profile.size} levels: pass as many"
+        )
+    known = np.concatenate([[0], np.cumsum(revealed)])
+    return Plan(
+        length=profile.size,
+        reveal="fixed",
+        counts=tuple(revealed.tolist()),
+        alpha=tuple((known / profile.size).tolist()),
+        path_kl=_not_negative(fixed_path_kl(profile, jnp.asarray(revealed))),
+        provenance=dict(provenance or {}),
+    )
+
+
+def bernoulli_plan(
+    profile: ProfileLike,
+    alpha: Float[ArrayLike, " points"] | Sequence[float],
+    provenance: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan that reveals each token by chance, with the error that the profile predicts.
+
+    Args:
+      profile: h_0 >= ... >= h_{n-1}.
+      alpha: K+1 values from 0 to 1 that never fall: `optimal_alpha`, or the alpha of any grid.
+      provenance: Where the plan comes from.
 
     Returns:
       The plan.
 
     Raises:
-      InputError: If the file cannot be read, is not a plan of a known version, or contradicts itself.
+      InputError: If the alphas do not run from 0 to 1 without falling, or the profile rises.
+
+    Example:
+      >>> bernoulli_plan(jnp.array([0.75, 0.25]), [0.0, 0.5, 1.0]).path_kl
+      0.25
     """
-    path = pathlib.Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"plan {path}: cannot be read ({error.strerror}); pass a saved plan") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"plan {path}: is not JSON; pass a plan saved by mdmot") from None
-    if not isinstance(content, dict):
-        raise InputError(f'plan {path}: holds {_short(content)}; expected an object of kind "plan"')
-    if content.get("kind") != "plan":
-        raise InputError(f'plan {path}: kind is {_short(content.get("kind"))}; expected "plan"')
-    version = content.get("version")
-    if version != VERSION or isinstance(version, bool):
-        raise InputError(f"plan {path}: version {_short(version)}; this mdmot reads {VERSION}")
-    return _plan(path, content)
-
-
-def _plan(path: pathlib.Path, content: dict[str, Any]) -> Plan:
-    missing = [name for name in ("length", "steps", "reveal", "counts", "alpha") if name not in content]
-    if missing:
-        raise InputError(f"plan {path}: field {missing[0]!r} is missing; save it again")
-    length, steps = (_whole(path, name, content[name], 1) for name in ("length", "steps"))
-    reveal = content["reveal"]
-    if reveal not in ("bernoulli", "fixed"):
-        raise InputError(f'plan {path}: reveal is {_short(reveal)}; expected "bernoulli" or "fixed"')
-    alpha = tuple(
-        _number(path, f"alpha[{k}]", value)
-        for k, value in enumerate(_list(path, "alpha", content["alpha"], steps + 1, steps))
+    profile = falling(profile)
+    grid = grid_from_alpha(alpha)
+    return Plan(
+        length=profile.size,
+        reveal="bernoulli",
+        counts=None,
+        alpha=tuple(grid.alpha.tolist()),
+        path_kl=_not_negative(bernoulli_path_kl(profile, grid.alpha)),
+        provenance=dict(provenance or {}),
     )
-    if (reveal == "fixed") == (content["counts"] is None):
-        needed = "a list of counts" if reveal == "fixed" else "counts null"
-        raise InputError(
-            f'plan {path}: reveal "{reveal}" does not go with counts {_short(content["counts"])}; '
-            f"expected {needed}"
-        )
-    counts = None
-    if content["counts"] is not None:
-        counts = tuple(
-            _whole(path, f"counts[{k}]", value, 0)
-            for k, value in enumerate(_list(path, "counts", content["counts"], steps, steps))
-        )
-        if sum(counts) != length:
-            raise InputError(f"plan {path}: counts sum to {sum(counts)}; expected them to sum to {length}")
-    plan = Plan(length, reveal, counts, alpha)
-    try:
-        plan.grid()
-    except InputError as error:
-        raise InputError(f"plan {path}: {error}") from None
-    return plan
 
 
-def _whole(path: pathlib.Path, name: str, value: Any, least: int) -> int:
-    # JSON's true is an int to Python.
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(
-            f"plan {path}: {name} is {_short(value)}; expected a whole number of at least {least}"
-        )
-    return value
-
-
-def _number(path: pathlib.Path, name: str, value: Any) -> float:
-    # Also refuses nan, which JSON as Python reads it may hold, and integers beyond every float.
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise InputError(f"plan {path}: {name} is {_short(value)}; expected a number from 0 to 1")
-    return float(value)
-
-
-def _list(path: pathlib.Path, name: str, value: Any, size: int, steps: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) != size:
-        got = f"has {len(value)} entries" if isinstance(value, list) else f"is {_short(value)}"
-        raise InputError(f"plan {path}: {name} {got}; {steps} steps need a list of {size}")
-    return value
+def _not_negative(value: Array) -> float:
+    """0 for what rounding leaves below it."""
+    return max(float(value), 0.0)
 
 
 def _short(value: Any) -> str:
-    """The value as JSON has it, cut to a few words."""
-    text = json.dumps(value)
+    text = str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

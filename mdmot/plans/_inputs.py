@@ -1,0 +1,67 @@
+"""What the makers of plans ask of a profile and of a number of steps."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from mdmot.errors import InputError
+from mdmot.schedules._inputs import concrete, real
+
+ProfileLike: TypeAlias = Float[ArrayLike, " length"] | Sequence[float]
+"""h_0, ..., h_{n-1}, as an array or a list."""
+
+
+def falling(profile: ProfileLike) -> Float[Array, " length"]:
+    """The profile as an array, refused if it is known and rises by more than rounding.
+
+    Raises:
+      InputError: If it is not a list of finite numbers, or a known level lies above an earlier one.
+    """
+    profile = real(profile, "profile")
+    if profile.ndim != 1 or profile.size < 1:
+        raise InputError(f"profile has shape {profile.shape}; pass h_0, ..., h_(n-1)")
+    known = concrete(profile)
+    if known is None:
+        return profile
+    if not np.isfinite(known).all():
+        j = int(np.flatnonzero(~np.isfinite(known))[0])
+        raise InputError(f"profile[{j}] = {known[j]} is not finite; pass h_0, ..., h_(n-1) in nats")
+    least = np.minimum.accumulate(known)
+    j = int(np.argmax(known - least))
+    # What sums over a law leave in a profile that never rises.
+    if known[j] - least[j] > np.sqrt(np.finfo(known.dtype).eps) * np.abs(known).max():
+        before = int(np.argmin(known[:j]))
+        raise InputError(
+            f"profile rises from {known[before]:.6g} at level {before} to {known[j]:.6g} at level {j}; "
+            "that of a law never does: pass its nonincreasing fit, or estimate it from more draws"
+        )
+    return profile
+
+
+def whole_steps(num_steps: int, length: int | None = None) -> int:
+    """The number of steps, refused unless it is whole, at least 1 and no larger than a length."""
+    num_steps = whole("num_steps", num_steps)
+    if length is not None and num_steps > length:
+        raise InputError(
+            f"{num_steps} steps that each reveal a token need as many tokens; the profile has {length}: "
+            f"pass at most {length} steps"
+        )
+    return num_steps
+
+
+def whole(name: str, value: int) -> int:
+    """The number, refused unless it is whole and at least 1."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{name} = {value!r} is not a whole number of at least 1; pass e.g. 32")
+    return int(value)
+
+
+def with_ends(inner: Array) -> Float[Array, " points"]:
+    """Interior alphas made a grid: from 0 to 1, and never falling where rounding would have it so."""
+    zero = jnp.zeros_like(inner, shape=(1,))
+    return jnp.concatenate([zero, jnp.clip(jnp.sort(inner), 0, 1), zero + 1])

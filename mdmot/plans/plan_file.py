@@ -1,0 +1,201 @@
+"""Saved plans: the steps of a sampler as a JSON file."""
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+import numpy as np
+
+from mdmot.errors import InputError
+from mdmot.files import write_atomically
+from mdmot.plans.plan import Plan
+
+VERSION = 1
+
+GAMMA_TOLERANCE = 1e-6
+"""Between a file's gamma and that of its alpha: what a few lost digits make."""
+
+
+def write_plan(path: str | pathlib.Path, plan: Plan) -> None:
+    """Saves a plan, whole or not at all.
+
+    Args:
+      path: The file; its folder exists.
+      plan: The plan.
+
+    Raises:
+      InputError: If the file cannot be written, or the plan's provenance is not made of JSON values.
+
+    Example:
+      >>> import tempfile
+      >>> from mdmot.plans import fixed_plan
+      >>> plan = fixed_plan(np.array([0.75, 0.25, 0.0]), [1, 2])
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     write_plan(f"{folder}/plan.json", plan)
+      ...     read_plan(f"{folder}/plan.json") == plan
+      True
+    """
+    content = {
+        "kind": "plan",
+        "version": VERSION,
+        "length": plan.length,
+        "provenance": dict(plan.provenance),
+        "steps": plan.steps,
+        "reveal": plan.reveal,
+        "counts": plan.counts,
+        "alpha": plan.alpha,
+        "gamma": plan.gamma,
+        "path_kl": plan.path_kl,
+    }
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"plan {path}: not JSON ({error}); keep numbers and text in its provenance"
+        ) from None
+    write_atomically(pathlib.Path(path), text + "\n")
+
+
+def read_plan(path: str | pathlib.Path) -> Plan:
+    """Reads a plan file and refuses whatever it does not understand.
+
+    Args:
+      path: A JSON file with `kind` "plan", `version` 1, `length`, `steps`, `reveal`, `counts`, `alpha`, and
+        perhaps `gamma`, `path_kl`, `provenance`.
+
+    Returns:
+      The plan.
+
+    Raises:
+      InputError: If the file cannot be read, is not a plan of a known version, or contradicts itself.
+    """
+    path = pathlib.Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"plan {path}: cannot be read ({error.strerror}); pass a saved plan") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"plan {path}: is not JSON; pass a plan saved by mdmot") from None
+    if not isinstance(content, dict):
+        raise InputError(f'plan {path}: holds {_short(content)}; expected an object of kind "plan"')
+    if content.get("kind") != "plan":
+        raise InputError(f'plan {path}: kind is {_short(content.get("kind"))}; expected "plan"')
+    version = content.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise InputError(f"plan {path}: version {_short(version)}; this mdmot reads {VERSION}")
+    return _plan(path, content)
+
+
+def _plan(path: pathlib.Path, content: dict[str, Any]) -> Plan:
+    missing = [name for name in ("length", "steps", "reveal", "counts", "alpha") if name not in content]
+    if missing:
+        raise InputError(f"plan {path}: field {missing[0]!r} is missing; save it again")
+    length, steps = (_whole(path, name, content[name], 1) for name in ("length", "steps"))
+    reveal = content["reveal"]
+    if reveal not in ("bernoulli", "fixed"):
+        raise InputError(f'plan {path}: reveal is {_short(reveal)}; expected "bernoulli" or "fixed"')
+    plan = Plan(
+        length=length,
+        reveal=reveal,
+        counts=_counts(path, content["counts"], reveal, steps, length),
+        alpha=_shares(path, "alpha", content["alpha"], steps),
+        path_kl=_path_kl(path, content.get("path_kl")),
+        provenance=_provenance(path, content.get("provenance", {})),
+    )
+    try:
+        plan.grid()
+    except InputError as error:
+        raise InputError(f"plan {path}: {error}") from None
+    _require_agreement(path, plan)
+    if "gamma" in content:
+        gamma = _shares(path, "gamma", content["gamma"], steps)
+        difference = np.abs(np.subtract(gamma, plan.gamma))
+        k = int(difference.argmax())
+        if difference[k] > GAMMA_TOLERANCE:
+            raise InputError(
+                f"plan {path}: gamma[{k}] is {gamma[k]:.8g}; alpha[{k}] makes it {plan.gamma[k]:.8g}: "
+                "correct one or leave gamma out"
+            )
+    return plan
+
+
+def _counts(path: pathlib.Path, value: Any, reveal: str, steps: int, length: int) -> tuple[int, ...] | None:
+    if (reveal == "fixed") == (value is None):
+        needed = "a list of counts" if reveal == "fixed" else "counts null"
+        raise InputError(
+            f'plan {path}: reveal "{reveal}" does not go with counts {_short(value)}; expected {needed}'
+        )
+    if value is None:
+        return None
+    counts = tuple(
+        _whole(path, f"counts[{k}]", count, 0)
+        for k, count in enumerate(_list(path, "counts", value, steps, steps))
+    )
+    if sum(counts) != length:
+        raise InputError(f"plan {path}: counts sum to {sum(counts)}; expected them to sum to {length}")
+    return counts
+
+
+def _require_agreement(path: pathlib.Path, plan: Plan) -> None:
+    # Samplers that count by themselves round alpha.
+    if plan.counts is None:
+        return
+    known, rounded = np.cumsum(plan.counts), np.round(plan.length * np.array(plan.alpha[1:])).astype(int)
+    wrong = np.flatnonzero(known != rounded)
+    if wrong.size:
+        k = int(wrong[0])
+        raise InputError(
+            f"plan {path}: counts reveal {known[k]} tokens by the end of step {k}; alpha[{k + 1}] of "
+            f"{plan.length} tokens is {rounded[k]}: correct one"
+        )
+
+
+def _shares(path: pathlib.Path, name: str, value: Any, steps: int) -> tuple[float, ...]:
+    return tuple(
+        _number(path, f"{name}[{k}]", share, 1.0, "a number from 0 to 1")
+        for k, share in enumerate(_list(path, name, value, steps + 1, steps))
+    )
+
+
+def _path_kl(path: pathlib.Path, value: Any) -> float | None:
+    return (
+        None
+        if value is None
+        else _number(path, "path_kl", value, sys.float_info.max, "a number of nats, or null")
+    )
+
+
+def _provenance(path: pathlib.Path, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"plan {path}: provenance is {_short(value)}; expected an object")
+    return value
+
+
+def _whole(path: pathlib.Path, name: str, value: Any, least: int) -> int:
+    # JSON's true is an int to Python.
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(
+            f"plan {path}: {name} is {_short(value)}; expected a whole number of at least {least}"
+        )
+    return value
+
+
+def _number(path: pathlib.Path, name: str, value: Any, most: float, expected: str) -> float:
+    # Also refuses nan, which JSON as Python reads it may hold, and integers beyond every float.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+        raise InputError(f"plan {path}: {name} is {_short(value)}; expected {expected}")
+    return float(value)
+
+
+def _list(path: pathlib.Path, name: str, value: Any, size: int, steps: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) != size:
+        got = f"has {len(value)} entries" if isinstance(value, list) else f"is {_short(value)}"
+        raise InputError(f"plan {path}: {name} {got}; {steps} steps need a list of {size}")
+    return value
+
+
+def _short(value: Any) -> str:
+    """The value as JSON has it, cut to a few words."""
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,164 @@
+"""Plans as values, as files, and as the tables of other systems."""
+
+import itertools
+import json
+import math
+import pathlib
+import runpy
+
+import numpy as np
+import pytest
+
+from mdmot import plans
+from mdmot.errors import InputError
+
+ULP = np.finfo(np.float64).eps
+PROFILE = np.array([0.7, 0.65, 0.6, 0.5, 0.4])
+
+
+def test_gamma_keeps_its_digits_at_both_ends():
+    alpha = (0.0, 1e-30, 0.5, 1 - 2.0**-53, 1.0)
+    plan = plans.Plan(8, "bernoulli", None, alpha)
+    expected = [0, 2 / math.pi * 1e-15, 0.5, 1 - 2 / math.pi * 2**-26.5, 1]
+    np.testing.assert_allclose(plan.gamma, expected, rtol=4 * ULP)
+    assert plan.gamma[0] == 0
+    assert plan.gamma[-1] == 1
+    assert 1 - plan.gamma[3] == pytest.approx(2 / math.pi * 2**-26.5, rel=1e-7)  # rounded near 1
+    assert plan.steps == 4
+
+
+def test_plans_are_files(tmp_path):
+    path = tmp_path / "plan.json"
+    for plan in (
+        plans.fixed_plan(PROFILE, [3, 1, 1], {"seed": 0}),
+        plans.bernoulli_plan(PROFILE, [0.0, 0.5, 0.8, 1.0], {"data": "five"}),
+    ):
+        plans.write_plan(path, plan)
+        found = plans.read_plan(path)
+        assert found == plan
+        assert found.provenance == plan.provenance
+        content = json.loads(path.read_text())
+        assert list(content) == [
+            "kind",
+            "version",
+            "length",
+            "provenance",
+            "steps",
+            "reveal",
+            "counts",
+            "alpha",
+            "gamma",
+            "path_kl",
+        ]
+        assert content["steps"] == 3
+        assert content["gamma"] == list(plan.gamma)
+        assert hash(found) == hash(plan)
+        np.testing.assert_array_equal(found.grid().alpha, plan.alpha)
+    assert not list(tmp_path.glob(".plan*"))
+
+
+def test_a_plan_that_cannot_be_saved_leaves_the_old_one(tmp_path):
+    path = tmp_path / "plan.json"
+    plan = plans.fixed_plan(PROFILE, [2, 3])
+    plans.write_plan(path, plan)
+    for provenance in ({"seed": object()}, {"loss": math.nan}):
+        with pytest.raises(InputError, match="provenance"):
+            plans.write_plan(path, plans.fixed_plan(PROFILE, [1, 4], provenance))
+    with pytest.raises(InputError, match="cannot be written"):
+        plans.write_plan(tmp_path / "nowhere" / "plan.json", plan)
+    assert plans.read_plan(path) == plan
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"gamma": [0.0, 0.5, 1.0]}, "gamma[1] is 0.5; alpha[1] makes it 0.43590578"),
+        (
+            {"alpha": [0.0, 0.6, 1.0]},
+            "counts reveal 2 tokens by the end of step 0; alpha[1] of 5 tokens is 3",
+        ),
+        ({"gamma": [0.0, 1.0]}, "gamma has 2 entries; 2 steps need a list of 3"),
+        ({"gamma": None}, "gamma is null; 2 steps need a list of 3"),
+        ({"gamma": [0.0, "x", 1.0]}, 'gamma[1] is "x"; expected a number from 0 to 1'),
+        ({"path_kl": -1}, "path_kl is -1; expected a number of nats, or null"),
+        ({"path_kl": math.nan}, "path_kl is NaN; expected a number of nats, or null"),
+        ({"path_kl": math.inf}, "path_kl is Infinity; expected a number of nats, or null"),
+        ({"path_kl": "1"}, 'path_kl is "1"; expected a number of nats'),
+        ({"provenance": [1]}, "provenance is [1]; expected an object"),
+    ],
+)
+def test_plan_files_that_contradict_themselves_are_refused(tmp_path, change, words):
+    path = tmp_path / "plan.json"
+    plans.write_plan(path, plans.fixed_plan(PROFILE, [2, 3]))
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError) as caught:
+        plans.read_plan(path)
+    assert words in str(caught.value)
+
+
+def test_plan_files_need_neither_gamma_nor_the_error(tmp_path):
+    path = tmp_path / "plan.json"
+    plans.write_plan(path, plans.fixed_plan(PROFILE, [2, 3]))
+    content = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({k: v for k, v in content.items() if k not in ("gamma", "path_kl", "provenance")})
+    )
+    assert plans.read_plan(path).path_kl is None
+
+
+def llada_counts(table, masked):
+    """LLaDA's loop on one block: step i reveals the table[i] most confident of the masked positions."""
+    rng = np.random.default_rng(0)
+    is_masked = np.ones(masked, bool)
+    revealed = []
+    for count in table:
+        confidence = np.where(is_masked, rng.random(masked), -np.inf)
+        is_masked[np.argsort(-confidence)[:count]] = False
+        revealed.append(masked - is_masked.sum() - sum(revealed))
+    assert not is_masked.any()
+    return revealed
+
+
+def dream_counts(timesteps, masked):
+    """Dream's loop: int(n (1 - s/t)) of the n masked positions, in float32; in the last step all."""
+    tau = np.asarray(timesteps, np.float32)
+    left, revealed = masked, []
+    for i, (t, s) in enumerate(itertools.pairwise(tau)):
+        number = int(np.float32(left) * (1 - s / t)) if i < len(tau) - 2 else int(left)
+        left -= number
+        revealed.append(number)
+    return revealed
+
+
+def fixed_steps(revealed):
+    known = np.concatenate([[0], np.cumsum(revealed)])
+    return plans.Plan(
+        int(known[-1]), "fixed", tuple(revealed.tolist()), tuple((known / known[-1]).tolist())
+    )
+
+
+def test_the_snippet_makes_the_tables_of_llada_and_dream(tmp_path, monkeypatch):
+    snippet = pathlib.Path(__file__).parents[1] / "docs" / "plan_tables.py"
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for length in (1, 7, 64, 4096):
+        uneven = np.bincount(rng.integers(0, 40, length) ** 2 // 40, minlength=40)  # with steps of no token
+        by_chance = np.asarray(plans.log_odds_alpha(length, 12))
+        for revealed, plan in (
+            (uneven, fixed_steps(uneven)),
+            (np.ones(length, int), fixed_steps(np.ones(length, int))),
+            (
+                np.diff(np.round(length * by_chance)),
+                plans.Plan(length, "bernoulli", None, tuple(by_chance.tolist())),
+            ),
+        ):
+            plans.write_plan("plan.json", plan)
+            tables = runpy.run_path(str(snippet))
+            expected = [int(count) for count in revealed if count]
+            assert llada_counts(tables["tokens_per_step"], length) == expected
+            assert dream_counts(tables["timesteps"], length) == expected
+            assert (np.diff(tables["timesteps"]) < 0).all()
+    # LLaDA's own table, M//S and one more in the first M % S steps, is the plan of those counts.
+    even = [64 // 10 + (i < 64 % 10) for i in range(10)]
+    plans.write_plan("plan.json", fixed_steps(np.array(even)))
+    assert runpy.run_path(str(snippet))["tokens_per_step"] == even
