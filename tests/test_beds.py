@@ -16,6 +16,7 @@ from mdmot.distributions import (
     bernoulli_walk,
     chain_profile,
     estimated_entropy,
+    exchangeable_profile,
     hidden_markov,
     hidden_markov_log_prob,
     law_bed,
@@ -23,6 +24,9 @@ from mdmot.distributions import (
     markov_chain,
     markov_entropy,
     markov_profile,
+    mixture,
+    mixture_denoiser,
+    mixture_log_prob,
     permutation_profile,
     random_contexts,
     random_hidden_markov,
@@ -135,6 +139,16 @@ def test_log_prob_is_the_definition(spec):
 
 
 @each_small
+def test_sequences_with_masks_have_probability_zero(spec):
+    bed, words, prob = small(spec)
+    word = words[prob.argmax()]
+    for wrong in (-1, bed.vocab_size, bed.vocab_size + 1):
+        for i in range(bed.length):
+            row = np.where(np.arange(bed.length) == i, wrong, word)
+            assert float(bed.log_prob(jnp.asarray(row[None]))[0]) == -np.inf
+
+
+@each_small
 def test_conditionals_at_every_pattern(spec):
     bed, words, prob = small(spec)
     d, n = bed.vocab_size, bed.length
@@ -181,13 +195,14 @@ def test_entropy_and_profile(spec):
     if (profile := bed.profile()) is None:
         assert spec.startswith(("hmm", "words", "ngram:order=2", "brackets"))
     else:
+        # Sums of up to 1296 terms p log p, then differences: some 1e3 roundings of numbers below 10.
         np.testing.assert_allclose(profile, enumerated_profile(words, prob), atol=1e-12)
 
 
 def test_law_files_are_beds():
     law = tabular([[0, 0, 1], [1, 1, 0], [1, 0, 0]], [1, 2, 3], 2)
     bed = law_bed(LawFile(law, ("a", "b")), "some.txt")
-    np.testing.assert_allclose(bed.profile(), information_profile(law), atol=1e-14)
+    np.testing.assert_allclose(bed.profile(), information_profile(law), rtol=0, atol=0)
     assert (bed.spec, bed.length, bed.vocab_size) == ("some.txt", 3, 2)
     assert bed.sample(jax.random.key(0), 5).shape == (5, 3)
     assert bed.entropy() == (pytest.approx(stats.entropy([1, 2, 3])), 0.0)
@@ -229,6 +244,7 @@ def test_profile_of_a_chain_that_is_not_stationary():
     chain = markov_chain(rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), 3))
     words = np.array(list(itertools.product(range(3), repeat=5)))
     expected = enumerated_profile(words, np.array([chain_prob(chain, word) for word in words]))
+    # The enumeration sums 243 terms for each of 32 sets: some 1e3 roundings of numbers below 6.
     np.testing.assert_allclose(markov_profile(chain, 5), expected, atol=1e-12)
 
 
@@ -252,6 +268,7 @@ def test_independent_tokens_have_a_flat_profile():
 def test_repeated_bit_has_the_closed_form_curve():
     d, r = 16, np.linspace(0, 1, 9)
     curve = profile_curve(read_bed(f"repeated-bit:flip=0,length={d}").profile(), r)
+    # Curves of about 11 from weights of some 10 roundings each: below 200 ULP * 11.
     np.testing.assert_allclose(curve[0] - curve, d * math.log(2) * (1 - (1 - r) ** (d - 1)), atol=1e-12)
     # Parity is the mirror image: known last what the repeated bit knows first.
     mirror = profile_curve(read_bed(f"parity:length={d}").profile(), r)
@@ -283,6 +300,7 @@ def test_permutations_cost_what_their_batches_do(sizes, cost):
     # g(M, B) = log(M^B / (M)_B) a batch of B out of M.
     left = np.cumsum(sizes[::-1])[::-1]
     batches = sum(b * math.log(m) - math.log(math.perm(m, b)) for m, b in zip(left, sizes, strict=True))
+    # Up to 16 logarithms on either side, of sums below 31.
     assert float(fixed_path_kl(profile, jnp.asarray(sizes))) == pytest.approx(batches, abs=1e-12)
 
 
@@ -302,10 +320,12 @@ def order_cost(words, steps):
 
 def test_walks_are_exact_by_bisection_and_not_by_blocks():
     words = np.cumsum(list(itertools.product(range(2), repeat=7)), axis=1)
+    # Seven logits, each of some ten roundings of table entries below 9: 70 * 9 ULP = 1.4e-13 at worst.
     np.testing.assert_allclose(order_cost(words, [[3], [1, 5], [0, 2, 4, 6]]), 0, atol=1e-13)
     sizes = [3, 4]
     entropies = [stats.binom(j, 0.5).entropy() for size in sizes for j in range(1, size + 1)]
     cost = order_cost(words, [range(3), range(3, 7)]).mean()
+    # SciPy's entropies are good to some 1e-14 each, and there are seven.
     assert cost == pytest.approx(sum(entropies) - 7 * math.log(2), abs=1e-12)
 
 
@@ -315,6 +335,7 @@ def test_brackets_count_their_words():
     for _ in range(length):
         ways = {h: ways.get(h - 1, 0) + ways.get(h + 1, 0) for h in range(depth + 1)}
     bed = read_bed(f"brackets:length={length},depth={depth}")
+    # Twelve steps of logsumexp, each of a few roundings.
     assert bed.entropy() == (pytest.approx(math.log(ways[0]), rel=1e-13), 0.0)
 
 
@@ -324,6 +345,7 @@ def test_brackets_of_two_kinds_close_what_is_open():
     legal = np.array([is_balanced(word, 2) for word in words.tolist()])
     prob = np.exp(bed.log_prob(jnp.asarray(words)))
     # Two shapes, two brackets, each of two kinds.
+    # The logarithm of 1/8 is a sum of some dozen rounded ones, none above 4.
     np.testing.assert_allclose(prob, legal / 8, rtol=1e-13)
     assert bed.symbols == ("(", ")", "[", "]")
 
@@ -371,7 +393,8 @@ def test_chains_of_2048_tokens(dtype, atol):
     logits = np.asarray(bed.denoiser(cast(bed.params, dtype), jnp.asarray(rows)))
     assert logits.dtype == dtype
     initial, transition = map(np.asarray, bed.params)
-    # float32 rounds stay itself by 6e-8, which a gap of hundreds of steps multiplies.
+    # Either precision rounds stay itself, which a gap of hundreds of steps multiplies: by 6e-8 in float32;
+    # in float64 by 1e-16, and the reference's scaling at each of 2048 positions by as much.
     np.testing.assert_allclose(
         np.exp(logits), forward_backward(initial, transition, np.eye(4), rows), atol=atol
     )
@@ -386,6 +409,7 @@ def test_hidden_chains_of_2048_tokens(dtype, atol):
     logits = np.asarray(bed.denoiser(law, jnp.asarray(rows)))
     assert logits.dtype == dtype
     arrays = [np.asarray(x) for x in bed.params[:3]]
+    # As for the chains: a few roundings at each of 2048 positions, of which mixing forgets most.
     np.testing.assert_allclose(np.exp(logits), forward_backward(*arrays, rows), atol=atol)
     assert np.isfinite(np.asarray(hidden_markov_log_prob(law, tokens))).all()
 
@@ -396,6 +420,7 @@ def test_messages_are_the_same_from_a_scan_and_from_a_tree():
     likelihood = jnp.log(law.emission).T[rng.integers(4, size=(40, 2))]
     args = jnp.log(law.transition), likelihood, jnp.log(law.initial)
     for scan, tree in zip(jax.jit(messages_by_scan)(*args), jax.jit(messages_by_tree)(*args), strict=True):
+        # Forty steps of a few roundings each, of logarithms down to -100.
         np.testing.assert_allclose(scan, tree, rtol=1e-12, atol=1e-12)
 
 
@@ -406,6 +431,7 @@ def test_evidence_beyond_the_range_of_floats_balances(run):
     rows = np.repeat([1, 2, 0], [16, 1, 15])
     ahead, behind = jax.jit(run)(jnp.log(jnp.eye(2)), jnp.asarray(says[rows][:, None]), jnp.zeros(2))
     odds = np.diff(np.asarray(ahead + behind)[:, 0])
+    # A difference of sums that reach 16 * 30 log 10 = 1105, in 31 steps: 31 * 1105 ULP / 69 at worst.
     np.testing.assert_allclose(odds, -30 * math.log(10), rtol=1e-12)
 
 
@@ -419,7 +445,8 @@ def test_walks_of_2048_steps_are_hypergeometric(dtype, rtol):
     value = np.arange(n + 1)
     bridge = stats.hypergeom(end, 990, middle).pmf(value)
     free = stats.binom(n - end, 0.25).pmf(value - 990)
-    # The tails below 1e-30 are where SciPy itself loses digits.
+    # Logarithms of binomial coefficients reach 1400, whose ULP is 2e-13; the split tables keep float32 from
+    # rounding them by 1e-4. The tails below 1e-30 are where SciPy itself loses digits.
     for row, expected in ((logits[0, middle - 1], bridge), (logits[0, n - 1], free)):
         np.testing.assert_allclose(np.exp(row), expected, rtol=rtol, atol=1e-30)
 
@@ -441,6 +468,7 @@ def test_forbidden_steps_make_sequences_illegal():
 def test_every_token_of_a_language_keeps_coming_back(order, states, forbidden):
     chain = random_contexts(8, order, states, forbidden)
     initial, transition = map(np.asarray, chain)
+    # A linear system of at most 16 equations, of moderate condition.
     np.testing.assert_allclose(initial @ transition, initial, atol=1e-14)
     assert (np.bincount(np.arange(len(initial)) % states, initial) > 0).all()
 
@@ -456,6 +484,30 @@ def test_final_weights_condition_the_chain():
         prob += weight * np.prod(np.asarray(plain.emission)[list(s), words], axis=1)
     np.testing.assert_allclose(np.exp(hidden_markov_log_prob(ended, jnp.asarray(words))), prob / prob.sum())
     np.testing.assert_allclose(np.exp(log_total_weight(ended, 3)), prob.sum())
+
+
+def test_large_mixtures_take_turns(monkeypatch):
+    bed = read_bed("words:components=5,symbols=3,length=4,seed=1")
+    rows = partly_masked(np.asarray(bed.sample(jax.random.key(1), 7)), 3, 0.5, 2)
+    tokens, words = jnp.asarray(rows), jnp.asarray(np.where(rows == 3, 0, rows))
+    whole = mixture_denoiser(bed.params, tokens), mixture_log_prob(bed.params, words)
+    monkeypatch.setattr(mixture, "BLOCK", 2)
+    # Compiled anew, with the limit of now.
+    in_turns = jax.jit(
+        lambda: (
+            mixture_denoiser.__wrapped__(bed.params, tokens),
+            mixture_log_prob.__wrapped__(bed.params, words),
+        )
+    )()
+    for one, other in zip(whole, in_turns, strict=True):
+        # The same sums, compiled apart.
+        np.testing.assert_allclose(one, other, rtol=10 * ULP)
+
+
+def test_profiles_too_large_to_sum_are_only_estimated():
+    # 2.9 million tables of 256 counts are 6 GB.
+    assert read_bed("mixture:components=1,symbols=256,length=4").profile() is None
+    assert exchangeable_profile(np.full(2**16, 2.0**-16), np.full((2**16, 2), 0.5), 64) is None
 
 
 # Names

@@ -23,6 +23,7 @@ from mdmot.distributions import entropy, log_prob, sample, tabular, tabular_deno
 from mdmot.distributions.markov import markov_profile, sticky_chain
 from mdmot.errors import InputError
 from mdmot.information import estimate as estimation
+from mdmot.information.levels import log_odds_coordinate
 from mdmot.schedules import masks, step_grid
 
 ULP = np.finfo(np.float64).eps
@@ -222,7 +223,7 @@ def test_a_killed_run_resumes(tmp_path):
 
 def test_resume_files_of_other_runs_are_refused(tmp_path):
     path = tmp_path / "run.json"
-    run_parity(resume_file=path, model_name="a")
+    run_parity(resume_file=path)
     kept = path.read_bytes()
     for name, changes in {
         "data": {"data": PARITY_ROWS[::-1]},
@@ -231,10 +232,9 @@ def test_resume_files_of_other_runs_are_refused(tmp_path):
         "batch_size": {"batch_size": 8},
         "draws": {"draws": 41},
         "mask_id": {"mask_id": 5},
-        "model": {"model_name": "b"},
     }.items():
         with pytest.raises(InputError, match=f"run with other {name}"):
-            run_parity(**{"resume_file": path, "model_name": "a", **changes})
+            run_parity(**{"resume_file": path, **changes})
     assert path.read_bytes() == kept
     for text in ("", "[]", '{"kind": "profile-run", "version": 2}', kept.decode()[:-40]):
         path.write_text(text)
@@ -245,6 +245,77 @@ def test_resume_files_of_other_runs_are_refused(tmp_path):
         run_parity(resume_file=tmp_path)
     with pytest.raises(InputError, match="cannot be written"):
         run_parity(resume_file=tmp_path / "absent" / "run.json")
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_a_run_of_another_model_is_not_continued(tmp_path, batch_size):
+    path = tmp_path / "run.json"
+
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    def scaled(factor, least_known=0):
+        """Parity's logits, scaled where that many tokens are known."""
+
+        def predict(tokens):
+            is_changed = (tokens != 4).sum(axis=1) >= least_known
+            return parity(tokens) * np.where(is_changed, factor, 1.0)[:, None, None]
+
+        return information.callable_scorer(predict, 4)
+
+    run = {"resume_file": path, "batch_size": batch_size}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimation, "SAVE_SECONDS", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            run_parity(**run, progress=stop)
+    kept = path.read_bytes()
+    # Also one that differs only where most is known, which a single first draw would not show.
+    for other in (scaled(1.1), scaled(1.1, least_known=5)):
+        with pytest.raises(InputError, match=r"another model: draw \d+ cost") as caught:
+            run_parity(**run, scorer=other)
+        assert "\n" not in str(caught.value)
+        assert path.read_bytes() == kept
+    # As a network's sums in another order.
+    found = run_parity(**run, scorer=scaled(1 + 1e-6))
+    np.testing.assert_allclose(found.mean, run_parity(batch_size=batch_size).mean, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("batches",), float("inf")),
+        (("batches",), 4.0),
+        (("batches",), True),
+        (("batches",), 11),
+        (("batches",), 9),
+        (("probe",), []),
+        (("probe",), None),
+        (("probe",), [[1.0]]),
+        (("run",), 3),
+        (("moments",), None),
+        (("moments", "row"), float("inf")),
+        (("moments", "row"), [1]),
+        (("moments", "total"), [float("nan")] * 4),
+        (("moments", "total"), [None] * 4),
+        (("moments", "total"), [10**400] * 4),
+        (("moments", "origin"), [float("inf")] * 4),
+        (("moments", "number"), [1.0] * 4),
+        (("moments", "sum_sum"), "many"),
+    ],
+)
+def test_nonsense_in_a_resume_file_gets_one_line(tmp_path, place, value):
+    path = tmp_path / "run.json"
+    run_parity(resume_file=path)
+    content = json.loads(path.read_text())
+    inner = content
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="resume file") as caught:
+        run_parity(resume_file=path)
+    assert "\n" not in str(caught.value)
 
 
 def test_forecast_counts_the_batches():
@@ -281,6 +352,9 @@ def test_forecast_counts_the_batches():
         ({"draws": 1}, "draws = 1 is not a whole number of at least 2"),
         ({"batch_size": 0}, "batch_size = 0"),
         ({"seed": -1}, "seed = -1"),
+        ({"mask_id": -1}, "mask_id = -1 is not a whole number of at least 0"),
+        # The scorer's mask is 4.
+        ({"mask_id": 5}, "loss -log mu is nan .* a scorer of another mask"),
     ],
 )
 def test_bad_arguments_are_named(changes, message):
@@ -308,6 +382,16 @@ def test_scorers_of_numpy_and_jax_agree():
     for found in (by_jax, by_numpy):
         assert found.dtype == np.float64
         np.testing.assert_allclose(found[is_masked], truth[is_masked], rtol=0, atol=20 * ULP)
+
+
+def test_scorers_of_another_mask_are_refused():
+    data = np.random.default_rng(0).integers(0, 2, (8, 4))
+    for scorer in (
+        information.callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2),
+        information.jax_scorer(lambda params, tokens: jnp.zeros((*tokens.shape, 2)), None, mask_id=2),
+    ):
+        with pytest.raises(InputError, match="a scorer of another mask"):
+            information.estimate_profile(0, scorer, data, 3, draws=8, batch_size=8)
 
 
 def test_the_logit_of_the_mask_is_left_out():
@@ -539,14 +623,50 @@ def test_an_exact_profile_is_kept():
 
 
 def test_rises_are_warned_of():
-    levels, error = np.array([0, 3, 5, 7]), np.full(4, 0.01)
+    levels, error = np.array([0, 3, 5, 7, 8]), np.full(5, 0.01)
     with pytest.warns(information.ProfileWarning, match=r"rises at levels \[5, 7\]"):
-        fit = information.fit_profile(8, levels, np.array([0.9, 0.5, 0.6, 0.56]), error)
+        fit = information.fit_profile(9, levels, np.array([0.9, 0.5, 0.6, 0.56, 0.5]), error)
     assert (np.diff(fit.profile) <= 0).all()
     # Within the error bars nothing is said: warnings are errors here.
-    information.fit_profile(8, levels, np.array([0.9, 0.5, 0.54, 0.5]), error)
+    information.fit_profile(9, levels, np.array([0.9, 0.5, 0.54, 0.5, 0.5]), error)
     with pytest.warns(information.ProfileWarning, match=r"\[1\]"):
         information.exact_profile(jnp.array([0.5, 0.75]))
+
+
+def test_few_levels_are_warned_of():
+    for levels in ([0, 63], [0, 20, 40, 63]):
+        some = np.array(levels)
+        with pytest.warns(information.ProfileWarning, match="cannot tell the shape of the profile between"):
+            information.fit_profile(64, some, 1 - some / 64, np.full(some.size, 0.01))
+    # All levels of a short sequence are enough.
+    information.fit_profile(3, np.arange(3), np.array([1.0, 0.5, 0.25]), np.full(3, 0.01))
+
+
+def test_what_is_fitted_never_rises(tmp_path):
+    path = tmp_path / "profile.json"
+    with pytest.warns(information.ProfileWarning, match=r"\[1\]"):
+        profile = information.exact_profile([0.5, 0.7, 0.1])
+    assert profile.entropy_per_token.tolist() == [0.5, 0.7, 0.1]
+    assert profile.fitted.tolist() == [0.5, 0.5, 0.1]
+    assert profile.step_ratio == ratio_of(profile.fitted)
+    path.write_text(json.dumps({**profile.to_json(), "fitted": [0.5, 0.7, 0.1]}))
+    with pytest.warns(information.ProfileWarning, match=r"\[1\]"):
+        assert information.read_profile(path).fitted.tolist() == [0.5, 0.5, 0.1]
+
+
+def test_the_log_odds_coordinate_stays_within_its_ends():
+    for length in range(2, 4097):
+        ends = log_odds_coordinate(np.array([0.0, 1.0]), length)
+        # The ends themselves, to rounding, and never beyond.
+        assert 0 <= ends[0] < 1e-15
+        assert 1 - 1e-15 < ends[1] <= 1
+
+
+def test_lengths_whose_coordinate_rounds_beyond_its_end_are_fitted():
+    for length in (7, 14, 107):
+        levels = information.default_levels(length, 9)
+        fit = information.fit_profile(length, levels, 1 - levels / length, np.full(levels.size, 0.01))
+        assert np.isfinite(fit.profile).all()
 
 
 def test_default_levels_are_dense_at_the_ends():
@@ -596,18 +716,32 @@ def test_bernoulli_ratio_is_the_limit_of_costs():
     assert float(costs[0] / costs[1]) == pytest.approx(ratio, rel=0.01)
 
 
+def test_interval_is_as_wide_as_the_error():
+    levels, mean, error = noisy(0.99, 256, 400, 0)
+    found = information.Estimate(256, levels, mean, np.diag(error**2), 400, 400 * levels.size)
+    profile = information.estimated_profile(found, resamples=40)
+    low, high = profile.step_ratio_interval
+    assert low <= profile.step_ratio <= high
+    assert 0.01 < high / low - 1 < 0.3
+
+
 def test_interval_holds_the_truth():
-    truth, inside = ratio_of(chain_profile_of(0.99, 256)), 0
-    for seed in range(6):
-        levels, mean, error = noisy(0.99, 256, 400, seed)
-        found = information.Estimate(256, levels, mean, np.diag(error**2), 400, 400 * levels.size)
-        profile = information.estimated_profile(found, resamples=40)
-        low, high = profile.step_ratio_interval
-        assert low <= profile.step_ratio <= high
-        assert 0.01 < high / low - 1 < 0.3
-        inside += low <= truth <= high
-    # Of six intervals of 95%, three or more miss with probability 0.002.
-    assert inside >= 4
+    truth, inside = chain_profile_of(0.97, 64), 0
+    levels, error = information.default_levels(64, 13), np.full(13, 0.004)
+
+    def ratio(h):
+        falls = np.maximum(-np.diff(h), 0)
+        return h.size * falls.sum() / np.sqrt(falls).sum() ** 2
+
+    for seed in range(60):
+        mean = np.maximum(truth[levels] + error * np.random.default_rng(seed).normal(size=13), 0.0)
+        fitted = information.fit_profile(64, levels, mean, error).profile
+        low, high = information.bootstrap_interval(
+            0, ratio, fitted, levels, np.diag(error**2), resamples=40
+        )
+        inside += low <= ratio(truth) <= high
+    # At 95%, fewer than 54 of 60 hold the truth with probability 0.03; at 80%, 54 or more do with 0.03.
+    assert inside >= 54
 
 
 # --- held-out plans
@@ -684,6 +818,20 @@ def test_plans_that_do_not_fit_are_refused():
             information.teacher_forced(0, exact(), rows(), MASK, [plan], **arguments)
     with pytest.raises(InputError, match="no plans"):
         information.held_out_path_kl(0, exact(), rows(), MASK, [], **arguments)
+
+
+@pytest.mark.parametrize("strata", [0, -1, True])
+def test_strata_that_are_none_are_refused(strata):
+    with pytest.raises(InputError, match="strata = "):
+        information.held_out_path_kl(0, exact(), rows(), MASK, PLANS, draws=4, batch_size=4, strata=strata)
+
+
+def test_log_probabilities_of_other_rows_are_refused():
+    for wrong in (np.zeros(3), np.zeros((4000, 1)), np.float64(0), np.full(4000, -np.inf)):
+        with pytest.raises(InputError, match="log_prob has shape"):
+            information.teacher_forced(
+                0, exact(), rows(), MASK, PLANS, draws=4, batch_size=4, log_prob=wrong
+            )
 
 
 def test_gradient_in_the_parameters_of_a_schedule():

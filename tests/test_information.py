@@ -262,3 +262,64 @@ def test_too_many_subsets_are_refused():
     law = uniform_over(np.zeros((1, 25), int), 2)
     with pytest.raises(InputError, match=r"2\^25 subsets, more than the limit 2\^24"):
         information.information_profile(law)
+
+
+def test_arrays_of_any_real_dtype_and_lists_are_taken():
+    whole, grid, counts = [4, 2, 1], [0.0, 0.5, 1.0], [2, 1]
+    h, alpha = jnp.array([4.0, 2.0, 1.0]), jnp.array(grid)
+    functions = {
+        lambda h: information.profile_curve(h, grid): information.profile_curve(h, alpha),
+        lambda h: information.bernoulli_path_kl(h, grid): information.bernoulli_path_kl(h, alpha),
+        lambda h: information.fixed_path_kl(h, counts): information.fixed_path_kl(h, jnp.array(counts)),
+        information.total_correlation: 5.0,
+        information.dual_total_correlation: 4.0,
+    }
+    for function, expected in functions.items():
+        for profile in (whole, tuple(whole), np.array(whole), jnp.array(whole), np.array(whole, np.uint8)):
+            np.testing.assert_array_equal(function(profile), expected)
+        in_batch = jax.jit(jax.vmap(function))(jnp.array([whole, whole]))
+        np.testing.assert_array_equal(in_batch[1], expected)
+    # 3 * ((1 - a)^2 * 4 + 2 a (1 - a) * 2 + a^2) at a half.
+    np.testing.assert_allclose(information.profile_curve(whole, grid), [12.0, 6.75, 3.0], rtol=10 * ULP)
+    assert float(information.profile_curve(whole, 0)) == 12.0
+    slope = jax.grad(lambda h: information.fixed_path_kl(h, counts))(h)
+    # The cost is 2 h_0 + h_2 - h_0 - h_1 - h_2.
+    assert slope.tolist() == [1.0, -1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: information.fixed_path_kl([2.0, 1.0], [1]), "counts sum to 1"),
+        (lambda: information.fixed_path_kl([2.0, 1.0], [3, -1]), "the least is -1"),
+        (lambda: information.fixed_path_kl([2.0, 1.0], np.ones(2)), "counts are float64"),
+        (lambda: information.fixed_path_kl([2.0, 1.0], np.ones((2, 1), int)), "counts are int64"),
+        (lambda: information.fixed_path_kl(np.ones((2, 2)), [2]), "profile has shape"),
+        (lambda: information.bernoulli_path_kl([2.0, 1.0], np.array(0.5)), "alpha has shape"),
+        (lambda: information.total_correlation(np.array([True, False])), "profile has dtype bool"),
+        (lambda: information.dual_total_correlation(np.array("ab")), "profile is not an array of numbers"),
+        (lambda: information.profile_curve(np.ones(0), 0.5), "profile has shape"),
+    ],
+)
+def test_numbers_that_are_no_plan_are_refused(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_costs_in_single_precision():
+    # Correlation of a thousandth on top of an entropy of ten nats a token.
+    h = np.float32(10 + 1e-3 * np.exp(-3 * np.arange(1024) / 1024))
+    exact = h.astype(np.float64)
+    ones = np.ones(1024, int)
+    with jax.enable_x64(False):
+        assert float(information.fixed_path_kl(h, ones)) == 0
+        assert float(information.fixed_path_kl(h, np.repeat([2, 0], 512))) > 0
+        assert float(information.bernoulli_path_kl(np.full(1024, 10.0), np.linspace(0, 1, 1025))) == 0
+        fixed = information.fixed_path_kl(h, np.array([512, 512]))
+        bernoulli = [information.bernoulli_path_kl(h, np.linspace(0, 1, k + 1)) for k in (4, 64, 1024)]
+    # Each of the 1024 terms is a difference of neighbours, which is exact; their sum rounds as a tree.
+    np.testing.assert_allclose(fixed, information.fixed_path_kl(exact, [512, 512]), rtol=1e-6)
+    expected = [information.bernoulli_path_kl(exact, np.linspace(0, 1, k + 1)) for k in (4, 64, 1024)]
+    rounding = 1e-6 * float(information.dual_total_correlation(exact))
+    np.testing.assert_allclose(bernoulli, expected, rtol=0, atol=rounding)
+    assert min(bernoulli) > -rounding

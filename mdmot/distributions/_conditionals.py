@@ -63,6 +63,11 @@ def log_factorials(largest: int) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1.0, largest + 1)))])
 
 
+def is_clean(tokens: Int[Array, "*batch length"], vocab: int) -> Bool[Array, "*batch"]:
+    """Whether a sequence has only the tokens 0..vocab-1, and so no mask."""
+    return jnp.all((tokens >= 0) & (tokens < vocab), axis=-1)
+
+
 def nearest_given(
     is_given: Bool[Array, "batch length"],
 ) -> tuple[Int[Array, "batch length"], Int[Array, "batch length"]]:

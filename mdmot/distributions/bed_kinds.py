@@ -56,7 +56,7 @@ from mdmot.errors import InputError
 ENTROPY_DRAWS = 4096
 """Sequences from which an entropy without a formula is estimated."""
 
-MAX_STATES = 1024
+MAX_HIDDEN_STATES = 1024
 """Hidden states of a bed: a position of a sequence takes their square in operations."""
 
 MAX_PROBS = 2**24
@@ -228,8 +228,10 @@ def _estimate(
 
 
 def _assert_states(spec: str, states: int, remedy: str) -> None:
-    if states > MAX_STATES:
-        raise InputError(f"{spec}: {states} hidden states, more than the limit {MAX_STATES}; {remedy}")
+    if states > MAX_HIDDEN_STATES:
+        raise InputError(
+            f"{spec}: {states} hidden states, more than the limit {MAX_HIDDEN_STATES}; {remedy}"
+        )
 
 
 def _assert_probs(spec: str, components: int, length: int, symbols: int) -> None:

@@ -4,22 +4,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
-import jax
-import jax.numpy as jnp
-from jax import Array, lax
-
 from mdmot.distributions import bed_kinds
 from mdmot.distributions.bed import Bed
 from mdmot.distributions.lawfile import LawFile
-from mdmot.distributions.subsets import mean_by_size, subset_probabilities
-from mdmot.distributions.tabular import (
-    MAX_STATES,
-    Tabular,
-    entropy,
-    log_prob,
-    sample,
-    tabular_denoiser,
-)
+from mdmot.distributions.table_profile import information_profile
+from mdmot.distributions.tabular import MAX_STATES, entropy, log_prob, sample, tabular_denoiser
 from mdmot.errors import InputError
 
 
@@ -211,7 +200,7 @@ def law_bed(file: LawFile, spec: str = "law file") -> Bed:
         sample=lambda key, num: sample(key, law, num),
         log_prob=lambda tokens: log_prob(law, tokens),
         entropy=lambda: (float(entropy(law)), 0.0),
-        profile=lambda: _tabular_profile(law) if 2**length <= MAX_STATES else None,
+        profile=lambda: information_profile(law) if 2**length <= MAX_STATES else None,
     )
 
 
@@ -229,17 +218,3 @@ def _value(text: str, key: str, option: Option, written: str) -> int | float:
             f" as in {key}={option.default}"
         )
     return value
-
-
-@jax.jit
-def _tabular_profile(law: Tabular) -> Array:
-    """Differences of the average entropies of j tokens, which are averages of -log p(x_S) over x."""
-
-    def add(total: Array, row: Tabular) -> tuple[Array, None]:
-        prob = jnp.exp(row.log_prob)
-        marginal = jnp.where(prob > 0, subset_probabilities(law, row.sequences), 1.0)
-        return total - prob * mean_by_size(jnp.log(marginal)), None
-
-    length = law.sequences.shape[1]
-    entropies, _ = lax.scan(add, jnp.zeros(length + 1, law.log_prob.dtype), law)
-    return jnp.diff(entropies)

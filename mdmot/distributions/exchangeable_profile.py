@@ -8,7 +8,7 @@ from jaxtyping import Float
 from mdmot.distributions._conditionals import entropy_of, log_factorials
 
 MAX_COUNTS = 2**26
-"""Tables of counts that are looked at, times components, all levels together."""
+"""Tables of counts that are looked at, all levels together, times components and symbols."""
 
 
 def exchangeable_profile(
@@ -26,7 +26,8 @@ def exchangeable_profile(
 
     Returns:
       The profile h_0, ..., h_{n-1} in nats, in float64 on the host; None if that takes
-      more than 2^26 numbers: C(n - 1 + V, V) tables of counts of V symbols, times components.
+      more than 2^26 numbers: C(n - 1 + V, V) tables of counts of V symbols, each with as many numbers
+      and as many again as there are components.
 
     Example:
       >>> profile = exchangeable_profile(np.full(2, 0.5), np.eye(2), 3)
@@ -34,7 +35,7 @@ def exchangeable_profile(
       [0.6931, 0.0, 0.0]
     """
     symbols = probs.shape[1]
-    if len(weights) * math.comb(length - 1 + symbols, symbols) > MAX_COUNTS:
+    if (len(weights) + symbols) * math.comb(length - 1 + symbols, symbols) > MAX_COUNTS:
         return None
     log_factorial = log_factorials(length)
     profile = np.empty(length)

@@ -9,7 +9,7 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from mdmot._types import Logits, PRNGKey, Tokens
-from mdmot.distributions._conditionals import exact_logits, stochastic, weights
+from mdmot.distributions._conditionals import exact_logits, is_clean, stochastic, weights
 from mdmot.distributions._messages import messages, scale, scaled, through
 
 
@@ -101,14 +101,14 @@ def hidden_markov_sample(
 def hidden_markov_log_prob(
     law: HiddenMarkov, tokens: Int[Array, "*batch length"]
 ) -> Float[Array, "*batch"]:
-    """Log-probability of clean sequences, summed over the states; -inf where no states can emit them.
+    """Log-probability of clean sequences, summed over the states; -inf where no states emit them.
 
     Args:
       law: The model.
       tokens: Sequences without masks, of any length.
 
     Returns:
-      One log-probability a sequence.
+      One log-probability a sequence; -inf too for one with a mask or any other token that is none.
 
     Example:
       >>> law = hidden_markov([0.5, 0.5], [[0, 1], [1, 0]], [[1, 0], [0, 1]])
@@ -130,7 +130,8 @@ def hidden_markov_log_prob(
     evidence = total + jax.nn.logsumexp(message + log_final[None], axis=-1)
     if law.final is not None:
         evidence -= log_total_weight(law, tokens.shape[-1])
-    return evidence.reshape(tokens.shape[:-1])
+    is_known = is_clean(tokens, law.emission.shape[1])
+    return jnp.where(is_known, evidence.reshape(tokens.shape[:-1]), -jnp.inf)
 
 
 @functools.partial(jax.jit, static_argnames="length")

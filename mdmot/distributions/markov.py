@@ -10,7 +10,13 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from mdmot._types import Logits, PRNGKey, Tokens
-from mdmot.distributions._conditionals import entropy_of, exact_logits, nearest_given, stochastic
+from mdmot.distributions._conditionals import (
+    entropy_of,
+    exact_logits,
+    is_clean,
+    nearest_given,
+    stochastic,
+)
 from mdmot.distributions.chain_profile import chain_profile
 from mdmot.errors import InputError
 
@@ -109,7 +115,7 @@ def markov_sample(key: PRNGKey, law: MarkovChain, length: int, num: int) -> Int[
 
 @jax.jit
 def markov_log_prob(law: MarkovChain, tokens: Int[Array, "*batch length"]) -> Float[Array, "*batch"]:
-    """Log-probability of clean sequences; -inf where a step is forbidden.
+    """Log-probability of clean sequences; -inf where a step is forbidden, or a token is none.
 
     Args:
       law: The chain.
@@ -124,7 +130,8 @@ def markov_log_prob(law: MarkovChain, tokens: Int[Array, "*batch length"]) -> Fl
       [0.5, 0.0]
     """
     steps = jnp.log(law.transition)[tokens[..., :-1], tokens[..., 1:]]
-    return jnp.log(law.initial)[tokens[..., 0]] + jnp.sum(steps, axis=-1)
+    found = jnp.log(law.initial)[tokens[..., 0]] + jnp.sum(steps, axis=-1)
+    return jnp.where(is_clean(tokens, law.initial.shape[0]), found, -jnp.inf)
 
 
 def markov_entropy(law: MarkovChain, length: int) -> float:

@@ -6,12 +6,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Float, Int
 
 from mdmot._types import Logits, PRNGKey, Tokens
-from mdmot.distributions._conditionals import exact_logits, stochastic
+from mdmot.distributions._conditionals import exact_logits, is_clean, stochastic
 from mdmot.errors import InputError
+
+BLOCK = 2**24
+"""Entries of the largest temporary array; more rows of tokens take turns."""
 
 
 class MixtureOfProducts(NamedTuple):
@@ -95,7 +98,7 @@ def mixture_sample(key: PRNGKey, law: MixtureOfProducts, num: int) -> Int[Array,
 
 @jax.jit
 def mixture_log_prob(law: MixtureOfProducts, tokens: Int[Array, "*batch length"]) -> Float[Array, "*batch"]:
-    """Log-probability of clean sequences; -inf where no component can give them.
+    """Log-probability of clean sequences; -inf where no component gives them, or a token is none.
 
     Args:
       law: The mixture.
@@ -113,7 +116,8 @@ def mixture_log_prob(law: MixtureOfProducts, tokens: Int[Array, "*batch length"]
       [0.5, 0.0]
     """
     rows = tokens.reshape(-1, tokens.shape[-1])
-    return jax.nn.logsumexp(_log_joint(law, rows), axis=-1).reshape(tokens.shape[:-1])
+    found = jax.nn.logsumexp(_log_joint(law, rows), axis=-1).reshape(tokens.shape[:-1])
+    return jnp.where(is_clean(tokens, law.probs.shape[2]), found, -jnp.inf)
 
 
 @jax.jit
@@ -138,7 +142,12 @@ def mixture_denoiser(params: MixtureOfProducts, tokens: Tokens) -> Logits:
     """
     # In logarithms: a component that the given tokens all but exclude may alone explain the rest.
     component = _log_joint(params, tokens)
-    log_weight = jax.nn.logsumexp(component[:, :, None, None] + jnp.log(params.probs)[None], axis=1)
+    log_probs = jnp.log(params.probs)
+    log_weight = lax.map(
+        lambda joint: jax.nn.logsumexp(joint[:, None, None] + log_probs, axis=0),
+        component,
+        batch_size=max(1, BLOCK // log_probs.size),
+    )
     return exact_logits(log_weight, tokens, jnp.any(component > -jnp.inf, axis=1))
 
 
@@ -152,6 +161,7 @@ def _log_joint(law: MixtureOfProducts, tokens: Tokens) -> Float[Array, "batch co
         )
     # A masked token says nothing.
     log_prob = jnp.pad(jnp.log(law.probs), ((0, 0), (0, 0), (0, 1)))
-    place = jnp.arange(length)[None]
-    said = log_prob[:, place, tokens]
-    return jnp.log(law.weights)[None] + jnp.sum(said, axis=-1).T
+    place = jnp.arange(length)
+    rows = max(1, BLOCK // (law.weights.shape[0] * length))
+    said = lax.map(lambda row: jnp.sum(log_prob[:, place, row], axis=-1), tokens, batch_size=rows)
+    return jnp.log(law.weights)[None] + said

@@ -1,5 +1,7 @@
 """Information profiles, exact or measured with any model, and what plans of reveals lose under them."""
 
+from mdmot.distributions.table_profile import information_profile as information_profile
+from mdmot.distributions.table_profile import subset_entropies as subset_entropies
 from mdmot.information.curve import profile_curve as profile_curve
 from mdmot.information.error import bernoulli_path_kl as bernoulli_path_kl
 from mdmot.information.error import dual_total_correlation as dual_total_correlation
@@ -9,8 +11,6 @@ from mdmot.information.estimate import Estimate as Estimate
 from mdmot.information.estimate import Forecast as Forecast
 from mdmot.information.estimate import estimate_profile as estimate_profile
 from mdmot.information.estimate import forecast_profile as forecast_profile
-from mdmot.information.exact import information_profile as information_profile
-from mdmot.information.exact import subset_entropies as subset_entropies
 from mdmot.information.fit import Fit as Fit
 from mdmot.information.fit import ProfileWarning as ProfileWarning
 from mdmot.information.fit import fit_profile as fit_profile

@@ -1,19 +1,27 @@
 """The factorisation error that a plan of reveals has under a profile, and the correlation it is made of."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
+from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
-from mdmot.information.curve import profile_curve
+from mdmot.errors import InputError
+from mdmot.information.curve import profile_curve, real_levels
+from mdmot.schedules._inputs import concrete, real
 
 
-@jax.jit
-def bernoulli_path_kl(profile: Float[Array, " length"], alpha: Float[Array, " points"]) -> Float[Array, ""]:
+def bernoulli_path_kl(
+    profile: ArrayLike | Sequence[float], alpha: ArrayLike | Sequence[float]
+) -> Float[Array, ""]:
     """Factorisation error of independent reveals: E KL(p||q) given the order, sum_k w_k f(alpha_k) - H.
 
-    The left Riemann sum of the falling curve f less its integral, so never negative. It bounds KL(p||q)
-    from above, as q is the average over orders.
+    The left Riemann sum of the falling curve f less its integral, so never negative but for rounding. It
+    bounds KL(p||q) from above, as q is the average over orders. Both are taken of what the profile is
+    above its last level, so that a part that no plan loses costs no digits: in float32 rounding is about
+    1e-6 of the dual total correlation.
 
     Args:
       profile: h_0, ..., h_{n-1}.
@@ -22,45 +30,53 @@ def bernoulli_path_kl(profile: Float[Array, " length"], alpha: Float[Array, " po
     Returns:
       The error, in nats.
 
+    Raises:
+      InputError: If the profile or the grid is no list of real numbers.
+
     Example:
-      >>> profile = jnp.array([0.75, 0.25])
-      >>> float(bernoulli_path_kl(profile, jnp.array([0.0, 0.5, 1.0])))
+      >>> float(bernoulli_path_kl([0.75, 0.25], [0.0, 0.5, 1.0]))
       0.25
 
     References:
       Chen, Cong and Li, arXiv:2511.04647; Park et al., arXiv:2410.07761 (KLUB).
     """
-    alpha = alpha.astype(profile.dtype)
-    return jnp.sum(jnp.diff(alpha) * profile_curve(profile, alpha[:-1])) - jnp.sum(profile)
+    levels, grid = real_levels(profile), real(alpha, "alpha")
+    if grid.ndim != 1 or grid.size < 2:
+        raise InputError(f"alpha has shape {grid.shape}; pass a grid alpha_0 = 0, ..., alpha_K = 1")
+    return _bernoulli(levels, grid.astype(levels.dtype))
 
 
-@jax.jit
-def fixed_path_kl(profile: Float[Array, " length"], counts: Int[Array, " steps"]) -> Float[Array, ""]:
+def fixed_path_kl(
+    profile: ArrayLike | Sequence[float], counts: ArrayLike | Sequence[int]
+) -> Float[Array, ""]:
     """Factorisation error of reveals of fixed counts: E KL(p||q) given the order, sum_k c_k h_{s_k} - H.
+
+    Summed token by token as what it is above its level one token a step: no difference of large numbers.
 
     Args:
       profile: h_0, ..., h_{n-1}.
       counts: Tokens revealed a step, c_k >= 0 of sum n; s_k of them are known before step k.
 
     Returns:
-      The error, in nats; never negative, and 0 for one token a step.
+      The error, in nats; in any precision it is never negative for a nonincreasing profile, and exactly 0
+      for one token a step.
+
+    Raises:
+      InputError: If the profile is no list of real numbers or the counts are none of integers; if the
+        counts are known, and some are negative or their sum is not n.
 
     Example:
-      >>> profile = jnp.array([0.75, 0.25])
-      >>> float(fixed_path_kl(profile, jnp.array([2]))), float(fixed_path_kl(profile, jnp.array([1, 1])))
+      >>> float(fixed_path_kl([0.75, 0.25], [2])), float(fixed_path_kl([0.75, 0.25], [1, 1]))
       (0.5, 0.0)
 
     References:
       Chen, Cong and Li, arXiv:2511.04647.
     """
-    before = jnp.cumsum(counts) - counts
-    # After the last token h_n does not exist; the counts there are 0.
-    level = jnp.take(profile, before, mode="clip")
-    return jnp.sum(counts.astype(profile.dtype) * level) - jnp.sum(profile)
+    levels = real_levels(profile)
+    return _fixed(levels, _counts(counts, levels.size))
 
 
-@jax.jit
-def total_correlation(profile: Float[Array, " length"]) -> Float[Array, ""]:
+def total_correlation(profile: ArrayLike | Sequence[float]) -> Float[Array, ""]:
     """Total correlation sum_i H(X_i) - H(X) = n h_0 - H: the factorisation error of a single step.
 
     Args:
@@ -69,15 +85,18 @@ def total_correlation(profile: Float[Array, " length"]) -> Float[Array, ""]:
     Returns:
       TC, in nats.
 
+    Raises:
+      InputError: If the profile is no list of real numbers.
+
     Example:
-      >>> float(total_correlation(jnp.array([0.75, 0.25])))
+      >>> float(total_correlation([0.75, 0.25]))
       0.5
     """
-    return jnp.sum(profile[0] - profile)
+    levels = real_levels(profile)
+    return jnp.sum(levels[0] - levels)
 
 
-@jax.jit
-def dual_total_correlation(profile: Float[Array, " length"]) -> Float[Array, ""]:
+def dual_total_correlation(profile: ArrayLike | Sequence[float]) -> Float[Array, ""]:
     """Dual total correlation H(X) - sum_i H(X_i | all others) = H - n h_{n-1}.
 
     Args:
@@ -86,8 +105,44 @@ def dual_total_correlation(profile: Float[Array, " length"]) -> Float[Array, ""]
     Returns:
       DTC, in nats.
 
+    Raises:
+      InputError: If the profile is no list of real numbers.
+
     Example:
-      >>> float(dual_total_correlation(jnp.array([0.75, 0.25])))
+      >>> float(dual_total_correlation([0.75, 0.25]))
       0.5
     """
-    return jnp.sum(profile - profile[-1])
+    levels = real_levels(profile)
+    return jnp.sum(levels - levels[-1])
+
+
+@jax.jit
+def _bernoulli(profile: Float[Array, " length"], alpha: Float[Array, " points"]) -> Float[Array, ""]:
+    above = profile - profile[-1]
+    return jnp.sum(jnp.diff(alpha) * profile_curve(above, alpha[:-1])) - jnp.sum(above)
+
+
+@jax.jit
+def _fixed(profile: Float[Array, " length"], counts: Int[Array, " steps"]) -> Float[Array, ""]:
+    before = jnp.cumsum(counts) - counts
+    # The level at which each token's step starts; steps after the last token start nowhere.
+    started = jnp.zeros_like(before, shape=profile.shape).at[before].max(before, mode="drop")
+    return jnp.sum(profile[lax.cummax(started)] - profile)
+
+
+def _counts(counts: ArrayLike | Sequence[int], length: int) -> Int[Array, " steps"]:
+    try:
+        array = jnp.asarray(counts)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError("counts are no array of whole numbers; pass tokens revealed a step") from None
+    if array.ndim != 1 or array.size < 1 or not jnp.issubdtype(array.dtype, jnp.integer):
+        raise InputError(
+            f"counts are {array.dtype}{list(array.shape)}; pass the whole number of tokens of each step"
+        )
+    known = concrete(array)
+    if known is not None and ((known < 0).any() or known.sum() != length):
+        raise InputError(
+            f"counts sum to {known.sum()}, the least is {known.min()}, and the profile has {length} levels;"
+            " pass counts of at least 0 that sum to that"
+        )
+    return array.astype(int)

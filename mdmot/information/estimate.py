@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -13,12 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
-from mdmot.files import write_atomically
 from mdmot.information.levels import checked_levels
 from mdmot.information.moments import Moments
+from mdmot.information.resume import assert_same_model, read_state, write_state
 from mdmot.information.scorers import Scorer, prefix_losses
 
-VERSION = 1
 SAVE_SECONDS = 5.0
 
 
@@ -77,7 +75,6 @@ def estimate_profile(
     batch_size: int,
     levels: Sequence[int] | np.ndarray | None = None,
     resume_file: str | pathlib.Path | None = None,
-    model_name: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Estimate:
     """Estimates the information profile of a data set from any model, without generating anything.
@@ -87,10 +84,11 @@ def estimate_profile(
     level. With exact conditionals that is h_j; else it exceeds h_j by the model's error there, and what a
     plan adds to -log q of the data is still the factorisation error under g.
 
-    Rows are dealt to the draws of all levels together, every row once before any serves twice. Standard
-    errors are those of sampling rows and masks: what a row gave, at all levels, counts as one observation,
-    so they hold for rows that are used often, if the rows are independent of each other. Losses that are
-    rare and large make the errors of few draws too small: use hundreds.
+    Rows are dealt in a random order to the draws of all levels together, as evenly as they go: with fewer
+    draws than rows some serve once, with more each serves a few draws in succession. Standard errors are
+    those of sampling rows and masks: what a row gave, at all levels, counts as one observation, so they
+    hold for rows that are used often, if the rows are independent of each other. Losses that are rare and
+    large make the errors of few draws too small: use hundreds.
 
     Args:
       seed: At least 0. Batch b draws its masks from (seed, b), so that a resumed run repeats an
@@ -103,8 +101,8 @@ def estimate_profile(
         a compiled model is compiled once.
       levels: Increasing numbers of known tokens; None for `default_levels`.
       resume_file: Where to keep the state, replaced every few seconds; an interrupted run that is
-        called again with the same arguments continues from it. Deleting it starts afresh.
-      model_name: Which weights these are, for the resume file: another name is another run.
+        called again with the same arguments continues from it. Its first batches are run again to see
+        that the model is the same. Deleting the file starts afresh.
       progress: Called as `progress(batches done, batches in all)`.
 
     Returns:
@@ -123,16 +121,17 @@ def estimate_profile(
     """
     run = _Run(seed, np.asarray(data), mask_id, draws, batch_size, levels)
     path = None if resume_file is None else pathlib.Path(resume_file)
-    fingerprint = {} if path is None else {"model": model_name, **run.fingerprint()}
+    fingerprint = {} if path is None else run.fingerprint()
     start, moments = 0, Moments.empty(run.levels.size)
+    probe: list[float] = []
     if path is not None and path.exists():
-        start, moments = _read_state(path, fingerprint, run)
+        start, moments, probe = read_state(path, fingerprint, run)
+        shown = range(min(start, run.probes))
+        assert_same_model(path, probe, [x for batch in shown for x in run.score(batch, scorer)[2].tolist()])
 
     def save(done: int) -> None:
         if path is not None:
-            state = {"batches": done, "moments": moments.to_json()}
-            content = {"kind": "profile-run", "version": VERSION, "run": fingerprint, **state}
-            write_atomically(path, json.dumps(content))
+            write_state(path, fingerprint, done, moments, probe)
 
     if path is not None and start == 0:
         # Before any long work: fails where the file cannot be written.
@@ -141,6 +140,8 @@ def estimate_profile(
     for batch in range(start, run.batches):
         row, level, value = run.score(batch, scorer)
         moments.add(row, level, value)
+        if batch < run.probes:
+            probe += value.tolist()
         if time.monotonic() - saved >= SAVE_SECONDS or batch + 1 == run.batches:
             save(batch + 1)
             saved = time.monotonic()
@@ -216,6 +217,8 @@ class _Run:
         self.rows = min(len(data), self.total)
         self.batch_size = min(batch_size, self.total)
         self.batches = -(-self.total // self.batch_size)
+        # The first batches, which show every level, tell one model from another.
+        self.probes = -(-self.levels.size // self.batch_size)
         self.order = np.random.default_rng([seed, 0]).permutation(len(data))[: self.rows]
 
     def score(self, batch: int, scorer: Scorer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -262,39 +265,14 @@ def assert_run(seed: int, data: np.ndarray, mask_id: int, draws: int, batch_size
             f"the data are {data.dtype}{list(data.shape)}; pass integer tokens [rows, length], at least two"
             " rows of two tokens (a text shorter than that has no profile)"
         )
+    sizes = (("seed", seed, 0), ("mask_id", mask_id, 0), ("draws", draws, 2), ("batch_size", batch_size, 1))
+    for name, value, least in sizes:
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise InputError(f"{name} = {value!r} is not a whole number of at least {least}")
     if data.min() < 0 or (data == mask_id).any():
         worst = mask_id if (data == mask_id).any() else data.min()
         what = "the mask" if worst == mask_id else "negative"
         raise InputError(f"the data hold token {worst}, which is {what}; pass clean sequences")
-    for name, value, least in (("seed", seed, 0), ("draws", draws, 2), ("batch_size", batch_size, 1)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise InputError(f"{name} = {value!r} is not a whole number of at least {least}")
-
-
-def _read_state(path: pathlib.Path, fingerprint: dict[str, Any], run: _Run) -> tuple[int, Moments]:
-    cure = "delete it to start afresh, or name another"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["kind"] != "profile-run" or content["version"] != VERSION:
-            raise ValueError
-        found = dict(content["run"])
-        done = int(content["batches"])
-        moments = Moments.from_json(content["moments"], len(found["levels"]))
-    except OSError as error:
-        raise InputError(f"resume file {path} cannot be read ({error.strerror}); {cure}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise InputError(
-            f"resume file {path} is not the state of an estimate of version {VERSION}; {cure}"
-        ) from None
-    changed = [name for name in fingerprint if found.get(name) != fingerprint[name]]
-    if changed:
-        raise InputError(
-            f"resume file {path} belongs to a run with other {', '.join(changed)}; repeat that run's"
-            f" settings, or {cure}"
-        )
-    if not 0 <= done <= run.batches:
-        raise InputError(f"resume file {path} counts {done} of {run.batches} batches; {cure}")
-    return done, moments
 
 
 def _host_bytes() -> int | None:

@@ -16,8 +16,12 @@ RISE = 4.0
 """Standard errors of a difference beyond which a rise is no accident."""
 
 
+FEWEST = 5
+"""Levels below which the shape of a profile between them is a guess."""
+
+
 class ProfileWarning(UserWarning):
-    """A profile that rises where none can."""
+    """A profile that rises where none can, or that too few levels show."""
 
 
 class Fit(NamedTuple):
@@ -54,7 +58,8 @@ def fit_profile(
     picks one. Isotonic regression alone has steps, which misjudge sum sqrt(h_j - h_{j+1}) and the plans
     made from it.
 
-    Warns (`ProfileWarning`) of levels that lie more than 4 standard errors above an earlier one.
+    Warns (`ProfileWarning`) of levels that lie more than 4 standard errors above an earlier one, and of
+    fewer than five levels of more tokens: any curve fits those, and no error bar says so.
 
     Args:
       length: Tokens in a sequence, n.
@@ -78,6 +83,13 @@ def fit_profile(
     levels, mean, standard_error = np.asarray(levels), np.asarray(mean), np.asarray(standard_error)
     assert_levels(length, levels, mean, standard_error)
     warn_of_rises(levels, mean, standard_error)
+    if levels.size < min(FEWEST, length):
+        warnings.warn(
+            f"{levels.size} levels of {length} cannot tell the shape of the profile between them, and its"
+            f" error bars do not say so; measure {min(FEWEST, length)} at least",
+            ProfileWarning,
+            stacklevel=2,
+        )
     return fit_quietly(length, levels, mean, standard_error)
 
 

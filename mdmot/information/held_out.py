@@ -102,7 +102,7 @@ def teacher_forced(
     *,
     draws: int,
     batch_size: int,
-    log_prob: Float[np.ndarray, " rows"] | None = None,
+    log_prob: ArrayLike | None = None,
 ) -> PlanCosts:
     """Mean of -log q(x | A) over the data, with the ordered partition A drawn as the sampler draws it.
 
@@ -119,7 +119,7 @@ def teacher_forced(
       plans: `FixedReveals` and `BernoulliReveals`.
       draws: Pairs of a row and an order, at least 2.
       batch_size: Rows of a call of the scorer.
-      log_prob: log p of each row, where it is known.
+      log_prob: log p of each row of the data, finite, where it is known.
 
     Returns:
       The costs. All plans are run along the same orders, and a network call serves all that ask for it.
@@ -136,6 +136,11 @@ def teacher_forced(
       [2.7726, 2.7726]
     """
     run = _Draws(seed, np.asarray(data), mask_id, draws, batch_size)
+    known = None if log_prob is None else np.asarray(log_prob, np.float64)
+    if known is not None and (known.shape != (len(data),) or not np.isfinite(known).all()):
+        raise InputError(
+            f"log_prob has shape {known.shape} for {len(data)} rows; pass a finite number for each"
+        )
     cuts = run.cuts(plans)
     levels = [_starts(per_plan) for per_plan in cuts]
     costs = np.zeros((draws, len(plans)))
@@ -146,8 +151,8 @@ def teacher_forced(
             step = np.searchsorted(points, level, side="right") - 1
             if points[step] == level:
                 costs[draw, p] += before[points[step + 1]] - before[level]
-    if log_prob is not None:
-        costs += np.asarray(log_prob, np.float64)[run.row][:, None]
+    if known is not None:
+        costs += known[run.row][:, None]
     return _costs(costs, run.row)
 
 
@@ -177,7 +182,7 @@ def held_out_path_kl(
       plans: `FixedReveals` and `BernoulliReveals`.
       draws: Pairs of a row and an order, at least 2.
       batch_size: Rows of a call of the scorer.
-      strata: Levels a draw for the loss one token a step.
+      strata: Levels a draw for the loss one token a step, at least 1; the length if that is less.
 
     Returns:
       The path KL of each plan, in nats. All are measured along the same orders.
@@ -194,6 +199,8 @@ def held_out_path_kl(
       True
     """
     run = _Draws(seed, np.asarray(data), mask_id, draws, batch_size)
+    if not isinstance(strata, int | np.integer) or isinstance(strata, bool) or strata < 1:
+        raise InputError(f"strata = {strata!r} is not a whole number of at least 1; pass e.g. 16")
     n = run.length
     edges = np.round(np.linspace(0, n, min(strata, n) + 1)).astype(int)
     picks = np.random.default_rng([seed, 5]).integers(edges[:-1], edges[1:], (draws, edges.size - 1))

@@ -51,7 +51,9 @@ def default_levels(length: int, num: int = 33) -> Int[np.ndarray, " levels"]:
 def log_odds_coordinate(share: Float[np.ndarray, " points"], length: int) -> Float[np.ndarray, " points"]:
     """Log-odds of a share of the n - 1 other tokens, one added on both sides, scaled to [0, 1]."""
     known = share * (length - 1)
-    return 0.5 * (1 + np.log((known + 1) / (length - known)) / np.log(length))
+    place = 0.5 * (1 + np.log((known + 1) / (length - known)) / np.log(length))
+    # Rounding passes the ends at many lengths, and beyond them there are no probabilities.
+    return np.clip(place, 0.0, 1.0)
 
 
 def checked_levels(levels: Sequence[int] | np.ndarray | None, length: int) -> Int[np.ndarray, " levels"]:

@@ -102,12 +102,18 @@ class Moments:
         """The sums that `to_json` wrote.
 
         Raises:
-          ValueError, KeyError, TypeError: If they are not as written.
+          ValueError, KeyError, TypeError, OverflowError: If they are not as written.
         """
         moments = Moments.empty(num_levels)
         for name, empty in vars(moments).items():
             value = content[name]
-            if not isinstance(empty, int):
+            if isinstance(empty, int):
+                if type(value) is not int or value < 0:
+                    raise ValueError
+            else:
                 value = np.array([np.nan if x is None else float(x) for x in value]).reshape(empty.shape)
+                # Only a level without values has no origin.
+                if not np.isfinite(value[~np.isnan(value) if name == "origin" else ...]).all():
+                    raise ValueError
             setattr(moments, name, value)
         return moments

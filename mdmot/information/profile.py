@@ -31,7 +31,7 @@ class Profile:
       levels: Numbers of known tokens, increasing.
       entropy_per_token: Uncertainty of one more token at these levels, in nats.
       standard_error: Of it; 0 where it is exact.
-      fitted: h_0, ..., h_{n-1}: what plans are made from.
+      fitted: h_0, ..., h_{n-1}, nonincreasing: what plans are made from.
       step_ratio: Steps that even counts need for one of the best plan's, in the limit of many steps.
       step_ratio_interval: Where it lies with 95% confidence.
       provenance: What made the profile: command, seed, versions, data.
@@ -84,7 +84,7 @@ def exact_profile(
 ) -> Profile:
     """The profile of a law that is known exactly.
 
-    Warns (`ProfileWarning`) of levels at which it rises.
+    Warns (`ProfileWarning`) of levels at which it rises; the fitted profile is level there.
 
     Args:
       h: h_0, ..., h_{n-1}, of n >= 2.
@@ -100,17 +100,16 @@ def exact_profile(
       >>> exact_profile([0.75, 0.25]).total_correlation
       0.5
     """
-    fitted = np.asarray(h, np.float64)
-    levels, error = np.arange(fitted.size), np.zeros(fitted.shape)
+    known = np.asarray(h, np.float64)
+    levels, error = np.arange(known.size), np.zeros(known.shape)
     # Where h is 0, rounding may fall below.
-    if fitted.size and np.isfinite(fitted).all():
-        fitted = np.where(np.abs(fitted) < 1e-9 * np.abs(fitted).max(), np.maximum(fitted, 0.0), fitted)
-    assert_levels(fitted.size, levels, fitted, error)
-    warn_of_rises(levels, fitted, error)
+    if known.size and np.isfinite(known).all():
+        known = np.where(np.abs(known) < 1e-9 * np.abs(known).max(), np.maximum(known, 0.0), known)
+    assert_levels(known.size, levels, known, error)
+    warn_of_rises(levels, known, error)
+    fitted = np.minimum.accumulate(known)
     ratio = _ratio(fitted)
-    return Profile(
-        fitted.size, levels, fitted, error, fitted, ratio, (ratio, ratio), dict(provenance or {})
-    )
+    return Profile(known.size, levels, known, error, fitted, ratio, (ratio, ratio), dict(provenance or {}))
 
 
 def estimated_profile(
@@ -118,7 +117,8 @@ def estimated_profile(
 ) -> Profile:
     """The profile that an estimate shows: fitted at all levels, with the step ratio and its interval.
 
-    Warns (`ProfileWarning`) of levels that lie above earlier ones beyond their error bars.
+    Warns (`ProfileWarning`) of levels that lie above earlier ones beyond their error bars, and of fewer
+    than five levels.
 
     Args:
       estimate: Of `estimate_profile`.
@@ -182,7 +182,8 @@ def write_profile(path: str | pathlib.Path, profile: Profile) -> None:
 def read_profile(path: str | pathlib.Path, length: int | None = None) -> Profile:
     """Reads a profile file and refuses whatever it does not understand.
 
-    Warns (`ProfileWarning`) of levels that lie above earlier ones beyond their error bars.
+    Warns (`ProfileWarning`) of levels that lie above earlier ones beyond their error bars; where the
+    fitted profile of the file rises, it is taken as level.
 
     Args:
       path: A file of `write_profile`.
@@ -255,6 +256,7 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
     if not isinstance(provenance, dict):
         raise InputError(f"profile {path}: provenance is no object; save it again")
     bounds = (float(interval[0]), float(interval[1]))
+    fitted = np.minimum.accumulate(fitted)
     return Profile(length, levels.astype(int), entropies, errors, fitted, float(ratio), bounds, provenance)
 
 

@@ -16,7 +16,8 @@ from mdmot.errors import InputError
 Scorer: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """`scorer(tokens, clean) -> losses`: -log mu_i(clean_i | tokens) in nats, NumPy [batch, length] in and out.
 
-`tokens` are the clean ones with some positions masked; only the losses at those are read. Where the logits
+`tokens` are the clean ones with some positions masked; only the losses at those are read, and the scorers
+here give nan at the others, so that a scorer of another mask is noticed. Where the logits
 of a large vocabulary should not leave the accelerator, write a scorer that gathers the losses there.
 """
 
@@ -32,7 +33,7 @@ def jax_scorer(denoiser: Denoiser, params: Params, mask_id: int) -> Scorer:
       mask_id: The token of a masked position.
 
     Returns:
-      The scorer. Losses are computed in float32 at least.
+      The scorer. Losses are computed in float32 at least, and nan where no token is masked.
 
     Raises:
       InputError: When called, if the logits are not floats [batch, length, vocabulary] or the vocabulary
@@ -55,7 +56,8 @@ def jax_scorer(denoiser: Denoiser, params: Params, mask_id: int) -> Scorer:
     def scorer(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
         _require_known(clean, vocabulary(tokens.shape), mask_id)
         device_tokens, device_clean = (jnp.asarray(x, jnp.int32) for x in (tokens, clean))
-        return np.asarray(_losses(denoiser, params, device_tokens, device_clean, mask_id), np.float64)
+        losses = np.asarray(_losses(denoiser, params, device_tokens, device_clean, mask_id), np.float64)
+        return np.where(tokens == mask_id, losses, np.nan)
 
     return scorer
 
@@ -72,7 +74,7 @@ def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Score
       mask_id: The token of a masked position.
 
     Returns:
-      The scorer. Losses are computed in float64, a row at a time.
+      The scorer. Losses are computed in float64, a row at a time, and nan where no token is masked.
 
     Raises:
       InputError: When called, if what `predict` returns is no such array, or the vocabulary lacks one of
@@ -127,7 +129,7 @@ def prefix_losses(
         raise InputError(
             f"the model's loss -log mu is {losses[row, position]} for token {clean[row, position]} at"
             f" position {position} with {size[row]} tokens known; expected finite numbers of at least 0:"
-            " look for nan logits, and for data that the model holds impossible"
+            " look for nan logits, a scorer of another mask, and data that the model holds impossible"
         )
     return np.where(is_masked, losses, 0.0).astype(np.float64)
 
@@ -146,8 +148,8 @@ def _losses(
 
 
 def _row_losses(logits: np.ndarray, tokens: np.ndarray, clean: np.ndarray, mask_id: int) -> np.ndarray:
-    """Losses of one row; nan where a masked position has a logit that is nan or +inf."""
-    losses = np.zeros(clean.shape)
+    """Losses of one row; nan where no token is masked, or one has a logit that is nan or +inf."""
+    losses = np.full(clean.shape, np.nan)
     masked = np.flatnonzero(tokens == mask_id)
     at = logits[masked].astype(np.float64)
     if 0 <= mask_id < at.shape[-1]:

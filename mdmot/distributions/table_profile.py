@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from mdmot.distributions import Tabular, mean_by_size, subset_probabilities
-from mdmot.distributions.tabular import MAX_STATES
+from mdmot.distributions.subsets import mean_by_size, subset_probabilities
+from mdmot.distributions.tabular import MAX_STATES, Tabular
 from mdmot.errors import InputError
 
 
