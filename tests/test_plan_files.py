@@ -6,10 +6,12 @@ import math
 import pathlib
 import runpy
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mdmot import plans
+from mdmot import plans, samplers
 from mdmot.errors import InputError
 
 ULP = np.finfo(np.float64).eps
@@ -162,3 +164,28 @@ def test_the_snippet_makes_the_tables_of_llada_and_dream(tmp_path, monkeypatch):
     even = [64 // 10 + (i < 64 % 10) for i in range(10)]
     plans.write_plan("plan.json", fixed_steps(np.array(even)))
     assert runpy.run_path(str(snippet))["tokens_per_step"] == even
+
+
+def test_a_plan_is_a_grid_for_its_own_length_and_reveals_only():
+    def denoiser(params, tokens):
+        return jnp.zeros((*tokens.shape, 2)) + params
+
+    plan = plans.fixed_plan([0.75, 0.25, 0.0], [1, 2])
+    sampler, key, tokens = samplers.FixedUnmasking(denoiser, 2), jax.random.key(0), jnp.full((2, 3), 2)
+    result = samplers.sample(key, sampler, jnp.zeros(()), plan, tokens)
+    np.testing.assert_array_equal(result.network_calls, [2, 2])
+    with pytest.raises(InputError, match="row 1 has 2"):
+        samplers.sample(key, sampler, jnp.zeros(()), plan, tokens.at[1, 0].set(1))
+    with pytest.raises(InputError, match="fixed reveals and the sampler is a BernoulliUnmasking"):
+        samplers.sample(key, samplers.BernoulliUnmasking(denoiser, 2), jnp.zeros(()), plan, tokens)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"reveal": "Fixed"}, {"counts": None}, {"counts": (1, 1)}, {"alpha": (0.0, 0.5)}, {"length": 4}],
+)
+def test_a_plan_that_contradicts_itself_is_not_made(change):
+    good = {"length": 3, "reveal": "fixed", "counts": (1, 2), "alpha": (0.0, 1 / 3, 1.0)}
+    assert plans.Plan(**good).steps == 2
+    with pytest.raises(InputError):
+        plans.Plan(**good | change)

@@ -137,7 +137,9 @@ def log_odds_bound(
 
 
 def growth_mass(profile: ProfileLike) -> Float[Array, ""]:
-    """The growth of the curve weighted by t(1-t): the integral of -t(1-t) f'(t), which bounds all errors.
+    """The growth of the curve weighted by t(1-t): the integral of -t(1-t) f'(t).
+
+    With `log_odds_bound` it bounds the error of any grid, but for its first and last step.
 
     Args:
       profile: h_0 >= ... >= h_{n-1}.

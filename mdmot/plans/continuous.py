@@ -26,6 +26,8 @@ def optimal_alpha(profile: ProfileLike, num_steps: int) -> Float[Array, " points
     profile is not convex there may be many stationary grids: the best one on hundreds of candidate points,
     which dynamic programming finds exactly, is where Newton's method starts.
 
+    It has derivatives in forward mode (`jax.jacfwd`) only: the number of iterations adapts.
+
     Args:
       profile: h_0 >= ... >= h_{n-1}; one that rises while it is traced is replaced by its running minimum.
       num_steps: K >= 1; static.

@@ -65,7 +65,8 @@ def log_odds_alpha(length: int, num_steps: int) -> Float[Array, " points"]:
     """The grid of even steps in log-odds from 1/n to 1 - 1/n, with one token first and one last.
 
     It serves laws of small correlation of either kind: the error is at most a multiple of the growth mass
-    that falls as log(n)/K (`bounds.log_odds_bound`).
+    that falls as log(n)/K, and (TC + DTC)/n for each of the first and the last step
+    (`bounds.log_odds_bound`).
 
     Args:
       length: n >= 1, tokens in a sequence.

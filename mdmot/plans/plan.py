@@ -28,6 +28,13 @@ class Plan:
       path_kl: The factorisation error that the plan was predicted to have, in nats; None if unknown.
       provenance: Where the plan comes from, for people: JSON values by name. Plans that differ only in it
         are equal.
+
+    Raises:
+      InputError: If the length, the reveal, the counts and the alphas contradict each other.
+
+    Example:
+      >>> Plan(3, "fixed", (1, 2), (0.0, 1 / 3, 1.0)).steps
+      2
     """
 
     length: int
@@ -36,6 +43,30 @@ class Plan:
     alpha: tuple[float, ...]
     path_kl: float | None = None
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.reveal not in ("bernoulli", "fixed"):
+            raise InputError(f'reveal is {_short(self.reveal)}; expected "bernoulli" or "fixed"')
+        if (self.reveal == "fixed") != (self.counts is not None):
+            raise InputError(
+                f'reveal "{self.reveal}" does not go with counts {_short(self.counts)}; '
+                "counts belong to fixed"
+            )
+        length = int(self.length)
+        grid_from_alpha(self.alpha)  # refuses what is no grid, but may round
+        alpha = tuple(np.asarray(self.alpha, np.float64).tolist())
+        counts = None if self.counts is None else tuple(int(count) for count in self.counts)
+        if length < 1 or length != self.length:
+            raise InputError(f"length is {_short(self.length)}; expected a whole number of at least 1")
+        if counts is not None and (
+            len(counts) != len(alpha) - 1 or min(counts) < 0 or sum(counts) != length
+        ):
+            raise InputError(
+                f"counts {_short(counts)} for {length} tokens in {len(alpha) - 1} steps; expected one "
+                "of at least 0 a step, and the length as their sum"
+            )
+        for name, value in (("length", length), ("alpha", alpha), ("counts", counts)):
+            object.__setattr__(self, name, value)
 
     @property
     def steps(self) -> int:

@@ -57,18 +57,20 @@ def write_plan(path: str | pathlib.Path, plan: Plan) -> None:
     write_atomically(pathlib.Path(path), text + "\n")
 
 
-def read_plan(path: str | pathlib.Path) -> Plan:
+def read_plan(path: str | pathlib.Path, length: int | None = None) -> Plan:
     """Reads a plan file and refuses whatever it does not understand.
 
     Args:
       path: A JSON file with `kind` "plan", `version` 1, `length`, `steps`, `reveal`, `counts`, `alpha`, and
         perhaps `gamma`, `path_kl`, `provenance`.
+      length: Tokens that the plan must be for; None for any number.
 
     Returns:
       The plan.
 
     Raises:
-      InputError: If the file cannot be read, is not a plan of a known version, or contradicts itself.
+      InputError: If the file cannot be read, is not a plan of a known version, contradicts itself, or
+        is for another length.
     """
     path = pathlib.Path(path)
     try:
@@ -84,7 +86,12 @@ def read_plan(path: str | pathlib.Path) -> Plan:
     version = content.get("version")
     if version != VERSION or isinstance(version, bool):
         raise InputError(f"plan {path}: version {_short(version)}; this mdmot reads {VERSION}")
-    return _plan(path, content)
+    plan = _plan(path, content)
+    if length not in (None, plan.length):
+        raise InputError(
+            f"plan {path}: is for {plan.length} tokens; expected {length}: tune for that length"
+        )
+    return plan
 
 
 def _plan(path: pathlib.Path, content: dict[str, Any]) -> Plan:

@@ -15,8 +15,9 @@ from mdmot._types import Params
 from mdmot.errors import InputError
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Forbid
-from mdmot.samplers.contract import is_adaptive, is_sampler
+from mdmot.samplers.contract import StepPlan, is_adaptive, is_sampler
 from mdmot.samplers.denoisers import is_impossible
+from mdmot.samplers.random_order import BernoulliUnmasking
 from mdmot.schedules._inputs import concrete
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
@@ -83,9 +84,34 @@ def _parts(part: Any) -> list[Any]:
     return list(part) if isinstance(part, tuple) else []
 
 
-def as_grid(grid: Any) -> StepGrid | None:
-    """The grid, or that of a plain array of alphas."""
-    return grid if grid is None or isinstance(grid, StepGrid) else grid_from_alpha(grid)
+def as_grid(grid: Any, sampler: Any, tokens: Any) -> StepGrid | None:
+    """The grid itself, that of a plan, or that of a plain array of alphas."""
+    if grid is None or isinstance(grid, StepGrid):
+        return grid
+    if isinstance(grid, StepPlan):
+        _assert_plan(grid, sampler, tokens)
+        return grid.grid()
+    return grid_from_alpha(grid)
+
+
+def _assert_plan(plan: StepPlan, sampler: Any, tokens: Any) -> None:
+    """A plan promises its error for its own length and reveals only."""
+    is_bernoulli = isinstance(sampler, BernoulliUnmasking)
+    if is_bernoulli != (plan.reveal == "bernoulli"):
+        raise InputError(
+            f"the plan has {plan.reveal} reveals and the sampler is a {type(sampler).__name__}; "
+            "pass the sampler that it was made for, or plan.grid() to use its steps all the same"
+        )
+    if isinstance(tokens, jax.core.Tracer) or not hasattr(sampler, "mask_id"):
+        return
+    for first, rows in own_rows(tokens):
+        masked = (rows == sampler.mask_id).sum(axis=1)
+        wrong = np.flatnonzero(masked != plan.length)
+        if wrong.size:
+            raise InputError(
+                f"the plan is for {plan.length} masked tokens and row {first + wrong[0]} has "
+                f"{masked[wrong[0]]}; tune for that number, or pass plan.grid() to stretch its steps"
+            )
 
 
 def _assert_keys(keys: Array, batch: int) -> None:

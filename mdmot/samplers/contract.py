@@ -8,6 +8,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, Key
 
 from mdmot._types import Params, Tokens
+from mdmot.schedules.grids import StepGrid
 
 Class = TypeVar("Class", bound=type)
 
@@ -44,6 +45,22 @@ class StepInput(NamedTuple):
     reveal: Float[Array, ""]
     number: Int[Array, ""]
     num_steps: Int[Array, ""]
+
+
+@runtime_checkable
+class StepPlan(Protocol):
+    """Steps that were chosen for a number of tokens and a way to reveal them, as `mdmot.plans.Plan`."""
+
+    @property
+    def length(self) -> int:
+        """Masked tokens of a row."""
+
+    @property
+    def reveal(self) -> str:
+        """How: "bernoulli" or "fixed"."""
+
+    def grid(self) -> StepGrid:
+        """The steps."""
 
 
 class StepInfo(NamedTuple):

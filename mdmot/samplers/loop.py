@@ -14,7 +14,7 @@ from mdmot._types import Params, Tokens
 from mdmot.errors import InputError
 from mdmot.samplers._inputs import as_grid, assert_inputs, own_rows
 from mdmot.samplers.blocks import SemiAutoregressive
-from mdmot.samplers.contract import Sampler, SampleResult, StepInput, is_adaptive
+from mdmot.samplers.contract import Sampler, SampleResult, StepInput, StepPlan, is_adaptive
 from mdmot.schedules.grids import StepGrid
 
 Record = TypeVar("Record")
@@ -24,7 +24,7 @@ def sample(
     keys: Key[Array, ""] | Key[Array, " batch"],
     sampler: Sampler | SemiAutoregressive,
     params: Params,
-    grid: StepGrid | ArrayLike | None,
+    grid: StepGrid | StepPlan | ArrayLike | None,
     tokens: Tokens,
 ) -> SampleResult:
     """Samples a batch of sequences in the K steps of a grid, or in as many as the sampler takes.
@@ -37,7 +37,8 @@ def sample(
       keys: One key, from which row i takes fold_in(key, i), or one key a row.
       sampler: How positions are chosen and filled.
       params: Weights of the sampler's denoiser.
-      grid: The steps, from alpha = 0 to alpha = 1; a plain array of alphas will do. An
+      grid: The steps, from alpha = 0 to alpha = 1; a plan for as many tokens as are masked, or a plain
+        array of alphas, will do. An
         `AdaptiveSampler` also runs without one (None) and takes it as a pace to keep otherwise;
         `SemiAutoregressive` takes it for each block.
       tokens: Sequences with any mixture of given tokens, which stay, and masks, which get filled. A
@@ -63,7 +64,7 @@ def sample(
       >>> bool((result.tokens < 4).all()), int(result.tokens[0, 0])
       (True, 1)
     """
-    grid = as_grid(grid)
+    grid = as_grid(grid, sampler, tokens)
     assert_inputs(keys, sampler, params, grid, tokens)
     return _sample(keys, sampler, params, grid, tokens)
 
@@ -72,7 +73,7 @@ def sample_trajectory(
     keys: Key[Array, ""] | Key[Array, " batch"],
     sampler: Sampler | SemiAutoregressive,
     params: Params,
-    grid: StepGrid | ArrayLike | None,
+    grid: StepGrid | StepPlan | ArrayLike | None,
     tokens: Tokens,
 ) -> tuple[SampleResult, Int[Array, "points batch length"]]:
     """Samples as `sample` does, and also returns the sequences before, between and after the steps.
@@ -105,7 +106,7 @@ def sample_trajectory(
       >>> [int((tokens == 4).sum()) for tokens in path]
       [6, 4, 2, 0]
     """
-    grid = as_grid(grid)
+    grid = as_grid(grid, sampler, tokens)
     assert_inputs(keys, sampler, params, grid, tokens)
     return _sample_trajectory(keys, sampler, params, grid, tokens)
 
