@@ -1,0 +1,32 @@
+"""Search and learning of schedules: by gradient from a profile, by black-box search on a task's score."""
+
+from mdmot.tuning.descent import BetaMinimum as BetaMinimum
+from mdmot.tuning.descent import PathKL as PathKL
+from mdmot.tuning.descent import SplineMinimum as SplineMinimum
+from mdmot.tuning.descent import minimise_beta as minimise_beta
+from mdmot.tuning.descent import minimise_spline as minimise_spline
+from mdmot.tuning.descent import spline_logits as spline_logits
+from mdmot.tuning.learning import LearnedBeta as LearnedBeta
+from mdmot.tuning.learning import LearnedSpline as LearnedSpline
+from mdmot.tuning.learning import learn_beta as learn_beta
+from mdmot.tuning.learning import learn_spline as learn_spline
+from mdmot.tuning.records import Comparison as Comparison
+from mdmot.tuning.records import Score as Score
+from mdmot.tuning.records import Search as Search
+from mdmot.tuning.records import SearchResult as SearchResult
+from mdmot.tuning.records import TrialRecord as TrialRecord
+from mdmot.tuning.reference import BetaPoint as BetaPoint
+from mdmot.tuning.reference import baselines as baselines
+from mdmot.tuning.reference import equivalent_linear_steps as equivalent_linear_steps
+from mdmot.tuning.reference import paper_grid as paper_grid
+from mdmot.tuning.scores import sampled_score as sampled_score
+from mdmot.tuning.search import conclude as conclude
+from mdmot.tuning.search import run_trials as run_trials
+from mdmot.tuning.search import search_schedule as search_schedule
+from mdmot.tuning.search import usual_starts as usual_starts
+from mdmot.tuning.spaces import BetaSpace as BetaSpace
+from mdmot.tuning.spaces import SplineSpace as SplineSpace
+from mdmot.tuning.tune import Tuning as Tuning
+from mdmot.tuning.tune import Worth as Worth
+from mdmot.tuning.tune import tune as tune
+from mdmot.tuning.tune import worth as worth

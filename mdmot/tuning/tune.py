@@ -1,0 +1,159 @@
+"""From a profile and a step budget to the plan, and what the plan is worth."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from mdmot.errors import InputError
+from mdmot.information import bernoulli_path_kl, fixed_path_kl
+from mdmot.plans import Plan, bernoulli_plan, fixed_plan, optimal_alpha, optimal_counts
+from mdmot.tuning.learning import LearnedBeta, learn_beta
+from mdmot.tuning.reference import (
+    BetaPoint,
+    assert_reveal,
+    baselines,
+    equivalent_linear_steps,
+    linear_steps,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """The optimal plan of a profile, and the schedules that it is compared with.
+
+    Attributes:
+      plan: The plan of least factorisation error, with that error.
+      beta: The Beta schedule learned for the same reveals.
+      baselines: Factorisation error of the schedules in use, by name.
+      equivalent_linear_steps: Linear steps that it takes to err at most as much as the plan.
+    """
+
+    plan: Plan
+    beta: LearnedBeta
+    baselines: dict[str, float]
+    equivalent_linear_steps: int
+
+    @property
+    def paper_grid(self) -> BetaPoint:
+        """The best Beta schedule of the paper's grid."""
+        return self.beta.paper_grid
+
+    @property
+    def gamma(self) -> tuple[float, ...]:
+        """The interpolation, at the times k/K, whose energy-optimal alpha is the plan."""
+        return self.plan.gamma
+
+
+class Worth(NamedTuple):
+    """What a plan saves.
+
+    Attributes:
+      step_ratio: Linear steps that it takes to err at most as much, over the plan's own; below 1 where
+        fewer linear steps would do as well.
+      interval: Where 95% of the profiles that the data do not rule out put it.
+    """
+
+    step_ratio: float
+    interval: tuple[float, float]
+
+
+def tune(
+    profile: Float[ArrayLike, " length"],
+    num_steps: int,
+    reveal: str,
+    provenance: Mapping[str, Any] | None = None,
+) -> Tuning:
+    """Turns an information profile and a step budget into the optimal plan.
+
+    Args:
+      profile: h_0 >= ... >= h_{n-1}.
+      num_steps: K; at most n for fixed counts.
+      reveal: "bernoulli", or "fixed".
+      provenance: Where the profile comes from, for the plan.
+
+    Returns:
+      The plan, exactly optimal for the profile given, and what it is compared with.
+
+    Raises:
+      InputError: If num_steps or reveal is not one, K > n for fixed counts, or the profile rises.
+
+    Example:
+      >>> tuned = tune(jnp.array([0.7, 0.3, 0.1]), 2, "fixed")
+      >>> tuned.plan.counts, tuned.equivalent_linear_steps
+      ((1, 2), 3)
+
+    References:
+      Chen, Cong and Li, arXiv:2511.04647; Park et al., arXiv:2410.07761; Chen et al., arXiv:2509.13866.
+    """
+    profile = jnp.asarray(profile)
+    plan = _optimal_plan(profile, num_steps, reveal, provenance)
+    assert plan.path_kl is not None, "a plan made from a profile knows its error"
+    return Tuning(
+        plan=plan,
+        beta=learn_beta(profile, num_steps, reveal),
+        baselines=baselines(profile, num_steps, reveal),
+        equivalent_linear_steps=equivalent_linear_steps(profile, plan.path_kl, reveal),
+    )
+
+
+def worth(
+    profile: Float[ArrayLike, " length"],
+    num_steps: int,
+    reveal: str,
+    bootstrap: Float[ArrayLike, "profiles length"],
+) -> Worth:
+    """What the optimal plan saves against linear steps, with an interval.
+
+    The plan stays the one of the profile given; how it and linear steps do is asked of every bootstrap
+    profile. A plan fitted to each of them would look better than any plan is.
+
+    Args:
+      profile: h_0 >= ... >= h_{n-1}, as estimated.
+      num_steps: K.
+      reveal: "bernoulli", or "fixed".
+      bootstrap: Profiles estimated from data drawn anew; a rise is replaced by the running minimum.
+
+    Returns:
+      The ratio of steps, and its interval.
+
+    Raises:
+      InputError: If the bootstrap profiles are of another length, or for the reasons of `tune`.
+
+    Example:
+      >>> profile = jnp.array([0.7, 0.3, 0.1])
+      >>> worth(profile, 2, "fixed", profile[None]).step_ratio
+      1.5
+    """
+    profile = jnp.asarray(profile)
+    drawn = jnp.asarray(bootstrap, profile.dtype)
+    if drawn.ndim != 2 or drawn.shape[1] != profile.size or not len(drawn):
+        raise InputError(
+            f"bootstrap profiles have shape {list(drawn.shape)}; pass [profiles, {profile.size}]"
+        )
+    plan = _optimal_plan(profile, num_steps, reveal, None)
+    profiles = jax.lax.cummin(jnp.concatenate([profile[None], drawn]), axis=1)
+    if plan.counts is None:
+        errors = jax.vmap(bernoulli_path_kl, (0, None))(profiles, jnp.asarray(plan.alpha, profile.dtype))
+    else:
+        errors = jax.vmap(fixed_path_kl, (0, None))(profiles, jnp.asarray(plan.counts))
+    steps = linear_steps(profiles, errors, reveal)
+    if not steps.all():
+        raise InputError("linear steps do not reach the plan's error under every profile; pass fewer steps")
+    low, high = np.quantile(steps[1:] / num_steps, [0.025, 0.975])
+    return Worth(float(steps[0] / num_steps), (float(low), float(high)))
+
+
+def _optimal_plan(
+    profile: Array, num_steps: int, reveal: str, provenance: Mapping[str, Any] | None
+) -> Plan:
+    assert_reveal(reveal)
+    if reveal == "fixed":
+        return fixed_plan(profile, optimal_counts(profile, num_steps), provenance)
+    return bernoulli_plan(profile, optimal_alpha(profile, num_steps), provenance)
