@@ -109,7 +109,7 @@ def order() -> Iterator[dict[str, Any]]:
         bed = read_bed(spec)
         formula = bed.profile()
         profile = np.asarray(estimated(bed, 1000, seed=2)[1].fitted if formula is None else formula)
-        data = bed.sample(jax.random.key(9), 256)
+        data = bed.sample(jax.random.key(9), 512)
         log_prob = np.asarray(bed.log_prob(data))
         for num_steps in (bed.length // 8, bed.length // 2):
             plans = plans_of(profile, num_steps)

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 from schedules_samples import grid_of, plans_of, share
 
-LANGUAGES = {"arithmetic:digits=2": (2, 3, 4, 6), "brackets:length=32,kinds=2": (4, 8, 16, 32)}
-"""Steps at which each language is sampled."""
+LANGUAGES = {
+    "arithmetic:digits=2": (3000, 128, (2, 3, 4, 6)),
+    "brackets:length=24,kinds=2": (1500, 64, (3, 6, 12)),
+}
+"""Updates and batch of the training of each language, and steps at which it is sampled."""
 
-TRAIN_STEPS, BATCH, WIDTH, DEPTH = 3000, 128, 96, 3
+WIDTH, DEPTH = 96, 3
 SAMPLES = 2048
 
 
@@ -69,10 +72,10 @@ def languages() -> Iterator[dict[str, Any]]:
     """Share of correct sequences, and of different ones among them."""
     from mdmot.data import read_language
 
-    for text, steps in LANGUAGES.items():
+    for text, (updates, batch, steps) in LANGUAGES.items():
         language = read_language(text)
         data = language.draw(0, 2**15)
-        network = trained(data, language.vocabulary.size, TRAIN_STEPS, BATCH, WIDTH, DEPTH)
+        network = trained(data, language.vocabulary.size, updates, batch, WIDTH, DEPTH)
         profile = profile_of(*network, language.draw(1, 2**13), draws=1000)
         for num_steps in steps:
             plans = plans_of(profile.fitted, min(num_steps, language.length))
@@ -100,7 +103,7 @@ def text() -> Iterator[dict[str, Any]]:
     from mdmot.training import byte_windows, hold_out, read_text
 
     train_rows, held_out = hold_out(byte_windows(read_text(None, 2_000_000), 64), 10)
-    network = trained(train_rows, 256, 2000, 32, 128, 2)
+    network = trained(train_rows, 256, 1000, 32, 128, 2)
     profile = profile_of(*network, held_out, draws=500)
     judge = NgramJudge(train_rows.ravel(), 5)
     real = np.array([judge.bits_per_byte(row) for row in held_out[:512]])

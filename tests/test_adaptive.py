@@ -33,6 +33,8 @@ from mdmot.samplers.scores import Probability
 from mdmot.samplers.threshold import FactorUnmasking, ThresholdUnmasking
 from mdmot.schedules import grid_from_alpha
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 LENGTH, VOCAB, CODES = 7, 4, 61
 MASK = VOCAB
 PRIMES = np.array([2, 3, 5, 7, 11, 13, 17])

@@ -16,6 +16,8 @@ from mdmot.samplers import (
 from mdmot.samplers._inputs import assert_inputs
 from mdmot.schedules import grid_from_alpha
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 VOCAB, MASK, LENGTH, END = 5, 5, 11, 4
 GRID = grid_from_alpha([0.0, 0.5, 1.0])
 # A prompt of three, a gap of two given tokens inside, no prompt, no mask.

@@ -17,6 +17,8 @@ from mdmot.samplers import BernoulliUnmasking, SampleResult, TimeFree, presets, 
 from mdmot.schedules import masks, step_grid
 from mdmot.vocabulary import Bytes
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 SEQUENCES = ["aab", "abb", "bba", "baa"]
 
 

@@ -17,6 +17,8 @@ from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_ch
 from mdmot.plans import read_plan
 from mdmot.vocabulary import Bytes, Symbols
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 CHAIN = "markov:stay=.9,states=2,length=8"
 PROFILE_FIELDS = {
     *("kind", "version", "length", "levels", "entropy_per_token", "standard_error", "fitted"),

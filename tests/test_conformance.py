@@ -57,6 +57,8 @@ from mdmot.samplers.loop import _sample
 from mdmot.samplers.trapezoidal import by_alpha
 from mdmot.schedules import StepGrid, grid_from_alpha, pad_grid
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 BATCH, LENGTH, VOCAB = 8, 12, 5
 MASK, PAD, CODES = VOCAB, VOCAB - 1, 64
 STEPS, MAX_STEPS, BLOCK, END = 4, 6, 5, 0

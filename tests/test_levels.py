@@ -38,6 +38,8 @@ from mdmot.training.cross_entropy import pattern_losses
 from mdmot.training.learned_order import OrderTerms, order_terms, rloo
 from mdmot.training.objective import NelboState
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 LENGTH, VOCAB = 3, 2
 MASK = VOCAB
 SEQUENCES = jnp.asarray(list(itertools.product(range(VOCAB), repeat=LENGTH)), jnp.int32)

@@ -21,6 +21,8 @@ from mdmot.samplers.random_order import FixedUnmasking
 from mdmot.samplers.scores import Margin, MaxProbability, NegativeEntropy, Probability
 from mdmot.schedules import masks
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 F32 = np.float32
 MASK, VOCAB, LENGTH, BATCH = 5, 5, 12, 4
 

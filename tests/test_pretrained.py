@@ -18,6 +18,8 @@ from mdmot.models.pretrained.settings import Settings
 from mdmot.samplers import BernoulliUnmasking, Categorical, sample
 from mdmot.schedules import grid_from_alpha
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 BERT = {
     "model_type": "bert",
     "architectures": ["BertForMaskedLM"],

@@ -22,6 +22,8 @@ from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, Forw
 from mdmot.samplers.self_planning import SelfPlanning, floored
 from mdmot.schedules import grid_from_alpha, masks, step_grid
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 LENGTH, VOCAB = 3, 2
 MASK = VOCAB
 ALPHAS = [0.0, 0.2, 0.45, 0.45, 0.8, 1.0]  # stands still once

@@ -40,6 +40,8 @@ from mdmot.training import (
     shuffled_batches,
 )
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 SECONDS = 120  # a program takes a tenth of it on two idle cores; a hang must not take the suite
 VOCAB, LENGTH = 4, 6
 CONFIG = TrainConfig(

@@ -1,6 +1,7 @@
 """Schedules against SciPy and closed forms; grids against exact rational arithmetic."""
 
 import fractions
+import itertools
 import json
 import math
 
@@ -16,6 +17,7 @@ from mdmot.plans import read_plan
 from mdmot.schedules import (
     MaskSchedule,
     counts,
+    cumulative_counts,
     curves,
     grid_from_alpha,
     interpolations,
@@ -364,3 +366,20 @@ def test_every_curve_is_a_pytree_of_its_parameters():
     doubled = jax.tree.map(lambda leaf: 2 * leaf, schedule)
     assert isinstance(doubled, MaskSchedule)
     assert float(curves.value(doubled.curve, jnp.asarray(0.5))) == float(masks.beta(1.4, 1.8).alpha(0.5))
+
+
+@pytest.mark.parametrize("num_steps", [2, 4, 8, 16])
+def test_linear_counts_round_exact_halves_to_even(num_steps):
+    # Powers of two: k/K and n k/K are floats without error, and Python rounds halves to even too.
+    alpha = np.asarray(step_grid(masks.linear(), num_steps).alpha)
+    np.testing.assert_array_equal(alpha, np.arange(num_steps + 1) / num_steps)
+    for length in range(1, 33):
+        known = [round(fractions.Fraction(length * k, num_steps)) for k in range(num_steps + 1)]
+        np.testing.assert_array_equal(cumulative_counts(jnp.asarray(alpha), length), known)
+
+
+def test_no_grid_passes_one():
+    for a, b in itertools.product((0.05, 0.1, 1.0, 10.0, 20.0), repeat=2):
+        alpha = np.asarray(step_grid(masks.beta(a, b), 32).alpha)
+        assert alpha[-1] == 1
+        assert alpha.max() <= 1

@@ -22,6 +22,8 @@ from mdmot.errors import InputError
 from mdmot.samplers import BernoulliUnmasking
 from mdmot.schedules import masks, step_grid
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 
 def test_nearest_points_of_a_space():
     gamma = scipy.special.betainc(0.8, 0.4, np.arange(9) / 8)

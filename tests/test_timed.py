@@ -16,6 +16,8 @@ from mdmot.samplers.first_hitting import FirstHitting
 from mdmot.samplers.trapezoidal import ThetaTrapezoidal, by_alpha, by_hazard, extrapolated
 from mdmot.schedules import grid_from_alpha
 
+pytestmark = pytest.mark.slow  # many small programs to compile
+
 LENGTH, VOCAB = 3, 2
 MASK = VOCAB
 FULL, PART = (MASK, MASK, MASK), (MASK, 1, MASK)

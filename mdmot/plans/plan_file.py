@@ -102,16 +102,12 @@ def _plan(path: pathlib.Path, content: dict[str, Any]) -> Plan:
     reveal = content["reveal"]
     if reveal not in ("bernoulli", "fixed"):
         raise InputError(f'plan {path}: reveal is {_short(reveal)}; expected "bernoulli" or "fixed"')
-    plan = Plan(
-        length=length,
-        reveal=reveal,
-        counts=_counts(path, content["counts"], reveal, steps, length),
-        alpha=_shares(path, "alpha", content["alpha"], steps),
-        path_kl=_path_kl(path, content.get("path_kl")),
-        provenance=_provenance(path, content.get("provenance", {})),
-    )
+    counts = _counts(path, content["counts"], reveal, steps, length)
+    alpha = _shares(path, "alpha", content["alpha"], steps)
+    path_kl = _path_kl(path, content.get("path_kl"))
+    provenance = _provenance(path, content.get("provenance", {}))
     try:
-        plan.grid()
+        plan = Plan(length, reveal, counts, alpha, path_kl, provenance)
     except InputError as error:
         raise InputError(f"plan {path}: {error}") from None
     _require_agreement(path, plan)

@@ -65,8 +65,8 @@ def _step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
     inner = schedule.alpha(k / num_steps)
     log_masked = schedule.curve.log_complement(when)
     zero, one = jnp.zeros_like(inner, shape=(1,)), jnp.ones_like(inner, shape=(1,))
-    # Rounding may let a flat stretch fall by an ulp.
-    alpha = jax.lax.cummax(jnp.concatenate([zero, inner, one]))
+    # Rounding may let a flat stretch fall, or the end of a steep curve pass 1, by an ulp.
+    alpha = jax.lax.cummax(jnp.concatenate([zero, jnp.minimum(inner, one), one]))
     by_logarithm = _reveal_by_logarithm(jnp.concatenate([zero, log_masked, jnp.full_like(zero, -jnp.inf)]))
     # Where little is unmasked alpha itself has the digits, where much is, log(1 - alpha).
     return StepGrid(alpha, jnp.where(alpha[1:] < 0.5, _reveal_by_difference(alpha), by_logarithm))

@@ -10,6 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from mdmot.plans import falling
 from mdmot.schedules import masks
 from mdmot.schedules.masks import MaskSchedule
 from mdmot.tuning.descent import (
@@ -96,7 +97,7 @@ def learn_beta(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str
       The schedule, with a and b in [0.05, 20].
 
     Raises:
-      InputError: If num_steps or reveal is not one.
+      InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
       >>> learned = learn_beta(jnp.array([0.7, 0.3, 0.1]), 2, "bernoulli")
@@ -107,7 +108,7 @@ def learn_beta(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str
       Chen et al., arXiv:2509.13866, Prop. 3.7 (the family); arXiv:2511.04647 (the error).
     """
     assert_reveal(reveal)
-    profile = jnp.asarray(profile)
+    profile = falling(profile)
     starts = np.concatenate([paper_shapes(), wide_shapes()])
     num_paper = len(paper_shapes())
     errors = _beta_errors(profile, starts, num_steps, "bernoulli")
@@ -143,7 +144,7 @@ def learn_spline(
       The best spline evaluated.
 
     Raises:
-      InputError: If num_steps or reveal is not one.
+      InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
       >>> learned = learn_spline(jnp.array([0.75, 0.25]), 2, "bernoulli")  # the optimum is 0, 1/2, 1
@@ -154,7 +155,7 @@ def learn_spline(
     assert_steps(num_steps)
     bins = num_steps if bins is None else bins
     assert_steps(bins, "bins")
-    profile = jnp.asarray(profile)
+    profile = falling(profile)
     best = paper_grid(profile, num_steps, "bernoulli")
     known = np.concatenate([named_alphas(bins), beta_alphas(np.array([best[:2]]), bins)])
     starts = np.stack([logits_of(gamma_of(alpha)) for alpha in known])

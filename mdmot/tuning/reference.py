@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
 from mdmot.information import bernoulli_path_kl, fixed_path_kl, profile_curve
+from mdmot.plans import falling
 from mdmot.schedules import counts, cumulative_counts, masks
 from mdmot.tuning.descent import beta_schedule, grid_alpha, paper_shapes
 
@@ -53,7 +54,7 @@ def paper_grid(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str
       The best of the 100 points.
 
     Raises:
-      InputError: If num_steps or reveal is not one.
+      InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
       >>> best = paper_grid(jnp.array([0.75, 0.25]), 2, "bernoulli")  # alpha_1 = 1/2 is optimal
@@ -81,7 +82,7 @@ def baselines(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str)
       The error in nats of linear, squared-sine, cosine and sine.
 
     Raises:
-      InputError: If num_steps or reveal is not one.
+      InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
       >>> errors = baselines(jnp.array([0.75, 0.25]), 2, "bernoulli")
@@ -115,7 +116,7 @@ def equivalent_linear_steps(profile: Float[ArrayLike, " length"], path_kl: float
       >>> equivalent_linear_steps(profile, 0.5, "fixed")  # two tokens a step
       2
     """
-    profile = jnp.asarray(profile)
+    profile = falling(profile)
     steps = int(linear_steps(profile[None], np.array([path_kl]), reveal)[0])
     if steps == 0:
         raise InputError(
@@ -139,7 +140,7 @@ def path_kls(
 ) -> np.ndarray:
     """Factorisation error of many grids, in nats; fixed counts by cumulative rounding."""
     error = _by_reveal(reveal, bernoulli=_bernoulli_path_kls, fixed=_fixed_path_kls)
-    profile = jnp.asarray(profile)
+    profile = falling(profile)
     return in_batches(lambda rows: error(profile, jnp.asarray(rows, profile.dtype)), alphas)
 
 
@@ -245,7 +246,8 @@ def _linear_bernoulli_number(profile: Float[Array, " length"], path_kl: Float[Ar
     target = path_kl + _tolerance(profile)
     # Any K equal steps err at most (TC + DTC) / K.
     spread = profile.size * (profile[0] - profile[-1])
-    enough = jnp.clip(jnp.ceil(spread / target), 1, MAX_LINEAR_STEPS).astype(int)
+    ratio = spread / jnp.where(target > 0, target, 1.0)
+    enough = jnp.clip(jnp.ceil(jnp.where(spread > 0, ratio, 1.0)), 1, MAX_LINEAR_STEPS).astype(int)
 
     def halve(bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         few, enough = bounds
@@ -254,5 +256,5 @@ def _linear_bernoulli_number(profile: Float[Array, " length"], path_kl: Float[Ar
         return jnp.where(suffices, few, middle), jnp.where(suffices, middle, enough)
 
     _, steps = lax.while_loop(lambda b: b[1] - b[0] > 1, halve, (jnp.zeros_like(enough), enough))
-    reached = (target > 0) & ((steps < MAX_LINEAR_STEPS) | (error(steps) <= target))
+    reached = ((target > 0) | (spread <= target)) & ((steps < MAX_LINEAR_STEPS) | (error(steps) <= target))
     return jnp.where(reached, steps, 0)

@@ -133,6 +133,8 @@ def _connect(
 
 def _url(database: str | os.PathLike) -> str:
     text = os.fspath(database)
+    if "://" not in text and "?" in text:
+        raise InputError(f"database {text}: a URL would end at the '?'; pass a path without one")
     return text if "://" in text else f"sqlite:///{pathlib.Path(text).absolute()}"
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from mdmot.errors import InputError
 from mdmot.information import bernoulli_path_kl, fixed_path_kl
-from mdmot.plans import Plan, bernoulli_plan, fixed_plan, optimal_alpha, optimal_counts
+from mdmot.plans import Plan, bernoulli_plan, falling, fixed_plan, optimal_alpha, optimal_counts
 from mdmot.tuning.learning import LearnedBeta, learn_beta
 from mdmot.tuning.reference import (
     BetaPoint,
@@ -92,7 +92,7 @@ def tune(
     References:
       Chen, Cong and Li, arXiv:2511.04647; Park et al., arXiv:2410.07761; Chen et al., arXiv:2509.13866.
     """
-    profile = jnp.asarray(profile)
+    profile = falling(profile)
     plan = _optimal_plan(profile, num_steps, reveal, provenance)
     assert plan.path_kl is not None, "a plan made from a profile knows its error"
     return Tuning(
@@ -131,7 +131,7 @@ def worth(
       >>> worth(profile, 2, "fixed", profile[None]).step_ratio
       1.5
     """
-    profile = jnp.asarray(profile)
+    profile = falling(profile)
     drawn = jnp.asarray(bootstrap, profile.dtype)
     if drawn.ndim != 2 or drawn.shape[1] != profile.size or not len(drawn):
         raise InputError(
