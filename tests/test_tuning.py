@@ -235,7 +235,7 @@ def test_profiles_of_nothing_lists_and_risen_ones():
         tuned = tuning.tune([0.0, 0.0, 0.0], 2, reveal)
         assert (tuned.equivalent_linear_steps, tuned.plan.path_kl) == (1, 0.0)
         for learn in (tuning.learn_beta, tuning.paper_grid, tuning.baselines):
-            with pytest.raises(InputError, match="rises from 0.3 at level 0"):
+            with pytest.raises(InputError, match=r"rises from 0\.3 at level 0"):
                 learn([0.3, 0.7, 0.1], 2, reveal)
     # Whole numbers are numbers: two even steps lose f(0)/2 + f(1/2)/2 - H = 3 + 3/2 - 3.
     assert tuning.learn_beta([2, 1, 0], 2, "bernoulli").path_kl == pytest.approx(1.5, abs=1e-9)
