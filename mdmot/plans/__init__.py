@@ -1,6 +1,7 @@
 """Plans: the steps of a sampler, chosen for sequences of one length."""
 
 from mdmot.plans import bounds as bounds
+from mdmot.plans._inputs import ProfileLike as ProfileLike
 from mdmot.plans._inputs import falling as falling
 from mdmot.plans.continuous import optimal_alpha as optimal_alpha
 from mdmot.plans.density import square_root_alpha as square_root_alpha

@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
-from jaxtyping import Float
 
-from mdmot.plans import falling
+from mdmot.plans import ProfileLike, falling
 from mdmot.schedules import masks
 from mdmot.schedules.masks import MaskSchedule
 from mdmot.tuning.descent import (
@@ -78,7 +76,7 @@ class LearnedSpline(NamedTuple):
         return spline_schedule(jnp.asarray(self.logits, jnp.zeros(()).dtype))
 
 
-def learn_beta(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str) -> LearnedBeta:
+def learn_beta(profile: ProfileLike, num_steps: int, reveal: str) -> LearnedBeta:
     """Learns the Beta schedule of least factorisation error in K steps.
 
     L-BFGS-B descends the path KL of Bernoulli reveals, by its exact gradient in (log a, log b), from the
@@ -125,7 +123,7 @@ def learn_beta(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str
 
 
 def learn_spline(
-    profile: Float[ArrayLike, " length"], num_steps: int, reveal: str, bins: int | None = None
+    profile: ProfileLike, num_steps: int, reveal: str, bins: int | None = None
 ) -> LearnedSpline:
     """Learns the monotone spline of least factorisation error in K steps.
 

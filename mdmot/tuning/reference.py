@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
 from mdmot.information import bernoulli_path_kl, fixed_path_kl, profile_curve
-from mdmot.plans import falling
+from mdmot.plans import ProfileLike, falling
 from mdmot.schedules import counts, cumulative_counts, masks
 from mdmot.tuning.descent import beta_schedule, grid_alpha, paper_shapes
 
@@ -42,7 +42,7 @@ class BetaPoint(NamedTuple):
     path_kl: float
 
 
-def paper_grid(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str) -> BetaPoint:
+def paper_grid(profile: ProfileLike, num_steps: int, reveal: str) -> BetaPoint:
     """The Beta schedule of least factorisation error on the paper's grid, a and b in {.1, .2, ..., 1}.
 
     Args:
@@ -70,7 +70,7 @@ def paper_grid(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str
     return BetaPoint(float(shapes[best, 0]), float(shapes[best, 1]), float(path_kl[best]))
 
 
-def baselines(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str) -> dict[str, float]:
+def baselines(profile: ProfileLike, num_steps: int, reveal: str) -> dict[str, float]:
     """Factorisation error of the schedules that people use, by name.
 
     Args:
@@ -93,7 +93,7 @@ def baselines(profile: Float[ArrayLike, " length"], num_steps: int, reveal: str)
     return dict(zip(NAMED_SCHEDULES, map(float, errors), strict=True))
 
 
-def equivalent_linear_steps(profile: Float[ArrayLike, " length"], path_kl: float, reveal: str) -> int:
+def equivalent_linear_steps(profile: ProfileLike, path_kl: float, reveal: str) -> int:
     """How many linear steps it takes to err at most this much.
 
     With fixed counts the smallest such number is found by trying all. With Bernoulli reveals it is found
@@ -135,9 +135,7 @@ def linear_steps(
     return np.array([int(number(*each)) for each in zip(profiles, targets, strict=True)])
 
 
-def path_kls(
-    profile: Float[ArrayLike, " length"], alphas: Float[np.ndarray, "grids points"], reveal: str
-) -> np.ndarray:
+def path_kls(profile: ProfileLike, alphas: Float[np.ndarray, "grids points"], reveal: str) -> np.ndarray:
     """Factorisation error of many grids, in nats; fixed counts by cumulative rounding."""
     error = _by_reveal(reveal, bernoulli=_bernoulli_path_kls, fixed=_fixed_path_kls)
     profile = falling(profile)

@@ -13,7 +13,15 @@ from jaxtyping import Float
 
 from mdmot.errors import InputError
 from mdmot.information import bernoulli_path_kl, fixed_path_kl
-from mdmot.plans import Plan, bernoulli_plan, falling, fixed_plan, optimal_alpha, optimal_counts
+from mdmot.plans import (
+    Plan,
+    ProfileLike,
+    bernoulli_plan,
+    falling,
+    fixed_plan,
+    optimal_alpha,
+    optimal_counts,
+)
 from mdmot.tuning.learning import LearnedBeta, learn_beta
 from mdmot.tuning.reference import (
     BetaPoint,
@@ -65,7 +73,7 @@ class Worth(NamedTuple):
 
 
 def tune(
-    profile: Float[ArrayLike, " length"],
+    profile: ProfileLike,
     num_steps: int,
     reveal: str,
     provenance: Mapping[str, Any] | None = None,
@@ -104,7 +112,7 @@ def tune(
 
 
 def worth(
-    profile: Float[ArrayLike, " length"],
+    profile: ProfileLike,
     num_steps: int,
     reveal: str,
     bootstrap: Float[ArrayLike, "profiles length"],
