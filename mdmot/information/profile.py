@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 from mdmot.files import write_atomically
 from mdmot.information.estimate import Estimate
 from mdmot.information.fit import assert_levels, fit_profile, warn_of_rises
@@ -215,19 +215,17 @@ def read_profile(path: str | pathlib.Path, length: int | None = None) -> Profile
         raise InputError(f"profile {path}: is not JSON; pass a profile saved by mdmot") from None
     kind = content.get("kind") if isinstance(content, dict) else content
     if not isinstance(content, dict) or kind != "profile":
-        raise InputError(f'profile {path}: kind is {_short(kind)}; expected "profile"')
+        raise InputError(f'profile {path}: kind is {shown(kind)}; expected "profile"')
     version = content.get("version")
     if version != VERSION or isinstance(version, bool):
-        raise InputError(f"profile {path}: version {_short(version)}; this mdmot reads {VERSION}")
+        raise InputError(f"profile {path}: version {shown(version)}; this mdmot reads {VERSION}")
     names = ("length", "levels", "entropy_per_token", "standard_error", "fitted")
     for name in (*names, "step_ratio", "step_ratio_interval", "provenance"):
         if name not in content:
             raise InputError(f"profile {path}: field {name!r} is missing; save it again")
     found = content["length"]
     if not isinstance(found, int) or isinstance(found, bool) or found < 2:
-        raise InputError(
-            f"profile {path}: length is {_short(found)}; expected a whole number of at least 2"
-        )
+        raise InputError(f"profile {path}: length is {shown(found)}; expected a whole number of at least 2")
     if length is not None and found != length:
         raise InputError(
             f"profile {path}: is for sequences of {found} tokens, not {length}; measure one at that length"
@@ -250,8 +248,8 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
         raise InputError(f"profile {path}: {error}") from None
     if interval.size != 2 or not _is_number(ratio) or not interval[0] <= ratio <= interval[1]:
         raise InputError(
-            f"profile {path}: step_ratio {_short(ratio)} does not lie in an interval"
-            f" {_short(content['step_ratio_interval'])} of two numbers; save it again"
+            f"profile {path}: step_ratio {shown(ratio)} does not lie in an interval"
+            f" {shown(content['step_ratio_interval'])} of two numbers; save it again"
         )
     if not isinstance(provenance, dict):
         raise InputError(f"profile {path}: provenance is no object; save it again")
@@ -263,7 +261,7 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
 def _numbers(path: pathlib.Path, content: Mapping[str, Any], name: str) -> Float[np.ndarray, " numbers"]:
     values = content[name]
     if not isinstance(values, list) or not all(_is_number(value) for value in values):
-        raise InputError(f"profile {path}: {name} is {_short(values)}; expected a list of finite numbers")
+        raise InputError(f"profile {path}: {name} is {shown(values)}; expected a list of finite numbers")
     return np.array(values, np.float64)
 
 
@@ -272,12 +270,6 @@ def _is_number(value: Any) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return abs(value) < 1e300 and math.isfinite(value)
-
-
-def _short(value: Any) -> str:
-    """The value as JSON has it, cut to a few words."""
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _ratio(profile: Float[np.ndarray, " length"] | Array) -> float:

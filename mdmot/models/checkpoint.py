@@ -15,7 +15,7 @@ import safetensors.numpy
 from flax import nnx
 
 from mdmot._types import Denoiser, Params, TimedDenoiser
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 from mdmot.files import prepare_folder, write_atomically
 from mdmot.models.adapters import from_nnx_timed, split_from_nnx
 from mdmot.models.config import TransformerConfig
@@ -203,21 +203,21 @@ def _read_model(path: pathlib.Path) -> dict[str, Any]:
         raise InputError(f"{where}: is not JSON; pass a folder that mdmot saved a model in") from None
     if not isinstance(content, dict) or content.get("kind") != "model":
         kind = content.get("kind") if isinstance(content, dict) else content
-        raise InputError(f'{where}: kind is {_short(kind)}; expected "model", as mdmot saves it')
+        raise InputError(f'{where}: kind is {shown(kind)}; expected "model", as mdmot saves it')
     version = content.get("version")
     if version != VERSION or isinstance(version, bool):
-        raise InputError(f"{where}: version {_short(version)}; this mdmot reads {VERSION}")
+        raise InputError(f"{where}: version {shown(version)}; this mdmot reads {VERSION}")
     missing = [name for name in FIELDS if name not in content]
     if missing:
         raise InputError(f"{where}: field {missing[0]!r} is missing; save the model again")
     if not isinstance(content["provenance"], dict):
-        raise InputError(f"{where}: provenance is {_short(content['provenance'])}; expected an object")
+        raise InputError(f"{where}: provenance is {shown(content['provenance'])}; expected an object")
     return content
 
 
 def _one_of(where: str, name: str, value: Any, known: dict[str, Any]) -> str:
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"{where}: {name} {_short(value)} is unknown; this mdmot has {_or(known)}")
+        raise InputError(f"{where}: {name} {shown(value)} is unknown; this mdmot has {_or(known)}")
     return value
 
 
@@ -226,7 +226,7 @@ def _read_config(where: str, value: Any) -> TransformerConfig:
     names = [field.name for field in fields]
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
     if not isinstance(value, dict) or not required <= value.keys() <= set(names):
-        raise InputError(f"{where}: config is {_short(value)}; expected the sizes {', '.join(names)}")
+        raise InputError(f"{where}: config is {shown(value)}; expected the sizes {', '.join(names)}")
     try:
         return TransformerConfig(**value)
     except InputError as error:
@@ -248,7 +248,7 @@ def _read_vocabulary(where: str, value: Any) -> Vocabulary:
     is_symbols = isinstance(value, list) and all(isinstance(symbol, str) for symbol in value)
     if not is_tokenizer and not is_symbols:
         raise InputError(
-            f'{where}: vocabulary is {_short(value)}; expected "bytes", a list of texts or a tokenizer'
+            f'{where}: vocabulary is {shown(value)}; expected "bytes", a list of texts or a tokenizer'
         )
     try:
         return Tokenizer(value["tokenizer"]) if is_tokenizer else Symbols(tuple(value))
@@ -299,12 +299,6 @@ def _assert_tensors(where: str, found: dict[str, Any], expected: dict[str, Any])
                 f"{where}: {name} is {tensor.dtype}{list(tensor.shape)}; "
                 f"the config asks for {place.dtype}{list(place.shape)}"
             )
-
-
-def _short(value: Any) -> str:
-    """The value as JSON has it, cut to a few words."""
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _or(names: Any) -> str:

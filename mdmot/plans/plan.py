@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 from mdmot.information import bernoulli_path_kl, fixed_path_kl
 from mdmot.plans._inputs import ProfileLike, falling
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
@@ -46,10 +46,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.reveal not in ("bernoulli", "fixed"):
-            raise InputError(f'reveal is {_short(self.reveal)}; expected "bernoulli" or "fixed"')
+            raise InputError(f'reveal is {shown(self.reveal)}; expected "bernoulli" or "fixed"')
         if (self.reveal == "fixed") != (self.counts is not None):
             raise InputError(
-                f'reveal "{self.reveal}" does not go with counts {_short(self.counts)}; '
+                f'reveal "{self.reveal}" does not go with counts {shown(self.counts)}; '
                 "counts belong to fixed"
             )
         length = int(self.length)
@@ -57,12 +57,12 @@ class Plan:
         alpha = tuple(np.asarray(self.alpha, np.float64).tolist())
         counts = None if self.counts is None else tuple(int(count) for count in self.counts)
         if length < 1 or length != self.length:
-            raise InputError(f"length is {_short(self.length)}; expected a whole number of at least 1")
+            raise InputError(f"length is {shown(self.length)}; expected a whole number of at least 1")
         if counts is not None and (
             len(counts) != len(alpha) - 1 or min(counts) < 0 or sum(counts) != length
         ):
             raise InputError(
-                f"counts {_short(counts)} for {length} tokens in {len(alpha) - 1} steps; expected one "
+                f"counts {shown(counts)} for {length} tokens in {len(alpha) - 1} steps; expected one "
                 "of at least 0 a step, and the length as their sum"
             )
         for name, value in (("length", length), ("alpha", alpha), ("counts", counts)):
@@ -118,7 +118,7 @@ def fixed_plan(
     revealed = np.asarray(counts)
     if revealed.ndim != 1 or not np.issubdtype(revealed.dtype, np.integer) or (revealed < 0).any():
         raise InputError(
-            f"counts = {_short(counts)} are not whole numbers >= 0; pass tokens revealed a step"
+            f"counts = {shown(counts)} are not whole numbers >= 0; pass tokens revealed a step"
         )
     if revealed.sum() != profile.size:
         raise InputError(
@@ -172,8 +172,3 @@ def bernoulli_plan(
 def _not_negative(value: Array) -> float:
     """0 for what rounding leaves below it."""
     return max(float(value), 0.0)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 from mdmot.files import write_atomically
 from mdmot.plans.plan import Plan
 
@@ -80,12 +80,12 @@ def read_plan(path: str | pathlib.Path, length: int | None = None) -> Plan:
     except (ValueError, RecursionError):
         raise InputError(f"plan {path}: is not JSON; pass a plan saved by mdmot") from None
     if not isinstance(content, dict):
-        raise InputError(f'plan {path}: holds {_short(content)}; expected an object of kind "plan"')
+        raise InputError(f'plan {path}: holds {shown(content)}; expected an object of kind "plan"')
     if content.get("kind") != "plan":
-        raise InputError(f'plan {path}: kind is {_short(content.get("kind"))}; expected "plan"')
+        raise InputError(f'plan {path}: kind is {shown(content.get("kind"))}; expected "plan"')
     version = content.get("version")
     if version != VERSION or isinstance(version, bool):
-        raise InputError(f"plan {path}: version {_short(version)}; this mdmot reads {VERSION}")
+        raise InputError(f"plan {path}: version {shown(version)}; this mdmot reads {VERSION}")
     plan = _plan(path, content)
     if length not in (None, plan.length):
         raise InputError(
@@ -101,7 +101,7 @@ def _plan(path: pathlib.Path, content: dict[str, Any]) -> Plan:
     length, steps = (_whole(path, name, content[name], 1) for name in ("length", "steps"))
     reveal = content["reveal"]
     if reveal not in ("bernoulli", "fixed"):
-        raise InputError(f'plan {path}: reveal is {_short(reveal)}; expected "bernoulli" or "fixed"')
+        raise InputError(f'plan {path}: reveal is {shown(reveal)}; expected "bernoulli" or "fixed"')
     counts = _counts(path, content["counts"], reveal, steps, length)
     alpha = _shares(path, "alpha", content["alpha"], steps)
     path_kl = _path_kl(path, content.get("path_kl"))
@@ -127,7 +127,7 @@ def _counts(path: pathlib.Path, value: Any, reveal: str, steps: int, length: int
     if (reveal == "fixed") == (value is None):
         needed = "a list of counts" if reveal == "fixed" else "counts null"
         raise InputError(
-            f'plan {path}: reveal "{reveal}" does not go with counts {_short(value)}; expected {needed}'
+            f'plan {path}: reveal "{reveal}" does not go with counts {shown(value)}; expected {needed}'
         )
     if value is None:
         return None
@@ -171,7 +171,7 @@ def _path_kl(path: pathlib.Path, value: Any) -> float | None:
 
 def _provenance(path: pathlib.Path, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InputError(f"plan {path}: provenance is {_short(value)}; expected an object")
+        raise InputError(f"plan {path}: provenance is {shown(value)}; expected an object")
     return value
 
 
@@ -179,7 +179,7 @@ def _whole(path: pathlib.Path, name: str, value: Any, least: int) -> int:
     # JSON's true is an int to Python.
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(
-            f"plan {path}: {name} is {_short(value)}; expected a whole number of at least {least}"
+            f"plan {path}: {name} is {shown(value)}; expected a whole number of at least {least}"
         )
     return value
 
@@ -187,18 +187,12 @@ def _whole(path: pathlib.Path, name: str, value: Any, least: int) -> int:
 def _number(path: pathlib.Path, name: str, value: Any, most: float, expected: str) -> float:
     # Also refuses nan, which JSON as Python reads it may hold, and integers beyond every float.
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
-        raise InputError(f"plan {path}: {name} is {_short(value)}; expected {expected}")
+        raise InputError(f"plan {path}: {name} is {shown(value)}; expected {expected}")
     return float(value)
 
 
 def _list(path: pathlib.Path, name: str, value: Any, size: int, steps: int) -> list[Any]:
     if not isinstance(value, list) or len(value) != size:
-        got = f"has {len(value)} entries" if isinstance(value, list) else f"is {_short(value)}"
+        got = f"has {len(value)} entries" if isinstance(value, list) else f"is {shown(value)}"
         raise InputError(f"plan {path}: {name} {got}; {steps} steps need a list of {size}")
     return value
-
-
-def _short(value: Any) -> str:
-    """The value as JSON has it, cut to a few words."""
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -17,7 +17,7 @@ import sqlalchemy
 import sqlalchemy.engine
 import sqlalchemy.exc
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 120
 """A worker on another machine is given up when it has been silent for the grace period."""
@@ -82,8 +82,8 @@ def assert_same(study: optuna.Study, description: dict[str, Any]) -> None:
     for name, value in description.items():
         if recorded.get(name) != value:
             raise InputError(
-                f"study {study.study_name!r} was begun with {name} {_short(recorded.get(name))}, not "
-                f"{_short(value)}; go on with the same, or choose another study name or database"
+                f"study {study.study_name!r} was begun with {name} {shown(recorded.get(name), 60)}, not "
+                f"{shown(value, 60)}; go on with the same, or choose another study name or database"
             )
 
 
@@ -158,8 +158,3 @@ def _reason(error: Exception) -> str:
     while isinstance(error.__cause__, Exception):
         error = error.__cause__
     return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

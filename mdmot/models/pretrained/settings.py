@@ -5,7 +5,7 @@ import math
 import pathlib
 from typing import Any
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 
 CONFIG_FILE = "config.json"
 REQUIRED: Any = object()
@@ -57,9 +57,9 @@ class Settings:
         """
         value = self.values.get(name, default)
         if not any(value == known and type(value) is type(known) for known in allowed):
-            shown = " or ".join(dict.fromkeys(_short(known) for known in allowed))
+            expected = " or ".join(dict.fromkeys(shown(known) for known in allowed))
             said = "" if name in self.values else " (the default)"
-            self.problems.append(f"{name} = {_short(value)}{said}: mdmot's network has only {shown}")
+            self.problems.append(f"{name} = {shown(value)}{said}: mdmot's network has only {expected}")
 
     def refuse_unless(self, condition: bool, problem: str) -> None:
         """Notes a problem that is no single setting's."""
@@ -81,7 +81,7 @@ class Settings:
         return value
 
     def _refuse(self, name: str, expected: str, placeholder: Any) -> Any:
-        self.problems.append(f"{name} = {_short(self.values.get(name))}: {expected}")
+        self.problems.append(f"{name} = {shown(self.values.get(name))}: {expected}")
         return placeholder
 
 
@@ -111,8 +111,3 @@ def read_json(path: pathlib.Path, advice: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: is not a JSON object; copy the file again")
     return values
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
