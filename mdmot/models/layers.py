@@ -133,11 +133,13 @@ def layer_norm(layer: dict[str, Array], x: Features, epsilon: float) -> Features
     return unit * layer["scale"][None, None] + layer["bias"][None, None]
 
 
-def rms_norm(layer: dict[str, Array], x: Features, epsilon: float) -> Features:
+def rms_norm(
+    layer: dict[str, Array], x: Float[Array, "*positions width"], epsilon: float
+) -> Float[Array, "*positions width"]:
     """Features with mean square 1, scaled; in float32 at least."""
     wide = x.astype(_wide(x))
     unit = wide * jax.lax.rsqrt((wide * wide).mean(axis=-1, keepdims=True) + epsilon)
-    return unit.astype(x.dtype) * layer["scale"][None, None]
+    return unit.astype(x.dtype) * jnp.broadcast_to(layer["scale"], x.shape)
 
 
 def logits_of(
@@ -150,12 +152,18 @@ def logits_of(
 def through(block: Callable[[Any, Features], Features], layers: Any, x: Features) -> Features:
     """Features after all blocks, which are compiled once.
 
+    Gradients keep the results of the linear maps and compute the rest again: that is less to write to
+    memory, which on a CPU costs more than the arithmetic.
+
     Args:
       block: `block(layer, x)`.
       layers: The weights of all blocks, stacked along the first axis of each leaf.
       x: Features before the first.
     """
-    return jax.lax.scan(lambda x, layer: (block(layer, x), None), x, layers)[0]
+    kept = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    # Inside a loop nothing can be merged with the second computation, so no barrier is needed.
+    again = jax.checkpoint(block, policy=kept, prevent_cse=False)
+    return jax.lax.scan(lambda x, layer: (again(layer, x), None), x, layers)[0]
 
 
 def _wide(x: Array) -> jnp.dtype:

@@ -150,13 +150,14 @@ PRESETS = {
         average_decay=0.99,
     ),
     "bundled": TrainConfig(
-        TransformerConfig(vocab_size=BYTES, length=256, width=256, depth=4, heads=4),
-        num_steps=8000,
+        TransformerConfig(vocab_size=BYTES, length=256, width=192, depth=5, heads=3),
+        num_steps=4500,
         batch_size=16,
-        learning_rate=2e-3,
-        num_warm_up=400,
+        learning_rate=2.5e-3,
+        num_warm_up=300,
+        average_decay=0.998,
         log_every=20,
-        save_every=200,
+        save_every=100,
     ),
 }
 """Bytes of text: for a test, for minutes on a laptop, and for the model that is in the package."""
