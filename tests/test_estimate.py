@@ -710,7 +710,7 @@ def test_bernoulli_ratio_is_the_limit_of_costs():
     nodes = (np.arange(20_000) + 0.5) / 20_000
     speed = np.sqrt(-np.asarray(jax.vmap(slope, (None, 0))(h, jnp.asarray(nodes))))
     reached = np.concatenate([[0.0], np.cumsum(speed)]) / speed.sum()
-    alpha = np.interp(np.arange(513) / 512, reached, np.arange(20_001) / 20_000)
+    alpha = np.interp(np.arange(513) / 512, reached / reached[-1], np.arange(20_001) / 20_000)
     costs = [information.bernoulli_path_kl(h, jnp.asarray(a)) for a in (np.arange(513) / 512, alpha)]
     # The next term of both costs is of relative order 1/K times a constant below 5.
     assert float(costs[0] / costs[1]) == pytest.approx(ratio, rel=0.01)

@@ -296,6 +296,8 @@ def test_arrays_of_any_real_dtype_and_lists_are_taken():
         (lambda: information.fixed_path_kl([2.0, 1.0], np.ones((2, 1), int)), "counts are int64"),
         (lambda: information.fixed_path_kl(np.ones((2, 2)), [2]), "profile has shape"),
         (lambda: information.bernoulli_path_kl([2.0, 1.0], np.array(0.5)), "alpha has shape"),
+        (lambda: information.bernoulli_path_kl([2.0, 1.0], [0.0, 0.5]), "from 0.0 to 0.5"),
+        (lambda: information.bernoulli_path_kl([2.0, 1.0], [0.0, 0.7, 0.4, 1.0]), "must not fall"),
         (lambda: information.total_correlation(np.array([True, False])), "profile has dtype bool"),
         (lambda: information.dual_total_correlation(np.array("ab")), "profile is not an array of numbers"),
         (lambda: information.profile_curve(np.ones(0), 0.5), "profile has shape"),

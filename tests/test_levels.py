@@ -37,6 +37,7 @@ from mdmot.training.bins import Bins
 from mdmot.training.cross_entropy import pattern_losses
 from mdmot.training.learned_order import OrderTerms, order_terms, rloo
 from mdmot.training.objective import NelboState
+from mdmot.training.variance import gradient_variance
 
 pytestmark = pytest.mark.slow  # many small programs to compile
 
@@ -410,3 +411,25 @@ def test_strata_remove_the_main_effect_of_the_level():
         batch_variance(
             jax.random.key(1), objective, None, None, np.asarray(SEQUENCES), batch_size=2, num_repeats=3
         )
+
+
+def test_gradients_have_the_variance_of_all_sequences_and_patterns():
+    gradients = []
+    for x, m in itertools.product(np.asarray(SEQUENCES), range(1, LENGTH + 1)):
+        for masked in itertools.combinations(range(LENGTH), m):
+            gradient, where = np.zeros_like(ROUGH), list(masked)
+            state = code([MASK if i in masked else int(v) for i, v in enumerate(x)])
+            odds = np.exp(ROUGH[state])
+            gradient[state, where] = (odds / odds.sum(axis=1, keepdims=True))[where] / m
+            gradient[state, where, x[where]] -= 1 / m
+            gradients.append((gradient.ravel(), 1 / math.comb(LENGTH, m)))
+    values, odds = np.stack([g for g, _ in gradients]), np.array([p for _, p in gradients]) / (8 * LENGTH)
+    exact = odds @ (values**2).sum(axis=1) - ((odds @ values) ** 2).sum()
+    objective = NelboObjective(tabular, MASK, EvenLevels(Independent()))
+    settings = {"windows": np.asarray(SEQUENCES), "batch_size": 2}
+    arguments = (objective, jnp.asarray(ROUGH), objective.init())
+    found = gradient_variance(jax.random.key(8), *arguments, num_pairs=4000, **settings)
+    assert abs(found.value - exact / 2) < 5 * found.standard_error
+    assert found.standard_error < 0.05 * exact / 2
+    with pytest.raises(InputError, match="at least 2"):
+        gradient_variance(jax.random.key(8), *arguments, num_pairs=1, **settings)

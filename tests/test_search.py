@@ -38,6 +38,20 @@ def test_nearest_points_of_a_space():
         space.nearest([0.0, 0.6, 0.4, 1.0])
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: tuning.BetaSpace(smallest=0.0), "smallest = 0.0"),
+        (lambda: tuning.BetaSpace(smallest=2.0, largest=1.0), "largest = 1.0"),
+        (lambda: tuning.SplineSpace(bins=1), "bins = 1"),
+        (lambda: tuning.SplineSpace(largest=float("inf")), "largest = inf"),
+    ],
+)
+def test_spaces_without_points_are_refused(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
 pytest.importorskip("optuna", reason="the search is an extra")
 
 

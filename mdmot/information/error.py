@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
 from mdmot.information.curve import profile_curve, real_levels
-from mdmot.schedules._inputs import concrete, real
+from mdmot.schedules._inputs import concrete, rising
 
 
 def bernoulli_path_kl(
@@ -31,7 +31,7 @@ def bernoulli_path_kl(
       The error, in nats.
 
     Raises:
-      InputError: If the profile or the grid is no list of real numbers.
+      InputError: If the profile is no list of real numbers, or known alphas do not rise from 0 to 1.
 
     Example:
       >>> float(bernoulli_path_kl([0.75, 0.25], [0.0, 0.5, 1.0]))
@@ -40,9 +40,7 @@ def bernoulli_path_kl(
     References:
       Chen, Cong and Li, arXiv:2511.04647; Park et al., arXiv:2410.07761 (KLUB).
     """
-    levels, grid = real_levels(profile), real(alpha, "alpha")
-    if grid.ndim != 1 or grid.size < 2:
-        raise InputError(f"alpha has shape {grid.shape}; pass a grid alpha_0 = 0, ..., alpha_K = 1")
+    levels, grid = real_levels(profile), rising(alpha)
     return _bernoulli(levels, grid.astype(levels.dtype))
 
 

@@ -45,3 +45,23 @@ def positive(name: str, x: ArrayLike) -> Array:
         where = f"{name}[{', '.join(map(str, place))}]" if place else name
         raise InputError(f"{where} = {known[place]} is not positive and finite; pass {name} > 0, e.g. 1.0")
     return x
+
+
+def rising(alpha: ArrayLike | Sequence[float]) -> Array:
+    """The K+1 alphas of a grid as an array, refused if they are known and do not rise from 0 to 1."""
+    alpha = real(alpha, "alpha")
+    if alpha.ndim != 1 or alpha.size < 2:
+        raise InputError(f"alpha has shape {alpha.shape}; pass K+1 >= 2 values from 0 to 1")
+    known = concrete(alpha)
+    if known is None:
+        return alpha
+    if not np.isfinite(known).all():
+        k = int(np.flatnonzero(~np.isfinite(known))[0])
+        raise InputError(f"alpha[{k}] = {known[k]} is not finite; pass K+1 values from 0 to 1")
+    if known[0] != 0 or known[-1] != 1:
+        raise InputError(f"alpha must run from 0 to 1; it runs from {known[0]} to {known[-1]}")
+    falls = np.flatnonzero(np.diff(known) < 0)
+    if falls.size:
+        k = int(falls[0])
+        raise InputError(f"alpha must not fall; it goes from {known[k]:g} to {known[k + 1]:g} in step {k}")
+    return alpha

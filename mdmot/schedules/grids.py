@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
 from mdmot.schedules import time
-from mdmot.schedules._inputs import concrete, real
+from mdmot.schedules._inputs import rising
 from mdmot.schedules.masks import MaskSchedule
 
 
@@ -88,22 +88,7 @@ def grid_from_alpha(alpha: ArrayLike | Sequence[float]) -> StepGrid:
       >>> [float(r) for r in grid_from_alpha([0.0, 0.5, 0.5, 1.0]).reveal]
       [0.5, 0.0, 1.0]
     """
-    alpha = real(alpha)
-    if alpha.ndim != 1 or alpha.size < 2:
-        raise InputError(f"alpha has shape {alpha.shape}; pass K+1 >= 2 values from 0 to 1")
-    known = concrete(alpha)
-    if known is not None:
-        if not np.isfinite(known).all():
-            k = int(np.flatnonzero(~np.isfinite(known))[0])
-            raise InputError(f"alpha[{k}] = {known[k]} is not finite; pass K+1 values from 0 to 1")
-        if known[0] != 0 or known[-1] != 1:
-            raise InputError(f"alpha must run from 0 to 1; it runs from {known[0]} to {known[-1]}")
-        falls = np.flatnonzero(np.diff(known) < 0)
-        if falls.size:
-            k = int(falls[0])
-            raise InputError(
-                f"alpha must not fall; it goes from {known[k]:g} to {known[k + 1]:g} in step {k}"
-            )
+    alpha = rising(alpha)
     # Differences of the numbers given are exact enough: nothing better is known of them.
     return StepGrid(alpha, _reveal_by_difference(alpha))
 

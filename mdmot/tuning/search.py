@@ -1,5 +1,6 @@
 """Black-box search for the schedule whose samples score best (extra `tune`)."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -105,7 +106,8 @@ def conclude(
         best = max(whole, key=lambda trial: trial.score)
 
         def fresh_scores(point: Point) -> np.ndarray:
-            key = "fresh " + json.dumps(point, sort_keys=True)
+            # A digest, as a database may have no room for the names of many coordinates.
+            key = "fresh " + hashlib.sha256(json.dumps(point, sort_keys=True).encode()).hexdigest()
             known = worker.study.user_attrs.get(key, [])
             if len(known) < fresh:
                 more = room.scores_at(score, search, point, np.arange(last + len(known), last + fresh))

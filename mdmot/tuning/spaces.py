@@ -1,6 +1,7 @@
 """What a black-box search varies: points of a box, each a mask schedule."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -38,6 +39,9 @@ class BetaSpace:
       smallest: Least a and b.
       largest: Largest a and b.
 
+    Raises:
+      InputError: Unless 0 < smallest < largest.
+
     Example:
       >>> point = BetaSpace().nearest([0.0, 0.25, 0.5, 0.75, 1.0])
       >>> round(point["a"], 3), round(point["b"], 3)  # Beta(1/2, 1/2) is alpha = t
@@ -46,6 +50,12 @@ class BetaSpace:
 
     smallest: float = 0.1
     largest: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smallest < self.largest < math.inf:
+            raise InputError(
+                f"smallest = {self.smallest}, largest = {self.largest}; pass 0 < smallest < largest"
+            )
 
     def bounds(self) -> dict[str, tuple[float, float, bool]]:
         """Both shapes vary in logarithm."""
@@ -83,6 +93,9 @@ class SplineSpace:
       bins: Bins, and coordinates; few serve a search best.
       largest: Bound of the logits' size; their mean is of no account.
 
+    Raises:
+      InputError: If there are fewer than two bins, or the bound is not positive.
+
     Example:
       >>> point = SplineSpace(bins=2).nearest([0.0, 0.5, 1.0])
       >>> point["logit_0"] == point["logit_1"] == 0.0
@@ -91,6 +104,12 @@ class SplineSpace:
 
     bins: int = 6
     largest: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.bins, int) or self.bins < 2 or not 0 < self.largest < math.inf:
+            raise InputError(
+                f"bins = {self.bins}, largest = {self.largest}; pass 2 bins or more, and a bound > 0"
+            )
 
     def bounds(self) -> dict[str, tuple[float, float, bool]]:
         """All logits vary alike."""
