@@ -1,5 +1,6 @@
 """The programs in the documents run."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -8,6 +9,10 @@ import types
 
 import numpy as np
 import pytest
+import safetensors.numpy
+
+from mdmot.models.pretrained import FAMILIES
+from mdmot.models.pretrained.settings import Settings
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -16,9 +21,9 @@ def program(page, language="python"):
     return "\n".join(re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S))
 
 
-def output(program):
+def output(program, folder=None):
     # A process of its own, with JAX as a reader has it: float32, and no checks of this test suite.
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -70,3 +75,47 @@ def test_the_pytorch_program_of_the_tuning_page_runs(monkeypatch, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"profile.json", "profile.state"}
     # Each loss is that of the answer's own token among the eight that can be drawn.
     assert 1 < names["profile"].fitted[0] < 4
+
+
+@pytest.mark.slow  # six programs of training to compile
+def test_the_programs_of_the_training_page_run(tmp_path):
+    printed = output(program("training.md"), tmp_path).split("\n")
+    # After 40 steps the bits per byte are between those of a good model and of none.
+    assert 2 < float(printed[0]) < 8
+    assert (printed[2][:3], printed[3]) == ("10 ", "(2, 32)")
+    assert printed[-2] == "40"
+    assert {"my-run", "my-model", "my-sharded-run", "tokens"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_programs_of_the_pretrained_page_run(tmp_path):
+    symbols = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "A", "C", "D"]
+    settings = {
+        "model_type": "bert",
+        "architectures": ["BertForMaskedLM"],
+        "vocab_size": len(symbols),
+        "hidden_size": 4,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 6,
+        "max_position_embeddings": 12,
+    }
+    family = FAMILIES["bert"]
+    config = family.read(Settings(pathlib.Path("config.json"), dict(settings)))
+    shapes, generator, tensors = family.shapes(config), np.random.default_rng(0), {}
+    for rule in family.rules(config):
+        is_block = "{}" in rule.source
+        for block in range(0 if rule.is_copy else config.depth if is_block else 1):
+            shape = shapes[rule.target][is_block:][:: -1 if rule.is_transposed else 1]
+            name = rule.source.split("|")[0].format(block)
+            tensors[name] = generator.normal(size=shape).astype(np.float32)
+    folder = tmp_path / "my-bert"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "vocab.txt").write_text("\n".join(symbols) + "\n")
+    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+    lines = [" ".join(np.array(["A", "C", "D"])[row]) for row in generator.integers(0, 3, (20, 10))]
+    (tmp_path / "sequences.txt").write_text("\n".join(lines) + "\n")
+    printed = output(program("pretrained.md"), tmp_path).split("\n")
+    assert sum(eval(printed[0])) == 10
+    assert all(len(text.split()) == 10 and set(text) <= set("ACD ") for text in eval(printed[1]))
+    assert printed[2] == "bert 7 3 12 ()"

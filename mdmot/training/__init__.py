@@ -57,4 +57,5 @@ from mdmot.training.variance import Decomposition as Decomposition
 from mdmot.training.variance import Measured as Measured
 from mdmot.training.variance import batch_variance as batch_variance
 from mdmot.training.variance import decompose as decompose
+from mdmot.training.variance import gradient_variance as gradient_variance
 from mdmot.training.variance import nested_losses as nested_losses

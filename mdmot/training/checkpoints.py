@@ -66,7 +66,7 @@ def save_state(folder: str | os.PathLike[str], state: TrainState, keep: int) -> 
         raise InputError(f"keep = {keep}; pass at least 1")
     if jax.process_count() > 1:
         raise InputError(f"{jax.process_count()} processes; checkpoints are written by one process")
-    folder = prepare_folder(pathlib.Path(folder))
+    folder = prepare_folder(pathlib.Path(folder).absolute())  # Orbax takes no other
     _delete_partial(folder)
     path = folder / f"{int(state.step):08d}"
     partial = folder / f".{path.name}{PARTIAL}"
@@ -107,7 +107,7 @@ def load_state(folder: str | os.PathLike[str], like: TrainState) -> Restored | N
     Raises:
       InputError: If all are damaged, or the newest whole one is of another structure.
     """
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder).absolute()
     steps = saved_steps(folder)
     damaged: list[str] = []
     for step in reversed(steps):
