@@ -320,11 +320,10 @@ def test_the_list_of_samplers(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("", ["no model is named", "folder of a model or a law file"]),
         ("gone", ["gone", "no such file"]),
         ("gone.safetensors", ["no law file", "folder"]),
         ("markow:stay=.99,states=4", ["test bed 'markow' is not known", "markov"]),
-        ("EMPTY", ["model.json", "No such file"]),
+        ("EMPTY", ["neither model.json", "config.json", "bert, esm, llada, Dream"]),
         ("LAW --sampler nucleus", ["'nucleus' is not known", "bernoulli, fixed", "dream"]),
         ("LAW --eta 0.1", ["--eta is no option of sampler bernoulli", "--temperature"]),
         ("LAW --sampler mdlm --schedule linear", ["--schedule is no option of sampler mdlm", "--steps"]),

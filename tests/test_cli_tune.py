@@ -201,13 +201,13 @@ def test_tune_with_independent_reveals(capsys, tmp_path):
 
 def test_a_model_is_measured_on_a_text(capsys, tmp_path):
     model = saved_model(tmp_path / "model", Bytes(), 12)
-    (tmp_path / "text.txt").write_bytes(bytes(range(256)) * 4)
+    (tmp_path / "text.txt").write_text("to be or not to be\n" * 20)
     arguments = ("--text", tmp_path / "text.txt", "--length", 8, "--draws", 20, "--levels", 4)
     out = tmp_path / "plan.json"
     result = found(capsys, "tune", model, "--steps", 3, *arguments, "--out", out)
     assert sum(result["counts"]) == 8
     plan = read_plan(out)
-    assert plan.provenance["profile"]["data"].endswith("text.txt")
+    assert plan.provenance["profile"]["data"]["name"].endswith("text.txt")
     status, _, err = run(capsys, "sample", model, "--schedule", out, "--length", 8)
     assert status == 0, err
     symbols = saved_model(tmp_path / "symbols", Symbols(("a", "b")), 4)
@@ -267,8 +267,10 @@ def test_search_without_optuna_names_the_extra(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("profile", ["no model is named", "markov:"]),
-        ("tune --steps 2", ["no model is named"]),
+        ("profile --length 257", ["257 tokens", "1 to 256"]),
+        ("profile --estimate", ["--estimate is not read for the bundled model"]),
+        ("tune --steps 2 --trials 4", ["the bundled model is a model", "law"]),
+        ("tune --steps 257", ["257 steps", "at most 256"]),
         ("tune BED", ["Missing option '--steps'"]),
         ("tune BED --steps 9", ["9 steps", "at most 8"]),
         ("tune BED --steps 0", ["0 is not in the range"]),
@@ -288,7 +290,7 @@ def test_search_without_optuna_names_the_extra(capsys, monkeypatch):
         ("profile markov:stay=2", ["stay", "0 to 1"]),
         ("profile parity:length=1", ["two"]),
         ("profile MODEL --estimate", ["--estimate is not read"]),
-        ("profile MODEL --text SHORT", ["3 bytes", "window of 12"]),
+        ("profile MODEL --text SHORT", ["3 tokens", "window of 12"]),
         ("profile MODEL --text gone", ["gone", "--text"]),
         ("profile MODEL --length 13", ["13 tokens", "1 to 12"]),
         ("tune BED --steps 2 --task legal", ["--task", "--trials"]),

@@ -12,8 +12,15 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from mdmot.cli import main
 from mdmot.errors import InputError
-from mdmot.models.pretrained import FAMILIES, convert_antiberty, convert_pickle, load_pretrained
+from mdmot.models.pretrained import (
+    FAMILIES,
+    convert_antiberty,
+    convert_pickle,
+    load_plain,
+    load_pretrained,
+)
 from mdmot.models.pretrained.settings import Settings
 from mdmot.samplers import BernoulliUnmasking, Categorical, sample
 from mdmot.schedules import grid_from_alpha
@@ -432,3 +439,101 @@ def test_antiberty_recovers_residues(tmp_path):
     right = (np.asarray(logits).argmax(-1) == tokens)[is_masked].mean()
     # 122 residues; a network that knows nothing gets one in twenty.
     assert right > 0.8
+
+
+SYMBOLS = ("[PAD]", "[CLS]", "[SEP]", "a", "b", "<eos>", "[MASK]")
+WORDS = {"a": 0, "b": 1, "c": 2, "d": 3, "<|end|>": 4}
+TOKENIZER = {
+    "model": {"type": "WordLevel", "vocab": WORDS, "unk_token": "a"},
+    "pre_tokenizer": {"type": "WhitespaceSplit"},
+}
+
+
+def write_text_model(folder, name):
+    """A folder of a family with the vocabulary that is usual for it."""
+    write(folder, CONFIGS[name], tensors_of(CONFIGS[name]))
+    if name in ("bert", "esm"):
+        symbols = SYMBOLS if name == "bert" else ("<cls>", "<pad>", "<eos>", "A", "B", "<unk>", "<mask>")
+        (folder / "vocab.txt").write_text("\n".join(symbols) + "\n")
+    else:
+        pytest.importorskip("tokenizers")
+        (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    """A command line that returns its status, output and messages; it sets the precision of its process."""
+
+    def command(*arguments):
+        status = main.status([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    yield command
+    jax.config.update("jax_enable_x64", True)
+
+
+def test_encoders_are_shown_their_frame_and_draw_no_special_token(tmp_path):
+    model = load_plain(write_text_model(tmp_path, "bert"))
+    assert (model.length, model.vocabulary.size) == (3, 7)
+    assert model.denoiser.never == (0, 1, 2, 5, 6)
+    tokens = jnp.asarray([[3, 7, 4], [7, 7, 7]], jnp.int32)
+    shown = jnp.asarray([[1, 3, 6, 4, 2], [1, 6, 6, 6, 2]], jnp.int32)
+    expected = logits_of(model.found.denoiser, model.found.params, shown)[:, 1:4]
+    logits = logits_of(model.denoiser, model.found.params, tokens)
+    np.testing.assert_allclose(logits[..., 3:5], expected[..., 3:5], rtol=1e-5)
+    assert bool(jnp.isneginf(logits[..., jnp.asarray(model.denoiser.never)]).all())
+    at = model.denoiser.bind(model.found.params, tokens)(jnp.asarray([[2], [0]]))
+    np.testing.assert_allclose(at[:, 0], logits[jnp.arange(2), jnp.asarray([2, 0])], rtol=1e-5)
+
+
+def test_tokens_beyond_the_vocabulary_are_not_drawn(tmp_path):
+    model = load_plain(write_text_model(tmp_path, "llada"))
+    assert (model.length, model.vocabulary.size, model.denoiser.never) == (5, 5, ())
+    tokens = jnp.asarray([[0, 5, 4]], jnp.int32)
+    expected = logits_of(model.found.denoiser, model.found.params, jnp.where(tokens == 5, 6, tokens))
+    found = logits_of(model.denoiser, model.found.params, tokens)
+    np.testing.assert_allclose(found, expected[..., :5], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_pretrained_folders_stand_wherever_a_model_may(run, tmp_path, name):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_text_model(folder, name)
+    status, out, err = run("sample", folder, "--num", 8, "--steps", 2, "--json")
+    assert status == 0, err
+    drawn = {token for one in json.loads(out)["samples"] for token in one["tokens"]}
+    assert drawn <= ({3, 4} if name in ("bert", "esm") else set(range(5)))
+    text = tmp_path / "text.txt"
+    letters = "A B" if name == "esm" else "a b"
+    text.write_text(f"{letters} {letters[0]}\n" * 40)
+    measuring = ("--text", text, "--length", 3, "--draws", 4, "--levels", 3)
+    status, out, err = run("tune", folder, "--steps", 2, *measuring, "--json")
+    assert status == 0, err
+    assert sum(json.loads(out)["counts"]) == 3
+
+
+def test_folders_without_text_are_refused(run, tmp_path):
+    def said(*arguments):
+        status, out, err = run(*arguments)
+        assert (status, out, err.count("\n")) == (2, "", 1), err
+        return err
+
+    assert "neither model.json" in said("sample", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"kind": "training"}))
+    assert "has not saved a model.json yet" in said("sample", tmp_path)
+    write(tmp_path, LLADA, tensors_of(LLADA))
+    assert "neither tokenizer.json nor vocab.txt" in said("sample", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    assert "mdmot reads bert, esm, llada, Dream" in said("sample", tmp_path)
+    write_text_model(tmp_path, "bert")
+    assert "pass --text PATH, one sequence a line" in said("profile", tmp_path)
+    (tmp_path / "text.txt").write_text("a [PAD] b\n" * 3)
+    assert "0 sequences of" in said("profile", tmp_path, "--text", tmp_path / "text.txt")
+    larger = {f"w{k}": k for k in range(9)}
+    pytest.importorskip("tokenizers")
+    content = {"model": {"type": "WordLevel", "vocab": larger, "unk_token": "w0"}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    assert "a vocabulary of 9 tokens, the network has 7" in said("sample", tmp_path)

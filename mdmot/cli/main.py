@@ -5,11 +5,13 @@ import sys
 import click
 
 from mdmot.cli.energy import energy
+from mdmot.cli.evaluate import evaluate
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.profile import profile
 from mdmot.cli.report import report
 from mdmot.cli.sample import sample
+from mdmot.cli.train import train
 from mdmot.cli.tune import tune
 from mdmot.cli.verify import verify
 from mdmot.cli.watch import one_line
@@ -28,7 +30,7 @@ def commands() -> None:
     """
 
 
-for command in (verify, energy, law, profile, tune, sample, report):
+for command in (verify, energy, law, profile, tune, sample, train, evaluate, report):
     commands.add_command(command)
 
 

@@ -7,7 +7,6 @@ import click
 
 from mdmot.cli.options import common, print_json, print_table
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
-from mdmot.cli.source import require_named
 
 if TYPE_CHECKING:
     from mdmot.experiments.data_to_schedule import Saving
@@ -18,6 +17,7 @@ SHOWN_LEVELS = 13
 EXAMPLES = """\b
 Examples:
   mdmot profile markov:stay=.99,states=4,length=256
+  mdmot profile --length 64 --draws 100
   mdmot profile my-model --text notes/ --draws 4000 --out profile.json
   mdmot profile hmm:stay=.95,length=64 --steps 16 --plots plots
 """
@@ -60,8 +60,9 @@ def profile(
     """Measure the information profile: the uncertainty of one more token, by how many are known.
 
     It decides what parallel steps cost, and so which steps are best. MODEL is the folder of a model that
-    mdmot saved, measured on a text without generating any; LAW is a law file or a test bed (--beds lists
-    them), whose profile is computed if it can be and measured with the exact conditionals if not.
+    mdmot saved or of a pretrained one, measured on a text without generating any; LAW is a law file or a
+    test bed (--beds lists them), whose profile is computed if it can be and measured with the exact
+    conditionals if not. If it is left out, the model that comes with mdmot is measured.
 
     The measurement is announced with its time and memory, and goes on after an interruption.
     """
@@ -69,9 +70,7 @@ def profile(
 
     prepare_outputs(out, plots)
     with kept_until_written(resume, out) as state:
-        found = obtain_profile(
-            Request("profile", require_named(model), resume=resume, state=state, seed=seed, **given)
-        )
+        found = obtain_profile(Request("profile", model, resume=resume, state=state, seed=seed, **given))
         if out is not None:
             from mdmot.information import write_profile
 

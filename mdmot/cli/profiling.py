@@ -12,19 +12,27 @@ import numpy as np
 
 from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress, use_precision, versions
-from mdmot.cli.source import Source, read_source
+from mdmot.cli.sequences import text_sequences
+from mdmot.cli.source import BUNDLED, Source, read_source
 from mdmot.errors import InputError
-from mdmot.vocabulary import Bytes, Symbols
+from mdmot.vocabulary import Symbols
 
 if TYPE_CHECKING:
+    from mdmot.data import Corpus
     from mdmot.information import Profile
 
-LEVELS, DRAWS, MOST_ROWS_AT_ONCE = 33, 1000, 64
+LEVELS, MOST_ROWS_AT_ONCE = 33, 64
+LAW_DRAWS, MODEL_DRAWS = 1000, 250
+"""With 250, the model that comes with mdmot is measured in three minutes on two cores."""
+
 LONG_SECONDS = 5
 """A measurement that takes longer is announced."""
 
+MEASURING = ("levels", "draws", "batch", "resume")
+"""Options that say how to measure."""
+
 MAX_BYTES = 2**24
-"""Bytes of a text, or tokens drawn from a law, that are at most read."""
+"""Bytes of a text, or tokens drawn from a law, that are read at most, whole documents."""
 
 MOST = 10**7
 
@@ -35,7 +43,7 @@ class Request:
 
     Attributes:
       command: The command that asks.
-      path: Model, law or saved profile.
+      path: Model, law or saved profile; None for the model that comes with mdmot.
       text: Text to measure a model on.
       length: Tokens in a sequence.
       levels: Number of levels.
@@ -48,7 +56,7 @@ class Request:
     """
 
     command: str
-    path: pathlib.Path
+    path: pathlib.Path | None
     text: pathlib.Path | None
     length: int | None
     levels: int | None
@@ -59,11 +67,25 @@ class Request:
     state: pathlib.Path | None
     seed: int
 
+    @property
+    def name(self) -> str:
+        """What is to be profiled, as a person calls it."""
+        return BUNDLED if self.path is None else str(self.path)
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether a plan is asked for, of the profile that comes with mdmot: nothing says otherwise."""
+        is_plain = self.path is None and not self.given(("text", "length", *MEASURING))
+        return self.command == "tune" and is_plain
+
+    def given(self, names: tuple[str, ...]) -> list[str]:
+        """Those of the options that are given."""
+        return [name for name in names if getattr(self, name) not in (None, False)]
+
     def refuse(self, names: tuple[str, ...], because: str) -> None:
         """Raises InputError if one of these options is given."""
-        for name in names:
-            if getattr(self, name) not in (None, False):
-                raise InputError(f"--{name} is not read for {self.path}: {because}; leave it out")
+        for name in self.given(names):
+            raise InputError(f"--{name} is not read for {self.name}: {because}; leave it out")
 
 
 def profiling(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +97,7 @@ def profiling(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=pathlib.Path),
             metavar="PATH",
             help="Text file or folder to measure a model on; better not what it was trained on.  "
-            "[default: Python's own library sources]",
+            "[default: the sources of Python's library that training holds out]",
         ),
         click.option(
             "--length", type=whole, metavar="N", help="Tokens of a sequence.  [default: the model's]"
@@ -90,7 +112,8 @@ def profiling(command: Callable[..., Any]) -> Callable[..., Any]:
             "--draws",
             type=click.IntRange(2, MOST),
             metavar="N",
-            help=f"Masked sequences a level; errors shrink with their square root.  [default: {DRAWS}]",
+            help=f"Masked sequences a level; errors shrink with their square root.  "
+            f"[default: {LAW_DRAWS} of a law, {MODEL_DRAWS} of a network]",
         ),
         click.option(
             "--batch",
@@ -157,9 +180,12 @@ def obtain_profile(request: Request) -> "Profile":
       InputError: If the source, the text or the options do not fit.
     """
     path = request.path
-    measuring = ("levels", "draws", "batch", "resume")
-    if path.suffix == ".json":
-        request.refuse(("text", "length", "estimate", *measuring), "it is a saved profile")
+    if request.is_shipped:
+        from mdmot.models import bundled_profile
+
+        path = bundled_profile()
+    if path is not None and path.suffix == ".json":
+        request.refuse(("text", "length", "estimate", *MEASURING), "it is a saved profile")
         use_precision("float64")
         from mdmot.information import read_profile
 
@@ -174,11 +200,11 @@ def obtain_profile(request: Request) -> "Profile":
         request.refuse(("text",), "it is a law, which makes its own sequences")
         exact = None if request.estimate else bed.profile()
         if exact is not None:
-            request.refuse(measuring, "its profile is known exactly; --estimate measures it all the same")
+            request.refuse(MEASURING, "its profile is known exactly; --estimate measures it all the same")
             from mdmot.information import exact_profile
 
             with warnings_as_lines():
-                return exact_profile(np.asarray(exact), _provenance(request, source, None))
+                return exact_profile(np.asarray(exact), _provenance(request, source, bed.spec, None))
     return _measured(request, source, length)
 
 
@@ -194,9 +220,9 @@ def _measured(request: Request, source: Source, length: int) -> "Profile":
     )
 
     levels = default_levels(length, request.levels or LEVELS)
-    draws = request.draws or DRAWS
+    draws = request.draws or (MODEL_DRAWS if source.bed is None else LAW_DRAWS)
     batch_size = request.batch or max(1, min(MOST_ROWS_AT_ONCE, ENTRIES // source.entries))
-    data = _sequences(request, source, length, draws * len(levels))
+    data, described = _sequences(request, source, length, draws * len(levels))
     scorer = jax_scorer(source.denoiser, source.params, source.vocabulary.size)
     run = (request.seed, scorer, data, source.vocabulary.size)
     sizes: dict[str, Any] = {"levels": levels, "draws": draws, "batch_size": batch_size}
@@ -221,7 +247,7 @@ def _measured(request: Request, source: Source, length: int) -> "Profile":
     # The network may have run in single precision; what follows is small.
     use_precision("float64")
     with warnings_as_lines():
-        return estimated_profile(estimate, _provenance(request, source, draws))
+        return estimated_profile(estimate, _provenance(request, source, described, draws))
 
 
 def _announcement(forecast: Any, sizes: dict[str, Any], length: int, state: pathlib.Path | None) -> str:
@@ -244,20 +270,29 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _sequences(request: Request, source: Source, length: int, most: int) -> np.ndarray:
-    """Sequences to mask: drawn from a law, or cut from a text."""
+def _sequences(request: Request, source: Source, length: int, most: int) -> tuple[np.ndarray, Any]:
+    """Sequences to mask, drawn from a law or cut from a text, and where they come from."""
     if source.bed is not None:
-        return drawn_sequences(source, request.seed, max(2, min(most, MAX_BYTES // length)))
-    from mdmot.training import byte_windows, read_text
+        most = max(2, min(most, MAX_BYTES // length))
+        return drawn_sequences(source, request.seed, most), source.bed.spec
+    if request.text is None and isinstance(source.vocabulary, Symbols):
+        raise InputError(f"{source.name} writes no Python source; pass --text PATH, one sequence a line")
+    corpus = _corpus(request.text)
+    rows = text_sequences(source, corpus, length, "pass a longer --text PATH")
+    return rows.tokens, corpus.provenance
 
-    text = read_text(request.text, MAX_BYTES)
-    if isinstance(source.vocabulary, Bytes):
-        rows = byte_windows(text, length)
-    else:
-        rows = _encoded(source, text.decode("utf-8", "replace"), length)
-    if len(rows) < 2:
-        raise InputError(f"the text fills one sequence of {length} tokens; pass a longer --text PATH")
-    return rows.astype(np.int32)
+
+def _corpus(path: pathlib.Path | None) -> "Corpus":
+    """The documents to measure on, as many as may be read."""
+    from mdmot.cli.training_data import HELD_OUT_SHARE
+    from mdmot.data import hold_out_documents, read_corpus
+
+    if path is None:
+        return hold_out_documents(read_corpus(None), HELD_OUT_SHARE)[1]
+    corpus = read_corpus(path)
+    read = np.cumsum([entry.size for entry in corpus.entries])
+    num = max(1, int(np.searchsorted(read, MAX_BYTES, side="right")))
+    return dataclasses.replace(corpus, entries=corpus.entries[:num])
 
 
 def drawn_sequences(source: Source, seed: int, num: int) -> np.ndarray:
@@ -270,40 +305,13 @@ def drawn_sequences(source: Source, seed: int, num: int) -> np.ndarray:
     return np.concatenate([np.asarray(source.bed.sample(key, part)) for key in keys])[:num]
 
 
-def _encoded(source: Source, text: str, length: int) -> np.ndarray:
-    """Windows of tokens; of a vocabulary of symbols each line is a sequence of its own."""
-    if not isinstance(source.vocabulary, Symbols):
-        tokens = np.asarray(source.vocabulary.encode(text))
-        if len(tokens) < length:
-            raise InputError(
-                f"the text has {len(tokens)} tokens, less than one sequence of {length}; "
-                "pass a longer --text PATH"
-            )
-        return tokens[: len(tokens) // length * length].reshape(-1, length)
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                rows.append(source.vocabulary.encode(line))
-            except InputError as error:
-                raise InputError(f"--text, line {number}: {error}") from None
-            if len(rows[-1]) != length:
-                raise InputError(
-                    f"--text, line {number}: {len(rows[-1])} tokens, expected {length}; "
-                    "write one sequence a line, or pass --length"
-                )
-    return np.asarray(rows).reshape(len(rows), length)
-
-
-def _provenance(request: Request, source: Source, draws: int | None) -> dict[str, Any]:
-    if source.bed is not None:
-        data = source.bed.spec
-    else:
-        data = "Python's standard library" if request.text is None else str(request.text)
+def _provenance(request: Request, source: Source, data: Any, draws: int | None) -> dict[str, Any]:
+    weights = {} if source.weights_sha256 is None else {"weights_sha256": source.weights_sha256}
     method = {"method": "exact"} if draws is None else {"method": "measured", "draws": draws}
     return {
         "command": f"mdmot {request.command}",
-        "source": str(request.path),
+        "source": source.name,
+        **weights,
         "data": data,
         **method,
         "seed": request.seed,

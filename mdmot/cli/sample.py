@@ -17,6 +17,7 @@ MOST = 10**6
 
 EXAMPLES = """\b
 Examples:
+  mdmot sample --prompt 'import ' --length 128 --steps 64
   printf 'aaaaa\\nbbbbb\\n' > two.txt
   mdmot sample two.txt --num 3 --schedule squared-sine --steps 3
   mdmot sample two.txt --sampler entropy-bound --entropy-bound 0.5 --watch
@@ -194,16 +195,16 @@ def sample(
 ) -> None:
     """Sample sequences from MODEL.
 
-    MODEL is the folder of a model that mdmot saved, or a law file or test bed (see `mdmot law`), whose
-    exact conditionals then take the network's place. Every sample depends on the seed and its own number
-    alone, however many there are.
+    MODEL is the folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA or Dream in
+    Hugging Face's layout), or a law file or test bed (see `mdmot law`), whose exact conditionals then take
+    the network's place. If it is left out, the small model of Python source that comes with mdmot writes.
+    Every sample depends on the seed and its own number alone, however many there are.
 
     Texts go to standard output, with control characters escaped; if one has several lines, lines of ---
     stand between samples.
     """
-    from mdmot.cli.source import read_source, require_named
+    from mdmot.cli.source import read_source
 
-    model = require_named(model)
     if prompt is not None and template is not None:
         raise InputError("--prompt and --template are both given; write the prompt into the template")
     if guidance is not None and prompt is None and template is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress
-from mdmot.cli.source import Source, read_source, require_named
+from mdmot.cli.source import BUNDLED, Source, read_source
 from mdmot.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,14 +88,13 @@ def require_task(
             if value is not None:
                 raise InputError(f"--{name} belongs to a search; pass --trials N too")
         return
-    path = require_named(path)
     if task is not None and task not in TASKS:
         raise InputError(f"task {task!r} is not known; use {', '.join(TASKS)}")
-    if path.suffix == ".json":
+    if path is not None and path.suffix == ".json":
         raise InputError(f"{path} cannot be sampled, as --trials needs; name the law that it is of")
-    if path.is_dir():
+    if path is None or path.is_dir():
         raise InputError(
-            f"{path} is a model, and the tasks ({', '.join(TASKS)}) score samples of a law; "
+            f"{path or BUNDLED} is a model, and the tasks ({', '.join(TASKS)}) score samples of a law; "
             "name a law, or leave out --trials"
         )
     if importlib.util.find_spec("optuna") is None:

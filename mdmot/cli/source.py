@@ -1,6 +1,7 @@
-"""What the argument MODEL names: a network of ours, or a law known exactly."""
+"""What the argument MODEL names: a network, of ours or pretrained, or a law known exactly."""
 
 import dataclasses
+import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -16,12 +17,15 @@ from mdmot.vocabulary import Symbols, Vocabulary
 if TYPE_CHECKING:
     from mdmot.distributions import Bed
 
+BUNDLED = "the bundled model"
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where sequences come from.
 
     Attributes:
+      name: What the user called it.
       denoiser: `denoiser(params, tokens)`.
       timed_denoiser: `timed_denoiser(params, tokens, t)`.
       params: The weights, or the law itself.
@@ -29,8 +33,11 @@ class Source:
       length: Tokens of its sequences.
       bed: The law, if it is one; its sequences have that length and no other, a network's may be shorter.
       entries: Numbers that a sequence of that length needs in memory at once, about.
+      never: Clean tokens that have probability 0 everywhere.
+      weights_sha256: Digest of the weights, where the model's files say it.
     """
 
+    name: str
     denoiser: Denoiser
     timed_denoiser: TimedDenoiser
     params: Params
@@ -38,6 +45,8 @@ class Source:
     length: int
     bed: "Bed | None"
     entries: int
+    never: tuple[int, ...] = ()
+    weights_sha256: str | None = None
 
     def assert_length(self, length: int, where: str) -> None:
         """Raises InputError if it has no sequences of this length."""
@@ -66,27 +75,21 @@ class Source:
             tokens[0, position] = row[position]
 
 
-def require_named(path: pathlib.Path | None) -> pathlib.Path:
-    """The path, once it is sure that there is one.
+def read_source(path: pathlib.Path | None) -> Source:
+    """Reads a network, for float32, or a law, for float64; sets that precision.
+
+    Args:
+      path: Folder of a model that mdmot saved or of a pretrained one, law file or test bed; None for the
+        model that comes with mdmot.
 
     Raises:
-      InputError: If there is none.
+      InputError: If it is none of these.
     """
     if path is None:
-        raise InputError(
-            "no model is named and mdmot brings none; pass the folder of a model or a law file, "
-            "or a test bed such as markov:stay=.99,states=4,length=256"
-        )
-    return path
+        from mdmot.models import bundled_model
 
-
-def read_source(path: pathlib.Path) -> Source:
-    """Reads a checkpoint folder, for float32, or a law, for float64; sets that precision.
-
-    Raises:
-      InputError: If it is neither.
-    """
-    return _network(path) if path.is_dir() else _law(path)
+        return _network(bundled_model(), BUNDLED)
+    return _folder(path) if path.is_dir() else _law(path)
 
 
 def read_named_law(path: pathlib.Path) -> "Bed":
@@ -106,14 +109,36 @@ def read_named_law(path: pathlib.Path) -> "Bed":
     return law_bed(read_law(path), text)
 
 
-def _network(path: pathlib.Path) -> Source:
+def _folder(path: pathlib.Path) -> Source:
+    from mdmot.models.checkpoint import MODEL_FILE
+    from mdmot.models.pretrained import FAMILIES
+    from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
+
+    # The folder of a training has a config.json too.
+    if (path / MODEL_FILE).exists():
+        return _network(path, str(path))
+    if not (path / CONFIG_FILE).exists():
+        raise InputError(
+            f"{path} is no model: it has neither {MODEL_FILE}, as mdmot saves it, nor the {CONFIG_FILE} of "
+            f"a Hugging Face model ({', '.join(FAMILIES)}); pass the folder of one"
+        )
+    if read_json(path / CONFIG_FILE, "copy the file again").get("kind") == "training":
+        raise InputError(
+            f"{path} is a training that has not saved a {MODEL_FILE} yet; train to its first checkpoint"
+        )
+    return _pretrained(path)
+
+
+def _network(path: pathlib.Path, name: str) -> Source:
     use_precision("float32")
     from mdmot.models import load_checkpoint
+    from mdmot.models.checkpoint import MODEL_FILE
 
     found = load_checkpoint(path)
     size = found.config
     widest = max(size.vocab_size, size.expansion * size.width, size.heads * size.length)
     return Source(
+        name,
         found.denoiser,
         found.timed_denoiser,
         found.params,
@@ -121,6 +146,28 @@ def _network(path: pathlib.Path) -> Source:
         size.length,
         bed=None,
         entries=size.length * widest,
+        weights_sha256=json.loads((path / MODEL_FILE).read_text(encoding="utf-8"))["weights_sha256"],
+    )
+
+
+def _pretrained(path: pathlib.Path) -> Source:
+    use_precision("float32")
+    from mdmot.models.pretrained import load_plain
+    from mdmot.samplers import TimeFree
+
+    model = load_plain(path)
+    size = model.found.config
+    widest = max(size.vocab_size, size.hidden, size.heads * size.length)
+    return Source(
+        str(path),
+        model.denoiser,
+        TimeFree(model.denoiser),
+        model.found.params,
+        model.vocabulary,
+        model.length,
+        bed=None,
+        entries=size.length * widest,
+        never=model.denoiser.never,
     )
 
 
@@ -138,6 +185,7 @@ def _law(path: pathlib.Path) -> Source:
         # Messages along a chain carry a matrix of its states to every position.
         widest = max((leaf.size for leaf in jax.tree.leaves(bed.params) if leaf.ndim == 2), default=1)
     return Source(
+        str(path),
         bed.denoiser,
         TimeFree(bed.denoiser),
         bed.params,

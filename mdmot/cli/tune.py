@@ -9,7 +9,6 @@ from mdmot.cli.options import common, print_json, print_table, versions
 from mdmot.cli.outputs import prepare_outputs
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
 from mdmot.cli.searching import require_task, searched_plan, searching
-from mdmot.cli.source import require_named
 
 if TYPE_CHECKING:
     from mdmot.information import Profile
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
+  mdmot tune --steps 32
   mdmot tune markov:stay=.99,states=4,length=256 --steps 32 --out plan.json
   mdmot sample markov:stay=.99,states=4,length=256 --schedule plan.json
   mdmot tune profile.json --steps 16 --reveal bernoulli --plots plots
@@ -74,26 +74,32 @@ def tune(
 ) -> None:
     """Find the steps that lose least, for a data set and a number of steps.
 
-    MODEL is the folder of a model that mdmot saved, LAW a law file or a test bed (--beds lists them) and
-    PROFILE a file from `mdmot profile`. The information profile, which is measured first if there is none
-    yet, predicts what any steps lose in tokens that are revealed at the same time in random order: the
-    expected divergence of the samples, in nats a sequence. The plan is its exact minimum.
+    MODEL is the folder of a model that mdmot saved or of a pretrained one, LAW a law file or a test bed
+    (--beds lists them) and PROFILE a file from `mdmot profile`; the model that comes with mdmot, if all are
+    left out, brings its profile. The information profile, which is measured first if there is none yet,
+    predicts what any steps lose in tokens that are revealed at the same time in random order: the expected
+    divergence of the samples, in nats a sequence. The plan is its exact minimum.
     """
     require_task(model, trials, task, storage)
     prepare_outputs(out, plots)
     with kept_until_written(resume, out) as state:
-        profile = obtain_profile(
-            Request("tune", require_named(model), resume=resume, state=state, seed=seed, **given)
-        )
+        request = Request("tune", model, resume=resume, state=state, seed=seed, **given)
+        profile = obtain_profile(request)
         tuned = _tuned(profile, steps, reveal)
         plan, result = tuned.plan, _content(tuned)
-        if trials is not None:
+        if trials is not None and model is not None:
             paper = (tuned.paper_grid.a, tuned.paper_grid.b)
-            plan, found = searched_plan(require_named(model), plan, paper, trials, task, storage, seed)
+            plan, found = searched_plan(model, plan, paper, trials, task, storage, seed)
             plan = _with_path_kl(plan, profile)
             result |= _steps_of(plan) | {"search": found}
         if out is not None:
             _write(out, plan, profile, seed)
+    if request.is_shipped:
+        click.echo(
+            f"planned by the profile that came with {request.name}; --text, --length or --draws "
+            "measures anew",
+            err=True,
+        )
     if plots is not None:
         _draw(plots, profile, tuned)
     if as_json:

@@ -1,21 +1,26 @@
-"""The schedule that a real text asks for, as a small model trained on it sees it."""
+"""The schedule that a real text asks for, as a model sees it."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from mdmot.data import TokenizedCorpus
 from mdmot.experiments.data_to_schedule import Saving, ScheduleStudy, saving, schedule_study
-from mdmot.experiments.text_model import SAMPLE_STEPS, TrainedModel
+from mdmot.experiments.text_model import some_windows
 from mdmot.information import (
     FixedReveals,
     Profile,
+    default_levels,
     estimate_profile,
     estimated_profile,
     held_out_path_kl,
     jax_scorer,
 )
+from mdmot.models import Checkpoint
 
-DRAWS, JUDGING_DRAWS, BATCH_SIZE = 300, 100, 64
+LENGTH, NUM_STEPS = 64, 16
+NUM_WINDOWS, BATCH_SIZE = 4096, 64
+NUM_LEVELS, DRAWS, JUDGING_DRAWS = 17, 192, 64
 
 
 class TextSchedules(NamedTuple):
@@ -40,25 +45,35 @@ class TextSchedules(NamedTuple):
     gain_error: float
 
 
-def text_schedules(seed: int, model: TrainedModel, num_steps: int = SAMPLE_STEPS) -> TextSchedules:
+def text_schedules(seed: int, model: Checkpoint, text: TokenizedCorpus) -> TextSchedules:
     """Measures a text's profile with a model, makes plans from it and judges them on other text.
 
     Args:
       seed: Seed of the masks.
-      model: The model; of the windows held out, every other one serves each purpose.
-      num_steps: K.
+      model: The model.
+      text: What it has not seen; of its windows every other one serves each purpose.
 
     Returns:
       Profile, plans and what they lose.
+
+    Raises:
+      InputError: If the text is shorter than four windows.
     """
-    config = model.setting.config
+    config = model.config
+    length = min(LENGTH, config.length)
     scorer = jax_scorer(model.denoiser, model.params, config.mask_id)
-    windows = model.held_out.astype(np.int32)
+    windows = some_windows(text, length, NUM_WINDOWS).astype(np.int32)
     estimate = estimate_profile(
-        seed, scorer, windows[::2], config.mask_id, draws=DRAWS, batch_size=BATCH_SIZE
+        seed,
+        scorer,
+        windows[::2],
+        config.mask_id,
+        levels=default_levels(length, NUM_LEVELS),
+        draws=DRAWS,
+        batch_size=BATCH_SIZE,
     )
     profile = estimated_profile(estimate)
-    num_steps = min(num_steps, profile.length)
+    num_steps = min(NUM_STEPS, profile.length)
     study = schedule_study(profile.fitted, num_steps, "fixed")
     cuts = [FixedReveals(steps.plan.counts or ()) for steps in study.plans]
     costs = held_out_path_kl(

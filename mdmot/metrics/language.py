@@ -1,6 +1,7 @@
 """Metrics that a denoiser computes: of a text under it, of other samples under it."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ def held_out_bits(
     *,
     batch_size: int,
     bytes_per_token: float,
+    progress: Callable[[int, int], None] | None = None,
 ) -> HeldOut:
     """The NELBO of a text that the model has not seen, in bits.
 
@@ -42,6 +44,7 @@ def held_out_bits(
       mask_id: The token of a masked position.
       batch_size: Windows a network call, >= 1.
       bytes_per_token: Bytes of the text by its tokens, `TokenizedCorpus.bytes_per_token`; > 0.
+      progress: Called after each call with the number of windows done and that of all.
 
     Returns:
       Bits per token and per byte.
@@ -61,7 +64,7 @@ def held_out_bits(
     """
     if not bytes_per_token > 0:
         raise InputError(f"bytes_per_token = {bytes_per_token}; pass a positive number")
-    nats = _nats_per_token(key, denoiser, params, windows, mask_id, batch_size)
+    nats = _nats_per_token(key, denoiser, params, windows, mask_id, batch_size, progress)
     per_token, per_byte = (
         Estimate(nats.value / unit, nats.standard_error / unit)
         for unit in (math.log(2), math.log(2) * bytes_per_token)
@@ -110,8 +113,14 @@ def generative_perplexity(
 
 
 def _nats_per_token(
-    key: PRNGKey, denoiser: Denoiser, params: Params, rows: Rows, mask_id: int, batch_size: int
+    key: PRNGKey,
+    denoiser: Denoiser,
+    params: Params,
+    rows: Rows,
+    mask_id: int,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Estimate:
     with np.errstate(invalid="ignore"):  # the spread of infinite values
-        found = evaluate(key, denoiser, params, rows, mask_id, batch_size=batch_size)
+        found = evaluate(key, denoiser, params, rows, mask_id, batch_size=batch_size, progress=progress)
     return Estimate(found.nats_per_token, found.standard_error)

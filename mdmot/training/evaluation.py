@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -25,7 +26,14 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    key: PRNGKey, denoiser: Denoiser, params: Params, data: Windows, mask_id: int, *, batch_size: int
+    key: PRNGKey,
+    denoiser: Denoiser,
+    params: Params,
+    data: Windows,
+    mask_id: int,
+    *,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Estimates the NELBO of a text, by one mask pattern a window.
 
@@ -36,6 +44,7 @@ def evaluate(
       data: Clean sequences, one a row; at least 2.
       mask_id: The token of a masked position.
       batch_size: Windows a network call, >= 1.
+      progress: Called after each call with the number of windows done and that of all.
 
     Returns:
       The mean in nats per token (divide by log 2 for bits), and its standard error. It takes the windows
@@ -61,12 +70,13 @@ def evaluate(
         )
     starts = range(0, len(windows), batch_size)
     keys = jax.random.split(key, len(starts))
-    rows = np.concatenate(
-        [
-            _nats_per_token(keys[i], denoiser, params, windows[start : start + batch_size], mask_id)
-            for i, start in enumerate(starts)
-        ]
-    )
+    parts = []
+    for i, start in enumerate(starts):
+        some = windows[start : start + batch_size]
+        parts.append(np.asarray(_nats_per_token(keys[i], denoiser, params, some, mask_id)))
+        if progress is not None:
+            progress(start + len(some), len(windows))
+    rows = np.concatenate(parts)
     return Evaluation(float(rows.mean()), float(rows.std(ddof=1) / math.sqrt(len(rows))))
 
 

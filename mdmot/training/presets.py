@@ -82,6 +82,8 @@ class TrainConfig:
                 f"learning_rate = {self.learning_rate}, clip_norm = {self.clip_norm}, weight_decay = "
                 f"{self.weight_decay}; pass positive numbers (a weight decay of 0 is none)"
             )
+        if self.average_decay is not None and not 0 <= self.average_decay < 1:
+            raise InputError(f"average_decay = {self.average_decay}; pass a number from 0 to below 1")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed = {self.seed}; pass a whole number from 0 to {2**31 - 1}")
         if self.save_every % self.log_every or self.batch_size % self.num_microbatches:

@@ -9,6 +9,9 @@ from mdmot.report.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
 INTERVAL = 1.96
 """Standard errors on either side, for 95%."""
 
+OPTIMAL_COLOUR = COLOURS[4]
+"""Of the optimal plan, whichever others stand beside it."""
+
 
 def profile(found: Profile) -> str:
     """The uncertainty of one more token against the number of known ones, measured and fitted."""
@@ -39,13 +42,14 @@ def step_plans(study: ScheduleStudy) -> str:
     """Share of unmasked tokens after each step, one line a schedule."""
     figure, (axis,) = panels(1, columns=1, width=9.0, height=3.6)
     for colour, steps in zip(COLOURS, study.plans, strict=False):
+        is_optimal = steps.plan is study.optimal
         axis.plot(
             range(steps.plan.steps + 1),
             steps.plan.alpha,
             marker="o",
             markersize=2.5,
-            linewidth=2.0 if steps.plan is study.optimal else 1.0,
-            color=colour,
+            linewidth=2.0 if is_optimal else 1.0,
+            color=OPTIMAL_COLOUR if is_optimal else colour,
             label=f"{steps.name}: {steps.plan.path_kl:.3g} nats",
         )
     axis.set_xlabel("step")
@@ -59,10 +63,12 @@ def path_kl_against_steps(study: ScheduleStudy) -> str:
     """Predicted loss against the number of steps, one line a schedule, both axes logarithmic."""
     figure, (axis,) = panels(1, columns=1, width=9.0, height=3.6)
     largest = max(loss.max() for loss in study.path_kl.values())
-    for colour, (name, loss) in zip(COLOURS, study.path_kl.items(), strict=False):
+    *others, optimal = study.path_kl
+    colours = dict(zip(others, COLOURS, strict=False)) | {optimal: OPTIMAL_COLOUR}
+    for name, loss in study.path_kl.items():
         # What rounding leaves of an exact 0 has no place on a logarithmic axis.
         shown = np.where(loss > 1e-9 * largest, loss, np.nan)
-        axis.plot(study.sweep, shown, marker="o", markersize=3.5, color=colour, label=name)
+        axis.plot(study.sweep, shown, marker="o", markersize=3.5, color=colours[name], label=name)
     axis.axvline(study.optimal.steps, color=TARGET_COLOUR, linestyle="--", zorder=0)
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
@@ -78,8 +84,10 @@ def data_gamma(study: ScheduleStudy) -> str:
     """The gamma that the data ask for, beside the Beta family."""
     figure, (axis,) = panels(1, columns=1, width=9.0, height=3.8)
     axis.plot([0, 1], [0, 1], color=TARGET_COLOUR, linestyle="--", label="gamma = t (squared sine)")
-    for colour, (name, gamma) in zip(COLOURS[2:], study.gammas.items(), strict=False):
-        axis.plot(study.times, gamma, color=colour, label=name)
+    *betas, asked = study.gammas
+    colours = dict(zip(betas, COLOURS[2:], strict=False)) | {asked: OPTIMAL_COLOUR}
+    for name, gamma in study.gammas.items():
+        axis.plot(study.times, gamma, color=colours[name], label=name)
     plan = study.optimal
     axis.plot(
         np.linspace(0, 1, plan.steps + 1),

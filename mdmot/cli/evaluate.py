@@ -1,0 +1,230 @@
+"""`mdmot evaluate`: bits that a text costs under a model that has not seen it."""
+
+import json
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from mdmot.cli.options import common, print_json, progress
+from mdmot.cli.sample import WHOLE
+from mdmot.cli.sequences import text_sequences
+from mdmot.cli.source import Source, read_source
+from mdmot.cli.training_data import (
+    HELD_OUT_SEQUENCES,
+    HELD_OUT_SHARE,
+    documents,
+    held_out_rows,
+    warn_of_skipped,
+)
+from mdmot.errors import InputError
+from mdmot.vocabulary import Symbols, assert_same_vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdmot.data import Language
+
+MOST_ROWS_AT_ONCE = 64
+
+EXAMPLES = """\b
+Examples:
+  mdmot evaluate
+  mdmot evaluate --text notes/ --all
+  mdmot evaluate notes-model --json
+  mdmot evaluate sums --language arithmetic:digits=2
+"""
+
+
+class Rows(NamedTuple):
+    """What to evaluate on.
+
+    Attributes:
+      tokens: Clean sequences, one a row.
+      name: What they are, for a person.
+      documents: How many documents, or sequences of a language, they come from.
+      bytes_per_token: Bytes of the text by its tokens; None for symbols.
+      floor: The least bits per token of any model, where it is known.
+    """
+
+    tokens: "np.ndarray"
+    name: str
+    documents: int
+    bytes_per_token: float | None
+    floor: float | None
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("model", metavar="[MODEL]", required=False, type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "--text",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="PATH",
+    help="Text file or folder.  [default: what the model was trained on, or else the sources of Python's "
+    "standard library]",
+)
+@click.option(
+    "--language",
+    metavar="SPEC",
+    help="Fresh sequences of a language, as in `mdmot train`.  [default: the one that the model was "
+    "trained on]",
+)
+@click.option(
+    "--all",
+    "whole",
+    is_flag=True,
+    help="Evaluate on all documents of --text, those too that a model of this text was trained on.",
+)
+@click.option("--length", type=WHOLE, metavar="N", help="Tokens of a window.  [default: the model's]")
+@click.option(
+    "--limit",
+    type=click.IntRange(2, 10**9),
+    metavar="N",
+    help="Evaluate on N windows at most, spread evenly over the text.  "
+    f"[default: all; {HELD_OUT_SEQUENCES} sequences of a language]",
+)
+@click.option(
+    "--batch",
+    type=WHOLE,
+    metavar="N",
+    help=f"Windows of a network call.  [default: {MOST_ROWS_AT_ONCE}, fewer of a large model]",
+)
+@common
+def evaluate(
+    model: pathlib.Path | None,
+    text: pathlib.Path | None,
+    language: str | None,
+    whole: bool,
+    length: int | None,
+    limit: int | None,
+    batch: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Measure how many bits a text costs under MODEL, at most.
+
+    MODEL is a folder as in `mdmot sample`; if it is left out, the small model that comes with mdmot. The
+    number is the model's bound on the text's information (NELBO), with the standard error over windows of
+    text; of a model of bytes, bits per token are bits per byte, and of symbols there are none per byte.
+
+    Of a text the documents are taken that `mdmot train` holds out, about one in twenty, chosen by their
+    names alone: a model trained on it has not seen them. Pass --all for a text that it never saw.
+    """
+    if text is not None and language is not None:
+        raise InputError("--text and --language are both given; evaluate on one at a time")
+    if model is not None and not model.is_dir():
+        raise InputError(f"{model} is no folder of a model; pass one that `mdmot train` wrote")
+    source = read_source(model)
+    if text is None and language is None:
+        text, language = _trained_on(model)
+    if whole and language is not None:
+        raise InputError("--all is of the documents of a text, and a language has none; leave it out")
+    length = source.length if length is None else length
+    source.assert_length(length, "--length")
+    if language is not None:
+        rows = _sequences(source, language, length, seed, limit or HELD_OUT_SEQUENCES)
+    else:
+        rows = _windows(source, text, () if model is None else (model,), whole, length)
+    content = _measured(source, rows, limit, batch, seed)
+    if as_json:
+        print_json(content | {"seed": seed})
+    else:
+        _show(content, rows)
+
+
+def _trained_on(model: pathlib.Path | None) -> tuple[pathlib.Path | None, str | None]:
+    """The text or the language that a model says it was trained on."""
+    from mdmot.models.checkpoint import MODEL_FILE
+
+    if model is None or not (model / MODEL_FILE).exists():
+        return None, None
+    data = json.loads((model / MODEL_FILE).read_text(encoding="utf-8"))["provenance"].get("data")
+    saved: Mapping[str, Any] = data if isinstance(data, dict) else {}
+    text, language = saved.get("text"), saved.get("language")
+    return (
+        pathlib.Path(text) if isinstance(text, str) else None,
+        language if isinstance(language, str) else None,
+    )
+
+
+def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> Rows:
+    from mdmot.data import read_language
+
+    language: Language = read_language(spec)
+    assert_same_vocabulary(language.vocabulary, source.vocabulary, f"the language {language.name}")
+    if length != language.length:
+        raise InputError(
+            f"the sequences of {language.name} have {language.length} tokens, and the model's {length}; "
+            "name the language that it was trained on"
+        )
+    floor = None if language.entropy is None else language.entropy / length / math.log(2)
+    return Rows(held_out_rows(language, seed, num), language.name, num, None, floor)
+
+
+def _windows(
+    source: Source, text: pathlib.Path | None, others: tuple[pathlib.Path, ...], whole: bool, length: int
+) -> Rows:
+    from mdmot.data import hold_out_documents
+
+    if text is None and isinstance(source.vocabulary, Symbols):
+        raise InputError(
+            f"{source.name} has symbols of its own, not text; pass --language SPEC, or --text PATH in them"
+        )
+    corpus = documents(text, *others)
+    warn_of_skipped(corpus)
+    if not whole:
+        corpus = hold_out_documents(corpus, HELD_OUT_SHARE)[1]
+    name = f"the {len(corpus.entries)} {'' if whole else 'held-out '}documents of {corpus.name}"
+    all_too = "" if whole else ", or --all if the model was trained on another text"
+    rows = text_sequences(source, corpus, length, f"pass a longer text or a shorter --length{all_too}")
+    if rows.left_out:
+        click.echo(
+            f"evaluate: left out {rows.left_out:,} windows with tokens unknown to the model", err=True
+        )
+    return Rows(rows.tokens, name, len(corpus.entries), rows.bytes_per_token, None)
+
+
+def _measured(
+    source: Source, rows: Rows, limit: int | None, batch: int | None, seed: int
+) -> dict[str, Any]:
+    import jax
+    import numpy as np
+
+    from mdmot.cli.batches import ENTRIES
+    from mdmot.metrics import held_out_bits
+
+    tokens = rows.tokens
+    if limit is not None and limit < len(tokens):
+        tokens = tokens[np.arange(limit) * len(tokens) // limit]
+    click.echo(f"evaluate: {len(tokens):,} windows of {tokens.shape[1]} tokens from {rows.name}", err=True)
+    most = max(1, min(MOST_ROWS_AT_ONCE, ENTRIES // source.entries))
+    batch_size = min(batch or most, len(tokens))
+    with progress(-(-len(tokens) // batch_size), "evaluate") as advance:
+        found = held_out_bits(
+            jax.random.key(seed),
+            source.denoiser,
+            source.params,
+            np.asarray(tokens, np.int32),
+            source.vocabulary.size,
+            batch_size=batch_size,
+            bytes_per_token=rows.bytes_per_token or 1.0,
+            progress=lambda done, total: advance(f"{done:,} of {total:,} windows"),
+        )
+    return {
+        "bits_per_token": found.bits_per_token.value,
+        "bits_per_byte": None if rows.bytes_per_token is None else found.bits_per_byte.value,
+        "standard_error": found.bits_per_token.standard_error,
+        "tokens": tokens.size,
+        "documents": rows.documents,
+    }
+
+
+def _show(content: dict[str, Any], rows: Rows) -> None:
+    click.echo(f"{content['bits_per_token']:.4f} +- {content['standard_error']:.2g} bits a token")
+    if content["bits_per_byte"] is not None:
+        click.echo(f"{content['bits_per_byte']:.4f} bits a byte")
+    if rows.floor is not None:
+        click.echo(f"{rows.floor:.4f} bits a token is the entropy of the language, which no model passes")
+    click.echo(f"{content['tokens']:,} tokens of {content['documents']:,} documents")

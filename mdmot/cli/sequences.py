@@ -1,0 +1,73 @@
+"""Sequences of a text in the tokens of a model."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mdmot.cli.source import Source
+from mdmot.errors import InputError
+from mdmot.vocabulary import Symbols
+
+if TYPE_CHECKING:
+    from mdmot.data import Corpus
+
+
+class TextRows(NamedTuple):
+    """What a model reads of a text.
+
+    Attributes:
+      tokens: Clean sequences, one a row.
+      left_out: Number of sequences with a token that has no probability in the model.
+      bytes_per_token: Bytes of the text by its tokens; None for symbols.
+    """
+
+    tokens: np.ndarray
+    left_out: int
+    bytes_per_token: float | None
+
+
+def text_sequences(source: Source, corpus: "Corpus", length: int, remedy: str) -> TextRows:
+    """Cuts a text into windows that follow each other, or for a model of symbols takes its lines.
+
+    Args:
+      source: The model.
+      corpus: The text.
+      length: Tokens of a sequence.
+      remedy: What to do if there are fewer than two sequences.
+
+    Raises:
+      InputError: If there are, if a line has another length, or a token is not in the vocabulary.
+    """
+    from mdmot.data import tokenize
+
+    if isinstance(source.vocabulary, Symbols):
+        rows, bytes_per_token = _lines(corpus, source.vocabulary, length), None
+    else:
+        text = tokenize(corpus, source.vocabulary, None)
+        num = text.tokens.size // length
+        rows, bytes_per_token = text.tokens[: num * length].reshape(num, length), text.bytes_per_token
+    readable = rows[~np.isin(rows, source.never).any(axis=1)]
+    if len(readable) < 2:
+        raise InputError(
+            f"{corpus.name}: {len(readable)} sequences of {length} tokens that {source.name} can read, "
+            f"expected 2 or more; {remedy}"
+        )
+    return TextRows(readable.astype(np.int32), len(rows) - len(readable), bytes_per_token)
+
+
+def _lines(corpus: "Corpus", vocabulary: Symbols, length: int) -> np.ndarray:
+    """The lines of the documents, each a sequence of its own."""
+    rows: list[list[int]] = []
+    text = b"".join(document.content for document in corpus.documents()).decode("utf-8", "replace")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                rows.append(vocabulary.encode(line))
+            except InputError as error:
+                raise InputError(f"--text, line {number}: {error}") from None
+            if len(rows[-1]) != length:
+                raise InputError(
+                    f"--text, line {number}: {len(rows[-1])} tokens, expected {length}; "
+                    "write one sequence a line, or pass --length"
+                )
+    return np.asarray(rows, np.int32).reshape(len(rows), length)

@@ -1,0 +1,156 @@
+"""Pretrained networks on plain sequences: what frames them, and their own mask, is out of sight."""
+
+import dataclasses
+import os
+import pathlib
+import re
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Int
+
+from mdmot._types import Denoiser, Logits, Params, Tokens
+from mdmot.errors import InputError
+from mdmot.models.pretrained.load import Pretrained, load_pretrained
+from mdmot.models.pretrained.settings import read_json
+from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE
+from mdmot.samplers.denoisers import LogitsAt, bind
+from mdmot.vocabulary import Symbols, Tokenizer, read_tokenizer
+
+FRAMES = {"bert": ("[CLS]", "[SEP]"), "esm": ("<cls>", "<eos>")}
+"""What encoders have seen around every sequence."""
+
+SPECIAL = re.compile(r"\[([A-Z]+|unused\d+)\]|<[a-z]+(_\d+)?>")
+"""Tokens of encoders that are no text: [PAD], [unused7], <unk>, <null_1>, ..."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainDenoiser:
+    """A pretrained network on plain sequences, whose mask is the token after all clean ones.
+
+    Attributes:
+      denoiser: The network.
+      size: Number of clean tokens, the first of the network's; the token `size` is the mask.
+      mask_id: What the network is shown in its place.
+      before: Tokens that the network is shown before every sequence.
+      after: Tokens that it is shown behind it.
+      never: Clean tokens that are not drawn.
+
+    Example:
+      >>> import jax
+      >>> def network(params, tokens):
+      ...     return jax.nn.one_hot(tokens, 5)
+      >>> plain = PlainDenoiser(network, size=3, mask_id=4, before=(0,), after=(0,), never=(0,))
+      >>> plain(None, jnp.asarray([[2, 3]], jnp.int32))[0].tolist()
+      [[-inf, 0.0, 1.0], [-inf, 0.0, 0.0]]
+    """
+
+    denoiser: Denoiser
+    size: int
+    mask_id: int
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    never: tuple[int, ...] = ()
+
+    def __call__(self, params: Params, tokens: Tokens) -> Logits:
+        """The logits at every position."""
+        logits = self.denoiser(params, self._framed(tokens))
+        first = len(self.before)
+        return self._drawable(logits[:, first : first + tokens.shape[1]])
+
+    def bind(self, params: Params, tokens: Tokens) -> LogitsAt:
+        """The logits as a function of the positions."""
+        logits_at = bind(self.denoiser, params, self._framed(tokens))
+        return lambda positions: self._drawable(logits_at(positions + len(self.before)))
+
+    def _framed(self, tokens: Tokens) -> Int[Array, "batch framed"]:
+        shown = jnp.where(tokens == self.size, jnp.asarray(self.mask_id, tokens.dtype), tokens)
+        ends = (jnp.asarray(end, tokens.dtype)[None] for end in (self.before, self.after))
+        before, after = (jnp.broadcast_to(end, (tokens.shape[0], end.shape[1])) for end in ends)
+        return jnp.concatenate([before, shown, after], axis=1)
+
+    def _drawable(
+        self, logits: Float[Array, "batch positions vocab"]
+    ) -> Float[Array, "batch positions size"]:
+        is_never = np.isin(np.arange(self.size), self.never)
+        return jnp.where(is_never[None, None], -jnp.inf, logits[..., : self.size])
+
+
+class PlainModel(NamedTuple):
+    """A pretrained network on plain sequences.
+
+    Attributes:
+      denoiser: `denoiser(params, tokens)`.
+      vocabulary: What its tokens stand for; the mask is the token after them.
+      length: Longest sequence.
+      found: The network itself, with its weights.
+    """
+
+    denoiser: PlainDenoiser
+    vocabulary: Symbols | Tokenizer
+    length: int
+    found: Pretrained
+
+
+def load_plain(folder: str | os.PathLike[str]) -> PlainModel:
+    """Reads a Hugging Face folder as a model of texts.
+
+    BERT and ESM are shown [CLS] or <cls> before every sequence and [SEP] or <eos> behind it, as in their
+    training, and draw no special token. LLaDA and Dream, which end their texts with special tokens, draw
+    whatever their vocabulary has but the mask.
+
+    Args:
+      folder: What `load_pretrained` reads, with a tokenizer.json or else a vocab.txt.
+
+    Returns:
+      The network, its vocabulary and weights.
+
+    Raises:
+      InputError: As `load_pretrained`, or if there is no vocabulary or it does not fit the network.
+    """
+    folder = pathlib.Path(folder)
+    found = load_pretrained(folder)
+    vocabulary, number_of = _vocabulary(folder, found)
+    if vocabulary.size > found.vocab_size:
+        raise InputError(
+            f"{folder}: a vocabulary of {vocabulary.size} tokens, the network has {found.vocab_size}; "
+            "copy the model's own files"
+        )
+    before, after = _frame(found, number_of)
+    special = {found.mask_id}
+    if found.family in FRAMES:
+        special |= {number for text, number in number_of.items() if SPECIAL.fullmatch(text)}
+    never = tuple(sorted(number for number in special if number < vocabulary.size))
+    denoiser = PlainDenoiser(found.denoiser, vocabulary.size, found.mask_id, before, after, never)
+    length = found.length - len(before) - len(after)
+    if length < 1:
+        raise InputError(f"{folder}: sequences of {found.length} tokens, their ends included; none is left")
+    return PlainModel(denoiser, vocabulary, length, found)
+
+
+def _frame(found: Pretrained, number_of: dict[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens before and behind every sequence."""
+    first, last = FRAMES.get(found.family, ("", ""))
+    before, after = ((number_of[text],) if text in number_of else () for text in (first, last))
+    return before, after
+
+
+def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Tokenizer, dict[str, int]]:
+    """The vocabulary, and the number of each token that is known by a text of its own."""
+    path = folder / TOKENIZER_FILE
+    if path.exists():
+        vocabulary = read_tokenizer(path)
+        content: dict[str, Any] = read_json(path, "copy the file again")
+        pieces = content["model"].get("vocab", {})
+        # Of some kinds of tokenizers it is a list of pieces and their scores.
+        listed = pieces if isinstance(pieces, dict) else {row[0]: k for k, row in enumerate(pieces)}
+        added = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+        return vocabulary, listed | added
+    if found.symbols is not None:
+        return Symbols(found.symbols), {symbol: k for k, symbol in enumerate(found.symbols)}
+    raise InputError(
+        f"{folder}: has neither {TOKENIZER_FILE} nor {VOCABULARY_FILE}, so that its tokens have no text; "
+        "copy the model's own"
+    )

@@ -1,0 +1,109 @@
+"""The model that comes with mdmot: whole, small, what its papers say, and used when no model is named."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from mdmot.cli import main
+from mdmot.cli.source import BUNDLED, read_source
+from mdmot.cli.training_data import HELD_OUT_SHARE
+from mdmot.data import hold_out_documents, read_corpus, tokenize
+from mdmot.errors import InputError
+from mdmot.experiments.text_model import some_windows
+from mdmot.information import read_profile
+from mdmot.metrics import held_out_bits
+from mdmot.models import bundled, bundled_model, bundled_profile, load_checkpoint
+from mdmot.plans import read_plan
+
+LARGEST = 8 * 2**20
+NUM_WINDOWS = 24
+
+
+@pytest.fixture(autouse=True)
+def precision():
+    """The commands set the precision of their process."""
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
+def run(capsys, *arguments):
+    status = main.status([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    assert status == 0, captured.err
+    return captured.out, captured.err
+
+
+def test_it_is_small_and_says_what_it_is():
+    folder = bundled_model()
+    files = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert set(files) == {"model.json", "weights.safetensors", "profile.json", "CARD.md"}
+    assert sum(files.values()) <= LARGEST
+    card = (folder / "CARD.md").read_text(encoding="utf-8")
+    for word in ("PSF", "bfloat16", "held out"):
+        assert word in card
+    model = load_checkpoint(folder)
+    assert {leaf.dtype for leaf in jax.tree.leaves(model.params)} == {jnp.dtype("bfloat16")}
+    assert {"command", "seed", "versions", "data", "step", "config"} <= model.provenance.keys()
+    assert set(model.provenance["data"]) == {"train", "held_out"}
+
+
+def test_it_reaches_on_held_out_text_what_it_says():
+    model = load_checkpoint(bundled_model())
+    text = tokenize(hold_out_documents(read_corpus(None), HELD_OUT_SHARE)[1], model.vocabulary, None)
+    found = held_out_bits(
+        jax.random.key(0),
+        model.denoiser,
+        model.params,
+        some_windows(text, model.config.length, NUM_WINDOWS),
+        model.config.mask_id,
+        batch_size=8,
+        bytes_per_token=text.bytes_per_token,
+    ).bits_per_byte
+    # Five standard errors, and a tenth for the sources of another Python.
+    claimed = model.provenance["held_out_bits_per_token"]
+    assert abs(found.value - claimed) < 5 * found.standard_error + 0.1
+    assert found.standard_error < 0.5
+
+
+def test_its_profile_is_its_own():
+    profile, source = read_profile(bundled_profile()), read_source(None)
+    assert profile.provenance["weights_sha256"] == source.weights_sha256
+    assert profile.provenance["source"] == source.name == BUNDLED
+    assert profile.length == source.length
+    assert profile.provenance["data"]["licence"] == "PSF-2.0"
+    assert profile.provenance["method"] == "measured"
+
+
+def test_it_writes_when_no_model_is_named(capsys):
+    arguments = ("sample", "--prompt", "import ", "--length", 16, "--steps", 3, "--json")
+    (one,) = json.loads(run(capsys, *arguments)[0])["samples"]
+    assert one["text"].startswith("import ")
+    assert len(one["tokens"]) == 16
+
+
+def test_it_is_tuned_by_the_profile_that_comes_with_it(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("mdmot.information.estimate_profile", None)
+    out = tmp_path / "plan.json"
+    found, said = run(capsys, "tune", "--steps", 8, "--out", out, "--json")
+    assert sum(json.loads(found)["counts"]) == 256
+    assert "profile that came with the bundled model" in said
+    profile = read_profile(bundled_profile())
+    assert read_plan(out).provenance["profile"] == profile.provenance
+
+
+def test_it_is_measured_when_something_of_the_measurement_is_asked_for(capsys, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("import os\n" * 20)
+    arguments = ("--length", 8, "--levels", 3, "--draws", 2, "--text", text, "--json")
+    found, said = run(capsys, "tune", "--steps", 2, *arguments)
+    assert sum(json.loads(found)["counts"]) == 8
+    assert "came with" not in said
+
+
+def test_an_installation_without_it_is_named(monkeypatch):
+    monkeypatch.setattr(bundled, "FOLDER", "gone")
+    for find in (bundled_model, bundled_profile):
+        with pytest.raises(InputError, match=r"gone.* is missing; install mdmot again"):
+            find()
