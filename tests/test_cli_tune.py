@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import json
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdmot.cli import main, profiling, searching
+from mdmot.cli import main, profiling, searching, source
+from mdmot.data import read_language
 from mdmot.distributions import markov_profile, read_bed, sticky_chain
 from mdmot.information import fixed_path_kl, information_profile
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
@@ -257,6 +259,30 @@ def test_search_goes_on_and_says_what_it_found(capsys, monkeypatch, tmp_path):
     assert "database" in err
 
 
+def test_search_by_samples_of_a_model(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(searching, "RUNGS", (4, 8))
+    language = read_language("brackets:length=4,kinds=1")
+    model = saved_model(tmp_path / "model", language.vocabulary, 4)
+    (tmp_path / "text.txt").write_text("()()\n(())\n")
+    arguments = ("--text", tmp_path / "text.txt", "--draws", 4, "--storage", tmp_path / "trials.db")
+    task = f"correct:{language.name}"
+    result = found(capsys, "tune", model, "--steps", 2, *arguments, "--trials", 2, "--task", task)["search"]
+    assert (result["task"], result["trials"], result["examples"]) == (task, 2, 8)
+    assert result["score"] * 8 == round(result["score"] * 8)
+
+
+def test_tasks_of_models(tmp_path):
+    language = read_language("brackets:length=4,kinds=1")
+    symbols = source.read_source(pathlib.Path(saved_model(tmp_path / "symbols", language.vocabulary, 4)))
+    rows = np.array([language.vocabulary.encode(text) for text in ("()()", "))((", "(())", "((()")])
+    correct = searching.TASKS["correct"].rate(symbols, language.name)
+    assert correct(rows, np.arange(4)).tolist() == [1, 0, 1, 0]
+    text = source.read_source(pathlib.Path(saved_model(tmp_path / "text", Bytes(), 5)))
+    rows = np.array([list(text.encode()) for text in ("x = 1", "x = (", "[a,b]")] + [[256] * 5])
+    assert searching.TASKS["parses"].rate(text, "")(rows, np.arange(4)).tolist() == [1, 0, 1, 0]
+
+
 def test_search_without_optuna_names_the_extra(capsys, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     status, _, err = run(capsys, "tune", CHAIN, "--steps", 2, "--trials", 4)
@@ -269,7 +295,8 @@ def test_search_without_optuna_names_the_extra(capsys, monkeypatch):
     [
         ("profile --length 257", ["257 tokens", "1 to 256"]),
         ("profile --estimate", ["--estimate is not read for the bundled model"]),
-        ("tune --steps 2 --trials 4", ["the bundled model is a model", "law"]),
+        ("tune --steps 2 --trials 4", ["the bundled model has no task", "--task parses or correct"]),
+        ("tune --steps 2 --trials 4 --task legal", ["'legal' is none of a model"]),
         ("tune --steps 257", ["257 steps", "at most 256"]),
         ("tune BED", ["Missing option '--steps'"]),
         ("tune BED --steps 9", ["9 steps", "at most 8"]),
@@ -290,13 +317,13 @@ def test_search_without_optuna_names_the_extra(capsys, monkeypatch):
         ("profile markov:stay=2", ["stay", "0 to 1"]),
         ("profile parity:length=1", ["two"]),
         ("profile MODEL --estimate", ["--estimate is not read"]),
-        ("profile MODEL --text SHORT", ["3 tokens", "window of 12"]),
+        ("profile MODEL --text SHORT", ["0 sequences of 12 tokens", "longer --text"]),
         ("profile MODEL --text gone", ["gone", "--text"]),
         ("profile MODEL --length 13", ["13 tokens", "1 to 12"]),
         ("tune BED --steps 2 --task legal", ["--task", "--trials"]),
-        ("tune BED --steps 2 --trials 4 --task luck", ["'luck'", "legal, log-prob"]),
+        ("tune BED --steps 2 --trials 4 --task luck", ["'luck'", "legal or log-prob"]),
         ("tune SAVED --steps 2 --trials 4", ["cannot be sampled"]),
-        ("tune MODEL --steps 2 --trials 4", ["is a model", "law"]),
+        ("tune MODEL --steps 2 --trials 4", ["has no task"]),
         ("law markov:stay=.9 --schedule linear --steps 2", ["3^256", "more than the limit"]),
         ("law markov:states=4,length=13 --schedule linear --steps 2", ["4^13", "more than the limit"]),
         ("sample brackets:length=4 --prompt ))", ["no sequence of the law"]),

@@ -3,7 +3,7 @@
 import importlib.util
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
@@ -12,6 +12,7 @@ from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress
 from mdmot.cli.source import BUNDLED, Source, read_source
 from mdmot.errors import InputError
+from mdmot.vocabulary import assert_same_vocabulary
 
 if TYPE_CHECKING:
     from mdmot.plans import Plan
@@ -25,14 +26,17 @@ RUNGS = (100, 400)
 ILLEGAL_NATS = 20.0
 """Nats a token that a sequence without probability costs in the task log-prob."""
 
+MASK_SIGN = "\0"
+"""In a sample: nothing that parses."""
+
 Rate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _legal(source: Source) -> Rate:
+def _legal(source: Source, spec: str) -> Rate:
     return lambda tokens, examples: np.isfinite(_log_prob(source, tokens)).astype(float)
 
 
-def _likely(source: Source) -> Rate:
+def _likely(source: Source, spec: str) -> Rate:
     return lambda tokens, examples: np.maximum(_log_prob(source, tokens) / source.length, -ILLEGAL_NATS)
 
 
@@ -43,25 +47,67 @@ def _log_prob(source: Source, tokens: np.ndarray) -> np.ndarray:
     return np.asarray(source.bed.log_prob(jnp.asarray(tokens)), np.float64)
 
 
-TASKS: dict[str, tuple[str, Callable[[Source], Rate]]] = {
-    "legal": ("share of samples that the law can make", _legal),
-    "log-prob": ("mean log-probability of samples a token", _likely),
+def _parses(source: Source, spec: str) -> Rate:
+    from mdmot.metrics import parses
+
+    def rate(tokens: np.ndarray, examples: np.ndarray) -> np.ndarray:
+        return np.array(
+            [parses(source.vocabulary.decode(row, MASK_SIGN)) for row in tokens.tolist()], float
+        )
+
+    return rate
+
+
+def _correct(source: Source, spec: str) -> Rate:
+    from mdmot.data import read_language
+
+    language = read_language(spec)
+    assert_same_vocabulary(language.vocabulary, source.vocabulary, f"the language {language.name}")
+    source.assert_length(language.length, "--task")
+    return lambda tokens, examples: np.asarray(language.is_correct(tokens), float)
+
+
+class Task(NamedTuple):
+    """What samples are scored by.
+
+    Attributes:
+      about: In words.
+      is_of_law: Whether it scores samples of a law, or else of a model.
+      rate: `rate(source, spec)`, the spec being what follows the name after a colon.
+    """
+
+    about: str
+    is_of_law: bool
+    rate: Callable[[Source, str], Rate]
+
+
+TASKS = {
+    "legal": Task("of a law, the share of samples that it can make", True, _legal),
+    "log-prob": Task("of a law, the mean log-probability of samples a token", True, _likely),
+    "parses": Task("of a model, the share of samples that are Python programs", False, _parses),
+    "correct": Task(
+        "of a model, correct:LANGUAGE is the share of samples in a language of `mdmot train`",
+        False,
+        _correct,
+    ),
 }
 
 
 def searching(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of a search."""
-    tasks = "; ".join(f"{name}: {about}" for name, (about, _) in TASKS.items())
+    tasks = "; ".join(f"{name}: {task.about}" for name, task in TASKS.items())
     options = (
         click.option(
             "--trials",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Also search Beta schedules by samples of LAW, N in all, from the plan on (needs the "
+            help="Also search Beta schedules by samples, N in all, from the plan on (needs the "
             "extra tune). Finished trials are kept; the same command goes on.",
         ),
         click.option(
-            "--task", metavar="NAME", help=f"What samples are scored by. {tasks}.  [default: legal]"
+            "--task",
+            metavar="NAME",
+            help=f"What samples are scored by. {tasks}.  [default of a law: legal]",
         ),
         click.option(
             "--storage",
@@ -88,21 +134,22 @@ def require_task(
             if value is not None:
                 raise InputError(f"--{name} belongs to a search; pass --trials N too")
         return
-    if task is not None and task not in TASKS:
-        raise InputError(f"task {task!r} is not known; use {', '.join(TASKS)}")
     if path is not None and path.suffix == ".json":
-        raise InputError(f"{path} cannot be sampled, as --trials needs; name the law that it is of")
-    if path is None or path.is_dir():
+        raise InputError(f"{path} cannot be sampled, as --trials needs; name what it is the profile of")
+    is_law = path is not None and not path.is_dir()
+    usable = [name for name, known in TASKS.items() if known.is_of_law == is_law]
+    if task is None and not is_law:
+        raise InputError(f"--trials of {path or BUNDLED} has no task; pass --task {' or '.join(usable)}")
+    if task is not None and task.partition(":")[0] not in usable:
         raise InputError(
-            f"{path or BUNDLED} is a model, and the tasks ({', '.join(TASKS)}) score samples of a law; "
-            "name a law, or leave out --trials"
+            f"task {task!r} is none of a {'law' if is_law else 'model'}; use {' or '.join(usable)}"
         )
     if importlib.util.find_spec("optuna") is None:
         raise InputError("--trials needs the package optuna; pip install 'mdmot[tune]'")
 
 
 def searched_plan(
-    path: pathlib.Path,
+    path: pathlib.Path | None,
     plan: "Plan",
     paper_best: tuple[float, float],
     trials: int,
@@ -113,7 +160,7 @@ def searched_plan(
     """Searches for the schedule whose samples score best, from the profile's plan on.
 
     Args:
-      path: The law.
+      path: The law or the model; None for the one that comes with mdmot.
       plan: The profile's plan.
       paper_best: The best (a, b) of the paper's grid.
       trials: Trials in all.
@@ -137,22 +184,23 @@ def searched_plan(
 
     source = read_source(path)
     task, storage = task or "legal", storage or DATABASE
+    name, _, spec = task.partition(":")
     mask_id = source.vocabulary.size
     sampler = (FixedUnmasking if plan.reveal == "fixed" else BernoulliUnmasking)(source.denoiser, mask_id)
     batch_size = max(1, min(RUNGS[0], ENTRIES // source.entries))
-    tokens = jnp.full((1, source.length), mask_id, jnp.int32)
+    tokens = jnp.full((1, plan.length), mask_id, jnp.int32)
     score = sampled_score(
-        jax.random.key(seed), sampler, source.params, tokens, TASKS[task][1](source), batch_size
+        jax.random.key(seed), sampler, source.params, tokens, TASKS[name].rate(source, spec), batch_size
     )
     beta = [float(alpha) for alpha in step_grid(masks.beta(*paper_best), plan.steps).alpha]
     search = Search(
-        task=f"{task} of {path}, {plan.reveal} reveals",
+        task=f"{task} of {source.name}, {plan.reveal} reveals",
         space=BetaSpace(),
         num_steps=plan.steps,
         starts=usual_starts(plan.steps, plan=plan, paper_grid=beta),
         rungs=RUNGS,
         seed=seed,
-        name=f"{path} steps={plan.steps} {plan.reveal} {task} seed={seed}",
+        name=f"{source.name} steps={plan.steps} {plan.reveal} {task} seed={seed}",
     )
     with progress(trials, "trials") as advance:
 

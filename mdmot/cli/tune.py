@@ -87,7 +87,7 @@ def tune(
         profile = obtain_profile(request)
         tuned = _tuned(profile, steps, reveal)
         plan, result = tuned.plan, _content(tuned)
-        if trials is not None and model is not None:
+        if trials is not None:
             paper = (tuned.paper_grid.a, tuned.paper_grid.b)
             plan, found = searched_plan(model, plan, paper, trials, task, storage, seed)
             plan = _with_path_kl(plan, profile)
