@@ -28,8 +28,9 @@ network, offline. `mdmot sample`, `mdmot tune` and `mdmot evaluate` use it when 
 
 ```bash
 mdmot train --preset bundled --store bfloat16 --out bundled
-mdmot profile bundled --out bundled/profile.json
-python benchmarks/bundled_model.py --model bundled --card bundled/CARD.md
+# with these files in mdmot/models/bundled:
+mdmot profile --out mdmot/models/bundled/profile.json
+python benchmarks/bundled_model.py --card mdmot/models/bundled/CARD.md
 ```
 
 The first command takes the sources of the Python that runs it: on another version of Python the model

@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 from mdmot.errors import InputError
 
+LOCK_FILE = ".lock"
+
 
 def prepare_folder(path: pathlib.Path) -> pathlib.Path:
     """Makes an output folder and proves that it can be written, before any long work.
@@ -35,6 +37,30 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
     """
     with writing_atomically(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def alone_in(folder: pathlib.Path) -> Iterator[None]:
+    """Keeps other processes out of a folder while this one works in it.
+
+    The lock goes with the process, whatever ends it. A system without such locks is trusted.
+
+    Raises:
+      InputError: If another process is there.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with open(folder / LOCK_FILE, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder} is in use by another process; wait for it or stop it") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 @contextlib.contextmanager

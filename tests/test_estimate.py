@@ -131,6 +131,17 @@ def test_standard_errors_cover_at_all_levels():
     np.testing.assert_allclose(np.mean(z2, axis=0), 11 / 9, rtol=0, atol=5 * spread / np.sqrt(150))
 
 
+def test_bytes_may_lie_in_eight_bits():
+    # The mask, 256, is none of their numbers.
+    data = np.random.default_rng(2).integers(0, 256, (12, 4)).astype(np.uint8)
+    scorer = information.callable_scorer(lambda tokens: np.eye(257)[tokens], 256)
+    narrow, wide = (
+        information.estimate_profile(0, scorer, rows, 256, draws=8, batch_size=16)
+        for rows in (data, data.astype(np.int64))
+    )
+    np.testing.assert_array_equal(narrow.mean, wide.mean)
+
+
 def test_draws_are_uniform_over_rows_and_subsets():
     seen = []
 

@@ -1,9 +1,7 @@
 """`mdmot evaluate`: bits that a text costs under a model that has not seen it."""
 
-import json
 import math
 import pathlib
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -17,6 +15,7 @@ from mdmot.cli.training_data import (
     HELD_OUT_SHARE,
     documents,
     held_out_rows,
+    trained_on,
     warn_of_skipped,
 )
 from mdmot.errors import InputError
@@ -110,7 +109,8 @@ def evaluate(
     text; of a model of bytes, bits per token are bits per byte, and of symbols there are none per byte.
 
     Of a text the documents are taken that `mdmot train` holds out, about one in twenty, chosen by their
-    names alone: a model trained on it has not seen them. Pass --all for a text that it never saw.
+    names and, in a file, its size: a model trained on the same text has not seen them. Pass --all for a
+    text that it never saw.
     """
     if text is not None and language is not None:
         raise InputError("--text and --language are both given; evaluate on one at a time")
@@ -118,7 +118,7 @@ def evaluate(
         raise InputError(f"{model} is no folder of a model; pass one that `mdmot train` wrote")
     source = read_source(model)
     if text is None and language is None:
-        text, language = _trained_on(model)
+        text, language = trained_on(source)
     if whole and language is not None:
         raise InputError("--all is of the documents of a text, and a language has none; leave it out")
     length = source.length if length is None else length
@@ -132,21 +132,6 @@ def evaluate(
         print_json(content | {"seed": seed})
     else:
         _show(content, rows)
-
-
-def _trained_on(model: pathlib.Path | None) -> tuple[pathlib.Path | None, str | None]:
-    """The text or the language that a model says it was trained on."""
-    from mdmot.models.checkpoint import MODEL_FILE
-
-    if model is None or not (model / MODEL_FILE).exists():
-        return None, None
-    data = json.loads((model / MODEL_FILE).read_text(encoding="utf-8"))["provenance"].get("data")
-    saved: Mapping[str, Any] = data if isinstance(data, dict) else {}
-    text, language = saved.get("text"), saved.get("language")
-    return (
-        pathlib.Path(text) if isinstance(text, str) else None,
-        language if isinstance(language, str) else None,
-    )
 
 
 def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> Rows:
@@ -179,6 +164,13 @@ def _windows(
     name = f"the {len(corpus.entries)} {'' if whole else 'held-out '}documents of {corpus.name}"
     all_too = "" if whole else ", or --all if the model was trained on another text"
     rows = text_sequences(source, corpus, length, f"pass a longer text or a shorter --length{all_too}")
+    recorded = source.data.get("held_out")
+    if not whole and isinstance(recorded, dict) and recorded.get("sha256") != corpus.fingerprint:
+        click.echo(
+            "evaluate: these are not the documents that the model's training held out; of the same text, "
+            "if it has changed, moved or was renamed, some may have been trained on",
+            err=True,
+        )
     if rows.left_out:
         click.echo(
             f"evaluate: left out {rows.left_out:,} windows with tokens unknown to the model", err=True

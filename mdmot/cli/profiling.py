@@ -14,6 +14,7 @@ from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress, use_precision, versions
 from mdmot.cli.sequences import text_sequences
 from mdmot.cli.source import BUNDLED, Source, read_source
+from mdmot.cli.training_data import HELD_OUT_SHARE, held_out_rows, trained_on
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols
 
@@ -97,7 +98,7 @@ def profiling(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=pathlib.Path),
             metavar="PATH",
             help="Text file or folder to measure a model on; better not what it was trained on.  "
-            "[default: the sources of Python's library that training holds out]",
+            "[default: what the training of the model held out, or else Python's library sources]",
         ),
         click.option(
             "--length", type=whole, metavar="N", help="Tokens of a sequence.  [default: the model's]"
@@ -275,21 +276,27 @@ def _sequences(request: Request, source: Source, length: int, most: int) -> tupl
     if source.bed is not None:
         most = max(2, min(most, MAX_BYTES // length))
         return drawn_sequences(source, request.seed, most), source.bed.spec
-    if request.text is None and isinstance(source.vocabulary, Symbols):
+    text, language = trained_on(source) if request.text is None else (None, None)
+    if language is not None:
+        from mdmot.data import read_language
+
+        drawn = read_language(language)
+        source.assert_length(drawn.length, f"--length {length}")
+        return held_out_rows(drawn, request.seed, most), drawn.name
+    if request.text is None and text is None and isinstance(source.vocabulary, Symbols):
         raise InputError(f"{source.name} writes no Python source; pass --text PATH, one sequence a line")
-    corpus = _corpus(request.text)
+    corpus = _corpus(request.text, text)
     rows = text_sequences(source, corpus, length, "pass a longer --text PATH")
     return rows.tokens, corpus.provenance
 
 
-def _corpus(path: pathlib.Path | None) -> "Corpus":
-    """The documents to measure on, as many as may be read."""
-    from mdmot.cli.training_data import HELD_OUT_SHARE
+def _corpus(given: pathlib.Path | None, trained: pathlib.Path | None) -> "Corpus":
+    """The documents to measure on, as many as may be read: all that are given, or held-out ones."""
     from mdmot.data import hold_out_documents, read_corpus
 
-    if path is None:
-        return hold_out_documents(read_corpus(None), HELD_OUT_SHARE)[1]
-    corpus = read_corpus(path)
+    corpus = read_corpus(trained) if given is None else read_corpus(given)
+    if given is None:
+        corpus = hold_out_documents(corpus, HELD_OUT_SHARE)[1]
     read = np.cumsum([entry.size for entry in corpus.entries])
     num = max(1, int(np.searchsorted(read, MAX_BYTES, side="right")))
     return dataclasses.replace(corpus, entries=corpus.entries[:num])

@@ -18,7 +18,7 @@ class TextRows(NamedTuple):
     Attributes:
       tokens: Clean sequences, one a row.
       left_out: Number of sequences with a token that has no probability in the model.
-      bytes_per_token: Bytes of the text by its tokens; None for symbols.
+      bytes_per_token: Bytes of the text by its tokens; None for symbols, or if sequences were left out.
     """
 
     tokens: np.ndarray
@@ -52,22 +52,25 @@ def text_sequences(source: Source, corpus: "Corpus", length: int, remedy: str) -
             f"{corpus.name}: {len(readable)} sequences of {length} tokens that {source.name} can read, "
             f"expected 2 or more; {remedy}"
         )
-    return TextRows(readable.astype(np.int32), len(rows) - len(readable), bytes_per_token)
+    left_out = len(rows) - len(readable)
+    return TextRows(readable.astype(np.int32), left_out, None if left_out else bytes_per_token)
 
 
 def _lines(corpus: "Corpus", vocabulary: Symbols, length: int) -> np.ndarray:
     """The lines of the documents, each a sequence of its own."""
     rows: list[list[int]] = []
-    text = b"".join(document.content for document in corpus.documents()).decode("utf-8", "replace")
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
+    for path, content in corpus.documents():
+        for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+            if not line.strip():
+                continue
+            where = f"--text, {path}, line {number}"
             try:
                 rows.append(vocabulary.encode(line))
             except InputError as error:
-                raise InputError(f"--text, line {number}: {error}") from None
+                raise InputError(f"{where}: {error}") from None
             if len(rows[-1]) != length:
                 raise InputError(
-                    f"--text, line {number}: {len(rows[-1])} tokens, expected {length}; "
+                    f"{where}: {len(rows[-1])} tokens, expected {length}; "
                     "write one sequence a line, or pass --length"
                 )
     return np.asarray(rows, np.int32).reshape(len(rows), length)

@@ -4,8 +4,8 @@ import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Source:
       entries: Numbers that a sequence of that length needs in memory at once, about.
       never: Clean tokens that have probability 0 everywhere.
       weights_sha256: Digest of the weights, where the model's files say it.
+      data: What the model's files say of the data of its training.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     entries: int
     never: tuple[int, ...] = ()
     weights_sha256: str | None = None
+    data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def assert_length(self, length: int, where: str) -> None:
         """Raises InputError if it has no sequences of this length."""
@@ -136,6 +138,7 @@ def _network(path: pathlib.Path, name: str) -> Source:
 
     found = load_checkpoint(path)
     size = found.config
+    data = found.provenance.get("data")
     widest = max(size.vocab_size, size.expansion * size.width, size.heads * size.length)
     return Source(
         name,
@@ -147,6 +150,7 @@ def _network(path: pathlib.Path, name: str) -> Source:
         bed=None,
         entries=size.length * widest,
         weights_sha256=json.loads((path / MODEL_FILE).read_text(encoding="utf-8"))["weights_sha256"],
+        data=data if isinstance(data, dict) else {},
     )
 
 

@@ -147,8 +147,8 @@ def train(
         length = source.language.length if source.language else None
         config = new_config(preset_named(preset or DEFAULT_PRESET), given, source.vocabulary, length)
     mesh = _mesh(config, devices)
-    _keep_tokenizer(out, source)
     data = source.read(config.model.length, out, cache or out / TOKENS_FOLDER, config.seed)
+    _keep_tokenizer(out, source)
     if begun:
         data = data._replace(description=as_begun(data.description, begun[1]))
     store = store or (_stored(out) if begun else "float32")
@@ -161,7 +161,9 @@ def train(
 
 def _begun(out: pathlib.Path, resume: bool) -> "tuple[TrainConfig, dict[str, Any]] | None":
     """The settings and the data of the run in a folder, if it is to be resumed."""
+    from mdmot.models.checkpoint import MODEL_FILE
     from mdmot.training import read_config, saved_steps
+    from mdmot.training.config_file import is_config
     from mdmot.training.runs import CHECKPOINTS, CONFIG_FILE
 
     has_config, has_steps = (out / CONFIG_FILE).exists(), bool(saved_steps(out / CHECKPOINTS))
@@ -170,6 +172,10 @@ def _begun(out: pathlib.Path, resume: bool) -> "tuple[TrainConfig, dict[str, Any
     if has_steps and not has_config:
         raise InputError(
             f"{out / CONFIG_FILE}, the settings of the run, is missing; begin in another --out"
+        )
+    if not has_steps and ((out / MODEL_FILE).exists() or (has_config and not is_config(out / CONFIG_FILE))):
+        raise InputError(
+            f"{out} holds a model, but no checkpoints of its training to go on from; train in another --out"
         )
     if not resume:
         return None

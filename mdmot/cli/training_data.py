@@ -21,6 +21,7 @@ from mdmot.vocabulary import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from mdmot.cli.source import Source
     from mdmot.data import Corpus, Language
     from mdmot.training import TrainData
 
@@ -148,8 +149,21 @@ def documents(text: pathlib.Path | None, *others: pathlib.Path) -> "Corpus":
 
 
 def held_out_rows(language: "Language", seed: int, num: int) -> "np.ndarray":
-    """Sequences of a language that no training has drawn, whatever its seed: those have even ones."""
+    """Fresh draws of a language: its trainings have even seeds.
+
+    Of a language with few sequences most of them are among those trained on: their cross-entropy is right
+    under the language, but says nothing of sequences never seen.
+    """
     return language.draw(2 * seed + 1, num)
+
+
+def trained_on(source: "Source") -> tuple[pathlib.Path | None, str | None]:
+    """The text or the language that a model says it was trained on; a text of None is Python's library."""
+    text, language = source.data.get("text"), source.data.get("language")
+    return (
+        pathlib.Path(text) if isinstance(text, str) else None,
+        language if isinstance(language, str) else None,
+    )
 
 
 def warn_of_skipped(corpus: "Corpus") -> None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 
 from mdmot._types import Denoiser, Params, Tokens
 from mdmot.errors import InputError
@@ -98,7 +98,7 @@ def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Score
 
 def prefix_losses(
     scorer: Scorer,
-    clean: Int[np.ndarray, "batch length"],
+    clean: Integer[np.ndarray, "batch length"],
     rank: Int[np.ndarray, "batch length"],
     size: Int[np.ndarray, " batch"],
     mask_id: int,
@@ -116,7 +116,8 @@ def prefix_losses(
       InputError: If the scorer's losses are no finite numbers of at least 0, one a position.
     """
     is_masked = rank >= size[:, None]
-    losses = np.asarray(scorer(np.where(is_masked, mask_id, clean), clean))
+    # The mask is no number of 8 bits where the clean tokens are bytes.
+    losses = np.asarray(scorer(np.where(is_masked, np.int64(mask_id), clean), clean))
     if losses.shape != clean.shape or losses.dtype.kind != "f":
         raise InputError(
             f"the scorer returned {losses.dtype}{list(losses.shape)} for tokens {list(clean.shape)};"

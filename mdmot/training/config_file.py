@@ -71,6 +71,15 @@ def read_config(path: pathlib.Path) -> tuple[TrainConfig, dict[str, Any]]:
         raise InputError(f"{path} is damaged or of another version ({error}); start again") from None
 
 
+def is_config(path: pathlib.Path) -> bool:
+    """Whether a file says that it holds the settings of a training, even such that cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
 def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
     """Refuses to resume a run with other settings or on other data than it was begun with.
 

@@ -47,8 +47,8 @@ def evaluate(
       progress: Called after each call with the number of windows done and that of all.
 
     Returns:
-      The mean in nats per token (divide by log 2 for bits), and its standard error. It takes the windows
-      for independent; since the numbers of masks are spread evenly over them, the true one is smaller.
+      The mean in nats per token (divide by log 2 for bits), and its standard error, which takes the windows
+      for independent: windows of one document are not, so that of few documents the true one is larger.
 
     Raises:
       InputError: If the data do not fit the denoiser or are fewer than 2 windows.

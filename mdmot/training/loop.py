@@ -45,15 +45,19 @@ class DivergenceError(RuntimeError):
       step: The number of the step, from 0.
       params: The last weights whose loss was finite (the first ones, if none was).
       losses: Losses of the steps before, in nats per token.
+      is_loss_finite: Whether the loss of the step was finite, and only the weights after it were not.
     """
 
-    def __init__(self, step: int, params: Params, losses: Float[np.ndarray, " steps"]):
+    def __init__(
+        self, step: int, params: Params, losses: Float[np.ndarray, " steps"], is_loss_finite: bool
+    ):
         super().__init__(
             f"training diverged in step {step}: the loss or its gradient is not finite; "
             "lower the learning rate (the last good weights are in .params)"
         )
         self.step = step
         self.params = params
+        self.is_loss_finite = is_loss_finite
         self.losses = losses
 
 
@@ -106,7 +110,7 @@ def training_steps(
         if math.isfinite(loss):
             good = before
         if not info.is_finite:
-            raise DivergenceError(step, good, np.array(losses))
+            raise DivergenceError(step, good, np.array(losses), math.isfinite(loss))
         losses.append(loss)
         yield Step(state, info)
         step += 1

@@ -50,9 +50,12 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         try:
-            found.append(json.loads(line))
+            metrics = json.loads(line)
         except ValueError:
-            raise InputError(f"{path}: {line[:40]!r} is not JSON; delete the line") from None
+            metrics = None
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("step"), int):
+            raise InputError(f"{path}: {line[:40]!r} is no JSON object with a step; delete the line")
+        found.append(metrics)
     return found
 
 

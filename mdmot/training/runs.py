@@ -16,7 +16,7 @@ from jaxtyping import Integer
 from mdmot._types import Denoiser, Params
 from mdmot.data.order import ShuffledOrder
 from mdmot.errors import InputError
-from mdmot.files import prepare_folder
+from mdmot.files import alone_in, prepare_folder
 from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
 from mdmot.training.config_file import assert_same_run, write_config
 from mdmot.training.evaluation import evaluate
@@ -92,8 +92,9 @@ def run(
 ) -> RunResult:
     """Trains in a folder, with config.json, metrics.jsonl and checkpoints/ in it.
 
-    A resumed run ends with the weights of an uninterrupted one, bit for bit on the same machine. Whatever
-    kills it, at most the steps since the last checkpoint are taken again.
+    A resumed run ends with the weights of an uninterrupted one, bit for bit on the same machine if its
+    operations are deterministic, as a CPU's are. Whatever kills it, at most the steps since the last
+    checkpoint are taken again.
 
     Args:
       config: The settings.
@@ -110,11 +111,26 @@ def run(
       The state at the end, and the last metrics.
 
     Raises:
-      InputError: If the folder holds another run, or one and `resume` is not set; if the data do not fit
-        or something cannot be written.
+      InputError: If the folder holds another run, or one and `resume` is not set, or is in use by another
+        process; if the data do not fit or something cannot be written.
       DivergenceError: If the loss is not finite; the checkpoints are those before.
     """
     folder = prepare_folder(pathlib.Path(folder))
+    with alone_in(folder):
+        return _run(config, denoiser, params, data, folder, resume, mesh, progress, export)
+
+
+def _run(
+    config: TrainConfig,
+    denoiser: Denoiser,
+    params: Params,
+    data: TrainData,
+    folder: pathlib.Path,
+    resume: bool,
+    mesh: Mesh | None,
+    progress: Progress | None,
+    export: Export | None,
+) -> RunResult:
     checkpoints, metrics_file = folder / CHECKPOINTS, folder / METRICS_FILE
     _prepare(folder, config, data, resume)
     update = config.update(denoiser)
@@ -127,6 +143,8 @@ def run(
     begin = 0 if restored is None else restored.step
     state = first = first if restored is None else restored.state
     truncate_metrics(metrics_file, begin)
+    if restored is not None and export is not None:
+        export(state)  # what killed the run may have come between the checkpoint and this
     clock = _Clock(config)
     key = jax.random.key(config.seed)
     try:
@@ -148,7 +166,7 @@ def run(
                     export(state)
                 clock.restart()
     except DivergenceError as error:
-        if error.params is not state.params:  # the loss itself is not finite at the last weights
+        if not error.is_loss_finite:  # so it was at the last weights
             delete_state(checkpoints, error.step)
         raise
     lines = read_metrics(metrics_file)
@@ -217,7 +235,8 @@ def _on_mesh(params: Params, mesh: Mesh) -> Params:
 def _held_out(
     config: TrainConfig, denoiser: Denoiser, state: TrainState, held_out: np.ndarray
 ) -> dict[str, float]:
-    some = held_out[: config.num_evaluated]
+    num = min(config.num_evaluated, len(held_out))
+    some = held_out[np.arange(num) * len(held_out) // num]  # of all documents, not the first ones
     found = evaluate(
         jax.random.key(config.seed),
         denoiser,

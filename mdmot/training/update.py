@@ -104,7 +104,7 @@ class Update:
         return kept, StepInfo(loss, optax.tree.norm(gradient), is_finite)
 
     def _gradient(self, key: PRNGKey, state: TrainState, batch: Batch) -> tuple[Params, Outcome]:
-        """The gradient and the outcome, averaged over the microbatches."""
+        """The gradient and the outcome, averaged over the tokens of all microbatches that are not given."""
         differentiate = jax.grad(self.objective, argnums=1, has_aux=True)
         num = self.num_microbatches
         if num == 1:
@@ -118,14 +118,18 @@ class Update:
             lambda x: jnp.swapaxes(x.reshape(x.shape[0] // num, num, *x.shape[1:]), 0, 1), batch
         )
 
+        free = batch.num_free().sum()
+
         def add(carry: Any, part: tuple[PRNGKey, Batch]) -> tuple[Any, Float[Array, ""]]:
             total, objective = carry
             gradient, outcome = differentiate(part[0], state.params, objective, part[1])
-            return (jax.tree.map(jnp.add, total, gradient), outcome.state), outcome.nats_per_token
+            share = part[1].num_free().sum() / jnp.maximum(free, 1.0)
+            total = jax.tree.map(lambda x, g: x + share.astype(g.dtype) * g, total, gradient)
+            return (total, outcome.state), share * outcome.nats_per_token
 
         start = (jax.tree.map(jnp.zeros_like, state.params), state.objective)
         (total, objective), losses = jax.lax.scan(add, start, (jax.random.split(key, num), parts))
-        return jax.tree.map(lambda x: x / num, total), Outcome(losses.mean(), objective)
+        return total, Outcome(losses.sum(), objective)
 
     def _averaged(self, state: TrainState, params: Params) -> Params | None:
         if self.average_decay is None or state.average is None:
