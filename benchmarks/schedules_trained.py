@@ -13,7 +13,7 @@ LANGUAGES = {
 """Updates and batch of the training of each language, and steps at which it is sampled."""
 
 WIDTH, DEPTH = 96, 3
-SAMPLES = 2048
+SAMPLES, TEXTS = 2048, 512
 
 
 def trained(data: np.ndarray, vocab_size: int, num_steps: int, batch: int, width: int, depth: int):
@@ -49,7 +49,9 @@ def profile_of(denoiser, params, mask_id: int, data: np.ndarray, draws: int):
     return estimated_profile(estimate_profile(4, scorer, data, mask_id, draws=draws, batch_size=256))
 
 
-def samples(denoiser, params, mask_id: int, length: int, counts: np.ndarray, rule: str) -> np.ndarray:
+def samples(
+    denoiser, params, mask_id: int, length: int, counts: np.ndarray, rule: str, num: int
+) -> np.ndarray:
     """Rows drawn with these counts, random positions or the surest first."""
     import jax
     import jax.numpy as jnp
@@ -62,7 +64,7 @@ def samples(denoiser, params, mask_id: int, length: int, counts: np.ndarray, rul
         sampler = samplers.ConfidenceUnmasking(
             denoiser, mask_id, choice=samplers.Categorical(), score=samplers.NegativeEntropy()
         )
-    masked = jnp.full((SAMPLES, length), mask_id, jnp.int32)
+    masked = jnp.full((num, length), mask_id, jnp.int32)
     drawn = samplers.sample(jax.random.key(6), sampler, params, grid_of(counts), masked)
     samplers.raise_if_failed(drawn)
     return np.asarray(drawn.tokens)
@@ -81,7 +83,7 @@ def languages() -> Iterator[dict[str, Any]]:
             plans = plans_of(profile.fitted, min(num_steps, language.length))
             for name, (path_kl, counts) in plans.items():
                 for rule in ("random order", "surest first"):
-                    rows = samples(*network, language.length, counts, rule)
+                    rows = samples(*network, language.length, counts, rule, SAMPLES)
                     correct, error = share(language.is_correct(rows))
                     yield {
                         "language": text,
@@ -106,12 +108,12 @@ def text() -> Iterator[dict[str, Any]]:
     network = trained(train_rows, 256, 1000, 32, 128, 2)
     profile = profile_of(*network, held_out, draws=500)
     judge = NgramJudge(train_rows.ravel(), 5)
-    real = np.array([judge.bits_per_byte(row) for row in held_out[:512]])
+    real = np.array([judge.bits_per_byte(row) for row in held_out[:TEXTS]])
     for num_steps in (4, 8, 16, 32, 64):
         for name, (path_kl, counts) in plans_of(profile.fitted, num_steps).items():
             if num_steps == 64 and name != "optimal":
                 continue
-            rows = samples(*network, 64, counts, "random order")[:512]
+            rows = samples(*network, 64, counts, "random order", TEXTS)
             bits = np.array([judge.bits_per_byte(row) for row in rows])
             frequency = np.bincount(rows.ravel(), minlength=256) / rows.size
             frequency = frequency[frequency > 0]

@@ -270,6 +270,20 @@ def test_microbatches_take_the_same_step():
         updated(three, three.init(start), SAME)
 
 
+def test_microbatches_count_by_the_tokens_that_are_not_given():
+    # Each row repeats one token and the logits are the same everywhere: the loss knows no chance.
+    tokens = jnp.broadcast_to(jnp.arange(4)[:, None], (4, 6))
+    given = jnp.arange(6)[None] < jnp.array([0, 5, 2, 6])[:, None]
+    batch = Batch(tokens, is_given=given)
+    start = jnp.array([0.1, 0.2, 0.3, 0.4])
+    whole, parts = step_of(), step_of(num_microbatches=4)
+    expected, one = updated(whole, whole.init(start), batch)
+    found, four = updated(parts, parts.init(start), batch)
+    # The shares of the parts are in float32, good to 2^-24 each.
+    np.testing.assert_allclose(found.params, expected.params, rtol=4e-7)
+    np.testing.assert_allclose(four.nats_per_token, one.nats_per_token, rtol=4e-7)
+
+
 def test_a_step_that_is_not_finite_changes_nothing():
     start = jnp.array([0.0, jnp.inf, 0.0, 0.0])
     update = step_of(average_decay=0.9)

@@ -33,8 +33,8 @@ def masked_cross_entropy(
       >>> bool(jnp.allclose(cost, jnp.log(4.0) * jnp.array([[1.0, 0.0]])))
       True
     """
-    # The mask is no number of 8 bits where the clean tokens are bytes.
-    tokens = tokens.astype(jnp.promote_types(tokens.dtype, jnp.int32))
+    if tokens.dtype.itemsize < 4:  # the mask is no number of 8 bits where the clean tokens are bytes
+        tokens = tokens.astype(jnp.int32)
     logits = denoiser(params, jnp.where(is_masked, mask_id, tokens))
     if jnp.finfo(logits.dtype).bits < 32:
         logits = logits.astype(jnp.float32)

@@ -117,7 +117,6 @@ class Update:
         parts = jax.tree.map(
             lambda x: jnp.swapaxes(x.reshape(x.shape[0] // num, num, *x.shape[1:]), 0, 1), batch
         )
-
         free = batch.num_free().sum()
 
         def add(carry: Any, part: tuple[PRNGKey, Batch]) -> tuple[Any, Float[Array, ""]]:
@@ -125,7 +124,8 @@ class Update:
             gradient, outcome = differentiate(part[0], state.params, objective, part[1])
             share = part[1].num_free().sum() / jnp.maximum(free, 1.0)
             total = jax.tree.map(lambda x, g: x + share.astype(g.dtype) * g, total, gradient)
-            return (total, outcome.state), share * outcome.nats_per_token
+            loss = outcome.nats_per_token
+            return (total, outcome.state), share.astype(loss.dtype) * loss
 
         start = (jax.tree.map(jnp.zeros_like, state.params), state.objective)
         (total, objective), losses = jax.lax.scan(add, start, (jax.random.split(key, num), parts))
