@@ -9,8 +9,6 @@ from typing import BinaryIO
 
 from mdmot.errors import InputError
 
-LOCK_FILE = ".lock"
-
 
 def prepare_folder(path: pathlib.Path) -> pathlib.Path:
     """Makes an output folder and proves that it can be written, before any long work.
@@ -53,14 +51,17 @@ def alone_in(folder: pathlib.Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with open(folder / LOCK_FILE, "w") as file:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{folder} is in use by another process; wait for it or stop it") from None
         except OSError:  # a file system without locks
             pass
         yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import pytest
 from mdmot.cli import main, specs
 from mdmot.errors import InputError
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
-from mdmot.files import write_atomically
+from mdmot.files import alone_in, write_atomically
 from mdmot.verify.check import Check
 
 
@@ -302,3 +302,10 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     assert len(schedules["text"]["held_out_path_kl"]) == 4
     assert content["toy_laws"][0]["sampled"][1]["legal_mass"] == pytest.approx(0.611816, abs=5e-7)
     assert "∞" in page or "inf" in page
+
+
+def test_a_folder_has_one_process_at_a_time(tmp_path):
+    with alone_in(tmp_path), pytest.raises(InputError, match="in use"), alone_in(tmp_path):
+        pass
+    with alone_in(tmp_path):
+        assert list(tmp_path.iterdir()) == []

@@ -449,7 +449,7 @@ def test_evaluation_on_a_language(capsys, tmp_path):
         ("bytes", ["--language", "sudoku", "--all"], "--all is of the documents of a text"),
         ("bytes", ["--language", "sudoku", "--text", "SHORT"], "--text and --language are both given"),
         ("symbols", [], "has symbols of its own, not text; pass --language SPEC"),
-        ("symbols", ["--text", "SHORT", "--all"], "--text, line 1"),
+        ("symbols", ["--text", "SHORT", "--all"], "--text, SHORT#000000, line 1"),
         ("symbols", ["--language", "arithmetic:digits=2"], "have 9 tokens, and the model's 16"),
         ("missing", [], "missing is no folder of a model"),
         ("SHORT", [], "SHORT is no folder of a model"),
@@ -512,3 +512,33 @@ def test_seeds_of_sequences_held_out_are_those_of_no_training():
     language = arithmetic(digits=9)
     trained, held_out = language.draw(2 * 0, 100), training_data.held_out_rows(language, 0, 100)
     assert not (trained[:, None] == held_out[None]).all(axis=2).any()
+
+
+def test_a_model_without_checkpoints_is_not_overwritten(capsys, tmp_path):
+    folder = tmp_path / "model"
+    even_model(folder, Bytes(), 16)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for options in ((), ("--resume",)):
+        words = refused(capsys, "train", "--preset", "tiny", "--out", folder, *options)
+        assert "holds a model, but no checkpoints" in words
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text('{"model_type": "bert"}')
+    assert "holds a model" in refused(capsys, "train", "--preset", "tiny", "--out", other)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_other_documents_than_those_held_out_are_named(capsys, tmp_path, monkeypatch):
+    folder, text = tmp_path / "model", tmp_path / "text"
+    even_model(folder, Bytes(), 16)
+    text.mkdir()
+    for number in range(30):
+        (text / f"{number}.txt").write_text("x" * 40)
+    content = json.loads((folder / "model.json").read_text())
+    held_out = hold_out_documents(read_corpus(text), training_data.HELD_OUT_SHARE)[1]
+    content["provenance"]["data"] = {"text": str(text), "held_out": held_out.provenance}
+    (folder / "model.json").write_text(json.dumps(content))
+    assert "some may have been trained on" not in run(capsys, "evaluate", folder)[2]
+    for path in text.iterdir():
+        path.rename(path.with_suffix(".md"))
+    assert "some may have been trained on" in run(capsys, "evaluate", folder)[2]
