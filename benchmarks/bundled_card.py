@@ -106,7 +106,6 @@ def samples_table(facts: dict[str, Any]) -> str:
 def _description(facts: dict[str, Any]) -> str:
     said, config = facts["provenance"], facts["provenance"]["config"]
     size, data = facts["config"], said["data"]
-    epochs = said["step"] * config["batch_size"] * size["length"] / data["train"]["bytes"]
     rows = [
         [
             "network",
@@ -121,7 +120,7 @@ def _description(facts: dict[str, Any]) -> str:
         [
             "training",
             f"{said['step']:,} of {config['num_steps']:,} updates of {config['batch_size']} windows, "
-            f"{epochs:.1f} passes over the data; AdamW, rate up to {config['learning_rate']:g}, "
+            f"{_passes(facts):.1f} passes over the data; AdamW, rate up to {config['learning_rate']:g}, "
             f"{config['num_warm_up']} updates of warm-up; running mean of the weights, decay "
             f"{config['average_decay']:g}",
         ],
@@ -130,6 +129,13 @@ def _description(facts: dict[str, Any]) -> str:
         ["versions", ", ".join(f"{name} {number}" for name, number in said["versions"].items())],
     ]
     return _table(["", ""], rows)
+
+
+def _passes(facts: dict[str, Any]) -> float:
+    """How often the training saw the data."""
+    said = facts["provenance"]
+    seen = said["step"] * said["config"]["batch_size"] * facts["config"]["length"]
+    return seen / said["data"]["train"]["bytes"]
 
 
 def _reading(facts: dict[str, Any]) -> str:
@@ -141,6 +147,13 @@ def _reading(facts: dict[str, Any]) -> str:
     lines = [
         f"The aim of {AIM} bits per byte is {'met' if bits < AIM else 'missed'}. The best n-gram model of",
         f"the same training text takes {best:.3f} bits, {relation} than the network.",
+    ]
+    if bits >= AIM:
+        lines += [
+            "Missed for want of training: the hardware above had time for",
+            f"{_passes(facts):.1f} passes over the data, each of which hides another part of every window.",
+        ]
+    lines += [
         "",
         "The network's number bounds its bits from above (NELBO, one mask pattern a window, standard error",
         "over windows). It is for windows that stand alone and may be filled in any order. N-grams and xz",
