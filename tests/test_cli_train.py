@@ -449,7 +449,7 @@ def test_evaluation_on_a_language(capsys, tmp_path):
         ("bytes", ["--language", "sudoku", "--all"], "--all is of the documents of a text"),
         ("bytes", ["--language", "sudoku", "--text", "SHORT"], "--text and --language are both given"),
         ("symbols", [], "has symbols of its own, not text; pass --language SPEC"),
-        ("symbols", ["--text", "SHORT", "--all"], "--text, SHORT#000000, line 1"),
+        ("symbols", ["--text", "SHORT", "--all"], "--text, SHORT, line 1"),
         ("symbols", ["--language", "arithmetic:digits=2"], "have 9 tokens, and the model's 16"),
         ("missing", [], "missing is no folder of a model"),
         ("SHORT", [], "SHORT is no folder of a model"),

@@ -1,5 +1,8 @@
 """Sequences of a text in the tokens of a model."""
 
+import itertools
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +13,9 @@ from mdmot.vocabulary import Symbols
 
 if TYPE_CHECKING:
     from mdmot.data import Corpus
+
+PIECE = re.compile(r"#\d{6}$")
+"""How the names of a file's pieces end."""
 
 
 class TextRows(NamedTuple):
@@ -59,7 +65,7 @@ def text_sequences(source: Source, corpus: "Corpus", length: int, remedy: str) -
 def _lines(corpus: "Corpus", vocabulary: Symbols, length: int) -> np.ndarray:
     """The lines of the documents, each a sequence of its own."""
     rows: list[list[int]] = []
-    for path, content in corpus.documents():
+    for path, content in _files(corpus):
         for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
             if not line.strip():
                 continue
@@ -74,3 +80,9 @@ def _lines(corpus: "Corpus", vocabulary: Symbols, length: int) -> np.ndarray:
                     "write one sequence a line, or pass --length"
                 )
     return np.asarray(rows, np.int32).reshape(len(rows), length)
+
+
+def _files(corpus: "Corpus") -> Iterator[tuple[str, bytes]]:
+    """The files of a text, the pieces that one is cut into put together: they may end within a line."""
+    for name, pieces in itertools.groupby(corpus.documents(), lambda piece: PIECE.sub("", piece.path)):
+        yield name, b"".join(piece.content for piece in pieces)
