@@ -144,9 +144,10 @@ def _reading(facts: dict[str, Any]) -> str:
     bits, best = found["bits"]["value"], min(found["ngrams"])
     where = facts["measured_on"]
     relation = "more" if best > bits else "less"
+    part = "a part of " if facts["is_quick"] else ""
     lines = [
         f"The aim of {AIM} bits per byte is {'met' if bits < AIM else 'missed'}. The best n-gram model of",
-        f"the same training text takes {best:.3f} bits, {relation} than the network.",
+        f"{part}the same training text takes {best:.3f} bits, {relation} than the network.",
     ]
     if bits >= AIM:
         lines += [
