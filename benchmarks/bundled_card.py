@@ -11,9 +11,7 @@ GROUPS = ("all", "others", "largest")
 def card(facts: dict[str, Any]) -> str:
     """The whole card."""
     said, length = facts["provenance"], facts["config"]["length"]
-    remarks = [said["status"]] if "status" in said else []
-    remarks += ["measured on a little of the text only"] if facts["is_quick"] else []
-    status = "".join(f"\n**{remark[:1].upper()}{remark[1:]}.**\n" for remark in remarks)
+    status = "\n**Measured on a little of the text only.**\n" if facts["is_quick"] else ""
     texts = "\n\n".join(f"{steps} steps:\n\n{_fenced(text)}" for steps, text in facts["texts"].items())
     parts = facts["held_out"]
     share = parts["largest"]["windows"] / parts["all"]["windows"]
@@ -36,7 +34,7 @@ python benchmarks/bundled_model.py --card mdmot/models/bundled/CARD.md
 The first command takes the sources of the Python that runs it: on another version of Python the model
 is another one. It can be killed at any moment and goes on with `--resume`. `mdmot/models/bundled` holds
 that folder's `model.json`, `weights.safetensors`, `profile.json` and `CARD.md`.
-
+{_stages(said)}
 ## Held-out bits per byte
 
 {facts_table(facts)}
@@ -129,6 +127,21 @@ def _description(facts: dict[str, Any]) -> str:
         ["versions", ", ".join(f"{name} {number}" for name, number in said["versions"].items())],
     ]
     return _table(["", ""], rows)
+
+
+def _stages(said: dict[str, Any]) -> str:
+    """How the learning rates of the run differ from those of one that was never lengthened."""
+    stages, begin, parts = said.get("stages", []), 0, []
+    for stage in stages:
+        parts.append(f"steps {begin + 1:,} to {stage['until']:,} have those of {stage['num_steps']:,}")
+        begin = stage["until"]
+    if not parts:
+        return ""
+    return f"""
+The length of this run was changed as it went, with `--resume --steps N`. Of the learning rates,
+{", ".join(parts)} planned steps,
+the others those of {said["config"]["num_steps"]:,}. The first command makes a model without these turns.
+"""
 
 
 def _passes(facts: dict[str, Any]) -> float:

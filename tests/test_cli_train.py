@@ -14,6 +14,7 @@ import pytest
 from flax import nnx
 
 from mdmot.cli import main, training_data, training_options, training_run
+from mdmot.cli.options import use_precision
 from mdmot.data import arithmetic, hold_out_documents, read_corpus, sudoku, tokenize
 from mdmot.errors import InputError
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
@@ -24,10 +25,14 @@ from mdmot.training import (
     TrainConfig,
     checkpoints,
     evaluate,
+    load_state,
     read_config,
     read_metrics,
+    shuffled_batches,
+    training_steps,
     write_config,
 )
+from mdmot.training.config_file import Stage, note_extension, read_stages
 from mdmot.vocabulary import Bytes, Symbols, Tokenizer, fingerprint
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -215,6 +220,32 @@ def test_resuming_needs_no_options_and_refuses_others(capsys, text, whole, tmp_p
     assert "config.json, the settings of the run, is missing" in refused(
         capsys, "train", "--out", out, "--resume"
     )
+
+
+def test_a_run_goes_on_with_another_number_of_steps(capsys, text, whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole[0], out)
+    before, described = read_config(out / "config.json")
+    config = dataclasses.replace(before, num_steps=20)
+    use_precision("float32")
+    denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(config.seed)))
+    update = config.update(denoiser)
+    saved = load_state(out / "checkpoints", update.init(params))
+    trained, _ = hold_out_documents(read_corpus(text), training_data.HELD_OUT_SHARE)
+    windows = tokenize(trained, Bytes(), None).windows(config.model.length)
+    batches = shuffled_batches(windows, config.seed, config.batch_size)
+    *_, (expected, _) = training_steps(jax.random.key(config.seed), update, saved.state, batches, 20)
+    assert saved.step == before.num_steps == 12
+    assert found(capsys, "train", "--out", out, "--resume", "--steps", 20)["step"] == 20
+    jax.tree.map(np.testing.assert_array_equal, load_checkpoint(out).params, expected.average)
+    assert read_config(out / "config.json") == (config, described)
+    assert read_stages(out / "config.json") == ((12, 12),)
+    assert load_checkpoint(out).provenance["stages"] == [{"until": 12, "num_steps": 12}]
+    line = refused(capsys, "train", "--out", out, "--resume", "--steps", 16)
+    assert "keeps step 20, and num_steps = 16; pass at least 20" in line
+    assert read_config(out / "config.json")[0] == config
+    note_extension(out / "config.json", config, 8)  # as after a fall back to an older checkpoint
+    assert read_stages(out / "config.json") == (Stage(8, 12),)
 
 
 def test_weights_are_stored_as_asked(capsys, text, whole, tmp_path):

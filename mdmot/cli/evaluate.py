@@ -115,7 +115,7 @@ def evaluate(
     if text is not None and language is not None:
         raise InputError("--text and --language are both given; evaluate on one at a time")
     if model is not None and not model.is_dir():
-        raise InputError(f"{model} is no folder of a model; pass one that `mdmot train` wrote")
+        raise InputError(f"{model} is no folder of a model; pass one of ours or of Hugging Face")
     source = read_source(model)
     if text is None and language is None:
         text, language = trained_on(source)

@@ -85,8 +85,8 @@ Examples:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on from the newest good checkpoint in --out, with the settings and data that are saved there; "
-    "if there is none, begin.",
+    help="Go on from the newest good checkpoint in --out, with the settings and data that are saved there, "
+    "or to another number of --steps; if there is none, begin.",
 )
 @click.option(
     "--cache",

@@ -144,6 +144,7 @@ class Export:
             "device": jax.local_devices()[0].device_kind,
             "data": begun["data"],
             "config": begun["config"],
+            **{name: begun[name] for name in ("stages",) if name in begun},
             "step": self.step,
             **{name: value for name, value in measured.items() if name.startswith("held_out")},
         }
@@ -170,6 +171,8 @@ def _progress(config: "TrainConfig") -> Iterator[Callable[[int, float], None]]:
             nonlocal mean, last, advance
             bits, now = nats / math.log(2), time.perf_counter()
             if advance is None:
+                if step:
+                    click.echo(f"train: goes on from step {step} of {config.num_steps}", err=True)
                 mean = bits
                 advance = stack.enter_context(progress(config.num_steps - step, "train"))
             else:

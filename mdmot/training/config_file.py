@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
@@ -22,13 +23,28 @@ CLASSES = {
 }
 
 
-def write_config(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
+class Stage(NamedTuple):
+    """A part of a run that was meant to have another length: its learning rates were of that length.
+
+    Attributes:
+      until: Steps of the run at its end.
+      num_steps: Updates that were planned then.
+    """
+
+    until: int
+    num_steps: int
+
+
+def write_config(
+    path: pathlib.Path, config: TrainConfig, data: dict[str, Any], stages: Sequence[Stage] = ()
+) -> None:
     """Saves the settings of a run and a description of its data.
 
     Args:
       path: The file.
       config: The settings.
       data: In JSON's types: what tells these data from others.
+      stages: What came before the settings were last changed, in order.
 
     Raises:
       InputError: If the file cannot be written.
@@ -43,6 +59,8 @@ def write_config(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) 
       True
     """
     content = {"kind": KIND, "version": VERSION, "config": _plain(config), "data": data}
+    if stages:
+        content["stages"] = [stage._asdict() for stage in stages]
     write_atomically(path, json.dumps(content, indent=1))
 
 
@@ -55,20 +73,42 @@ def read_config(path: pathlib.Path) -> tuple[TrainConfig, dict[str, Any]]:
     Raises:
       InputError: If it cannot be read or understood.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if (content["kind"], content["version"]) != (KIND, VERSION):
-            raise InputError(f"{path}: expected kind {KIND} and version {VERSION}; start again elsewhere")
-        config = _object(content["config"])
-        if not isinstance(config, TrainConfig) or not isinstance(content["data"], dict):
-            raise ValueError("no settings of a run")
-        return config, content["data"]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); pass a folder of a run") from None
-    except InputError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged or of another version ({error}); start again") from None
+    config, data, _ = _read(path)
+    return config, data
+
+
+def read_stages(path: pathlib.Path) -> tuple[Stage, ...]:
+    """What came before the settings of a run were last changed, in order; most often nothing.
+
+    Args:
+      path: What `write_config` wrote.
+
+    Raises:
+      InputError: If it cannot be read or understood.
+    """
+    return _read(path)[2]
+
+
+def note_extension(path: pathlib.Path, config: TrainConfig, step: int) -> None:
+    """Writes down that a run goes on with another number of steps than was planned, if it does.
+
+    Args:
+      path: What `write_config` wrote when the run began.
+      config: The settings now, which differ in `num_steps` alone.
+      step: Steps already taken.
+
+    Raises:
+      InputError: If the file cannot be read or written.
+    """
+    begun, data, before = _read(path)
+    is_extended = begun.num_steps != config.num_steps
+    planned = (*before, Stage(step, begun.num_steps)) if is_extended else before
+    # A damaged checkpoint may have sent the run back to a step before the end of a stage.
+    clipped = [stage._replace(until=min(stage.until, step)) for stage in planned]
+    ends = [0, *(stage.until for stage in clipped)]
+    stages = tuple(stage for stage, begin in zip(clipped, ends, strict=False) if stage.until > begin)
+    if is_extended or stages != before:
+        write_config(path, config, data, stages)
 
 
 def is_config(path: pathlib.Path) -> bool:
@@ -83,6 +123,8 @@ def is_config(path: pathlib.Path) -> bool:
 def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
     """Refuses to resume a run with other settings or on other data than it was begun with.
 
+    The number of steps may change: see `note_extension`.
+
     Args:
       path: What `write_config` wrote when the run began.
       config: The settings now.
@@ -92,6 +134,7 @@ def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any
       InputError: If they differ, with the names of what differs.
     """
     begun, begun_data = read_config(path)
+    begun = dataclasses.replace(begun, num_steps=config.num_steps)
     before = _flat({"": _plain(begun), "data": begun_data})
     now = _flat({"": _plain(config), "data": json.loads(json.dumps(data))})
     differing = [
@@ -103,6 +146,24 @@ def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any
         raise InputError(
             f"{path}: cannot resume: {'; '.join(differing[:3])}; use the same settings or another folder"
         )
+
+
+def _read(path: pathlib.Path) -> tuple[TrainConfig, dict[str, Any], tuple[Stage, ...]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (content["kind"], content["version"]) != (KIND, VERSION):
+            raise InputError(f"{path}: expected kind {KIND} and version {VERSION}; start again elsewhere")
+        config = _object(content["config"])
+        if not isinstance(config, TrainConfig) or not isinstance(content["data"], dict):
+            raise ValueError("no settings of a run")
+        stages = content.get("stages", ())
+        return config, content["data"], tuple(Stage(int(s["until"]), int(s["num_steps"])) for s in stages)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); pass a folder of a run") from None
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged or of another version ({error}); start again") from None
 
 
 def _plain(value: Any) -> Any:

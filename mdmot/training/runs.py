@@ -18,7 +18,7 @@ from mdmot.data.order import ShuffledOrder
 from mdmot.errors import InputError
 from mdmot.files import alone_in, prepare_folder
 from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
-from mdmot.training.config_file import assert_same_run, write_config
+from mdmot.training.config_file import assert_same_run, note_extension, write_config
 from mdmot.training.evaluation import evaluate
 from mdmot.training.loop import Batches, DivergenceError, Progress, training_steps
 from mdmot.training.metrics_file import append_metrics, read_metrics, truncate_metrics
@@ -96,6 +96,9 @@ def run(
     operations are deterministic, as a CPU's are. Whatever kills it, at most the steps since the last
     checkpoint are taken again.
 
+    It may go on with another number of steps: the learning rate goes to where a run of that length would
+    have it, and config.json keeps both lengths.
+
     Args:
       config: The settings.
       denoiser: The network; hashable.
@@ -141,6 +144,12 @@ def _run(
     first = replicate_rest(update.init(params))
     restored = load_state(checkpoints, first) if resume else None
     begin = 0 if restored is None else restored.step
+    if restored is not None and begin > config.num_steps:
+        raise InputError(
+            f"{folder} keeps step {begin}, and num_steps = {config.num_steps}; pass at least {begin}"
+        )
+    if restored is not None:
+        note_extension(folder / CONFIG_FILE, config, begin)
     state = first = first if restored is None else restored.state
     truncate_metrics(metrics_file, begin)
     if restored is not None and export is not None:
