@@ -15,12 +15,12 @@ error. Parts:
 
 import argparse
 import json
-import subprocess
 import sys
 
 import schedules_exact
 import schedules_samples
 import schedules_trained
+from parts import print_tables, rows_of
 
 PARTS = {
     "prediction": schedules_exact.prediction,
@@ -47,34 +47,9 @@ def main() -> None:
         return
     for part in arguments.part or PARTS:
         command = [sys.executable, __file__, "--part", part, "--here"]
-        rows = []
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout:
-                print(line, end="", flush=True)
-                rows.append(json.loads(line))
-        if process.returncode:
-            sys.exit(process.returncode)
+        rows = rows_of(command)
         if not arguments.json:
-            print_table(rows)
-
-
-def print_table(rows: list[dict]) -> None:
-    """The numbers of one part, a column a key."""
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [keys] + [[_cell(row.get(key)) for key in keys] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(keys))]
-    for line in cells:
-        print(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)), file=sys.stderr
-        )
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return "(" + ", ".join(_cell(item) for item in value) + ")"
-    return "-" if value is None else str(value)
+            print_tables(rows)
 
 
 if __name__ == "__main__":

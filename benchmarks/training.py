@@ -13,12 +13,12 @@ error. `holds` says whether what is promised is what is measured. Parts:
 import argparse
 import itertools
 import json
-import subprocess
 import sys
 
 import training_orders
 import training_throughput
 import training_variance
+from parts import print_tables, rows_of
 
 PARTS = {
     "throughput": lambda arguments: training_throughput.throughput(arguments.quick),
@@ -27,10 +27,6 @@ PARTS = {
     "gradient": lambda arguments: training_variance.gradient(arguments.quick, arguments.model),
     "learned-order": lambda arguments: training_orders.learned_order(arguments.quick),
 }
-
-ERROR = "standard_error"
-MOST_COLUMNS = 9
-"""Of a table with a column a key; of more keys, each is a line."""
 
 
 def main() -> None:
@@ -55,53 +51,9 @@ def main() -> None:
     for some in [parts] if arguments.quick else [[part] for part in parts]:
         names = itertools.chain.from_iterable(("--part", part) for part in some)
         command = [sys.executable, __file__, *names, "--here", *options]
-        rows = []
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout:
-                print(line, end="", flush=True)
-                rows.append(json.loads(line))
-        if process.returncode:
-            sys.exit(process.returncode)
+        rows = rows_of(command)
         if not arguments.json:
             print_tables(rows)
-
-
-def print_tables(rows: list[dict]) -> None:
-    """A table for all rows of one part and the same columns, errors beside their numbers."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
-    for _, some in itertools.groupby(rows, key=lambda row: (row["part"], *row)):
-        cells = [_cells(row) for row in some]
-        table = Table(title=cells[0].pop("part"), title_justify="left")
-        for row in cells[1:]:
-            del row["part"]
-        if len(cells[0]) > MOST_COLUMNS:
-            for i in range(len(cells) + 1):
-                table.add_column(justify="right" if i else "left")
-            for key in cells[0]:
-                table.add_row(key, *(row[key] for row in cells))
-        else:
-            for key in cells[0]:
-                table.add_column(key)
-            for row in cells:
-                table.add_row(*row.values())
-        console.print(table)
-
-
-def _cells(row: dict) -> dict[str, str]:
-    """The columns of a row as text."""
-    cells = {}
-    for key, value in row.items():
-        if not key.endswith(ERROR):
-            cells[key] = f"{value:.4g}" if isinstance(value, float) else str(value)
-            continue
-        of = key.removesuffix(ERROR).removesuffix("_") or next(
-            k for k in ("value", "nats_per_token") if k in row
-        )
-        cells[of] += f" ± {value:.1g}"
-    return cells
 
 
 if __name__ == "__main__":
