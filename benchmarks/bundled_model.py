@@ -87,6 +87,7 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
     profile, origin = profile_of(folder, model, rows, 4 if is_quick else 60)
     found, shown = sampled(model, profile, judge)
     weights = jax.tree.leaves(model.params)
+    name, begin, end = largest(held_out)
     return {
         "model": str(folder),
         "is_quick": is_quick,
@@ -97,7 +98,8 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
         "storage": model.config.param_dtype,
         "measured_on": {"python": platform.python_version(), "data": corpus.name},
         "is_same_text": is_same_text(model, parts),
-        "largest_document": largest(held_out)[0],
+        "largest_document": name,
+        "largest_share": (end - begin) / len(held_out.tokens),
         "held_out": texts,
         "judge_order": judge.order + 1,
         "profile": {

@@ -44,6 +44,7 @@ class Rows(NamedTuple):
       tokens: Clean sequences, one a row.
       name: What they are, for a person.
       documents: How many documents, or sequences of a language, they come from.
+      of: What those are, in a word.
       bytes_per_token: Bytes of the text by its tokens; None for symbols.
       floor: The least bits per token of any model, where it is known.
     """
@@ -51,6 +52,7 @@ class Rows(NamedTuple):
     tokens: "np.ndarray"
     name: str
     documents: int
+    of: str
     bytes_per_token: float | None
     floor: float | None
 
@@ -145,7 +147,7 @@ def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> R
             "name the language that it was trained on"
         )
     floor = None if language.entropy is None else language.entropy / length / math.log(2)
-    return Rows(held_out_rows(language, seed, num), language.name, num, None, floor)
+    return Rows(held_out_rows(language, seed, num), language.name, num, "sequences", None, floor)
 
 
 def _windows(
@@ -175,7 +177,7 @@ def _windows(
         click.echo(
             f"evaluate: left out {rows.left_out:,} windows with tokens unknown to the model", err=True
         )
-    return Rows(rows.tokens, name, len(corpus.entries), rows.bytes_per_token, None)
+    return Rows(rows.tokens, name, len(corpus.entries), "documents", rows.bytes_per_token, None)
 
 
 def _measured(
@@ -219,4 +221,4 @@ def _show(content: dict[str, Any], rows: Rows) -> None:
         click.echo(f"{content['bits_per_byte']:.4f} bits a byte")
     if rows.floor is not None:
         click.echo(f"{rows.floor:.4f} bits a token is the entropy of the language, which no model passes")
-    click.echo(f"{content['tokens']:,} tokens of {content['documents']:,} documents")
+    click.echo(f"{content['tokens']:,} tokens of {content['documents']:,} {rows.of}")

@@ -18,13 +18,15 @@ EXAMPLES = """\b
 Examples:
   mdmot profile markov:stay=.99,states=4,length=256
   mdmot profile --length 64 --draws 100
-  mdmot profile my-model --text notes/ --draws 4000 --out profile.json
+  mdmot profile my-model --draws 4000 --out profile.json
   mdmot profile hmm:stay=.95,length=64 --steps 16 --plots plots
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("model", metavar="[MODEL|LAW]", required=False, type=click.Path(path_type=pathlib.Path))
+@click.argument(
+    "model", metavar="[MODEL|LAW|PROFILE]", required=False, type=click.Path(path_type=pathlib.Path)
+)
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
@@ -62,7 +64,8 @@ def profile(
     It decides what parallel steps cost, and so which steps are best. MODEL is the folder of a model that
     mdmot saved or of a pretrained one, measured on a text without generating any; LAW is a law file or a
     test bed (--beds lists them), whose profile is computed if it can be and measured with the exact
-    conditionals if not. If it is left out, the model that comes with mdmot is measured.
+    conditionals if not; PROFILE is one that was written before, to see it again. If it is left out, the
+    model that comes with mdmot is measured.
 
     The measurement is announced with its time and memory, and goes on after an interruption.
     """

@@ -14,7 +14,7 @@ from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress, use_precision, versions
 from mdmot.cli.sequences import text_sequences
 from mdmot.cli.source import BUNDLED, Source, read_source
-from mdmot.cli.training_data import HELD_OUT_SHARE, held_out_rows, trained_on
+from mdmot.cli.training_data import HELD_OUT_SHARE, documents, held_out_rows, trained_on
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols
 
@@ -97,7 +97,8 @@ def profiling(command: Callable[..., Any]) -> Callable[..., Any]:
             "--text",
             type=click.Path(path_type=pathlib.Path),
             metavar="PATH",
-            help="Text file or folder to measure a model on; better not what it was trained on.  "
+            help="Text file or folder to measure a model on, all of it up to 16 MiB; better not what it "
+            "was trained on.  "
             "[default: what the training of the model held out, or else Python's library sources]",
         ),
         click.option(
@@ -281,21 +282,23 @@ def _sequences(request: Request, source: Source, length: int, most: int) -> tupl
         from mdmot.data import read_language
 
         drawn = read_language(language)
-        source.assert_length(drawn.length, f"--length {length}")
+        if drawn.length != length:
+            raise InputError(f"--length {length}: the sequences of {drawn.name} have {drawn.length} tokens")
         return held_out_rows(drawn, request.seed, most), drawn.name
     if request.text is None and text is None and isinstance(source.vocabulary, Symbols):
         raise InputError(f"{source.name} writes no Python source; pass --text PATH, one sequence a line")
-    corpus = _corpus(request.text, text)
+    corpus = _corpus(request, text)
     rows = text_sequences(source, corpus, length, "pass a longer --text PATH")
     return rows.tokens, corpus.provenance
 
 
-def _corpus(given: pathlib.Path | None, trained: pathlib.Path | None) -> "Corpus":
+def _corpus(request: Request, trained: pathlib.Path | None) -> "Corpus":
     """The documents to measure on, as many as may be read: all that are given, or held-out ones."""
-    from mdmot.data import hold_out_documents, read_corpus
+    from mdmot.data import hold_out_documents
 
-    corpus = read_corpus(trained) if given is None else read_corpus(given)
-    if given is None:
+    text = trained if request.text is None else request.text
+    corpus = documents(text, *(() if request.path is None else (request.path,)))
+    if request.text is None:
         corpus = hold_out_documents(corpus, HELD_OUT_SHARE)[1]
     read = np.cumsum([entry.size for entry in corpus.entries])
     num = max(1, int(np.searchsorted(read, MAX_BYTES, side="right")))

@@ -21,7 +21,7 @@ Examples:
   mdmot tune markov:stay=.99,states=4,length=256 --steps 32 --out plan.json
   mdmot sample markov:stay=.99,states=4,length=256 --schedule plan.json
   mdmot tune profile.json --steps 16 --reveal bernoulli --plots plots
-  mdmot tune my-model --text notes/ --steps 16 --out plan.json
+  mdmot tune my-model --steps 16 --out plan.json
   mdmot tune ngram:length=64 --steps 8 --trials 40 --out plan.json
 """
 

@@ -153,7 +153,7 @@ PRESETS = {
     ),
     "bundled": TrainConfig(
         TransformerConfig(vocab_size=BYTES, length=256, width=192, depth=5, heads=3),
-        num_steps=3000,
+        num_steps=7200,
         batch_size=16,
         learning_rate=2.5e-3,
         num_warm_up=300,

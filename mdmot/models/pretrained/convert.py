@@ -15,7 +15,7 @@ import safetensors.numpy
 from mdmot.errors import InputError
 from mdmot.files import prepare_folder, write_atomically
 from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
-from mdmot.models.pretrained.symbols import VOCABULARY_FILE
+from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE
 from mdmot.models.pretrained.tensors import WEIGHTS_FILE
 from mdmot.models.pretrained.unpickle import read_pickled
 
@@ -32,7 +32,8 @@ def convert_pickle(
 
     Args:
       source: The folder with pytorch_model.bin and config.json.
-      folder: Where config.json, model.safetensors and, if there is one, vocab.txt are written.
+      folder: Where config.json, model.safetensors and, where there are such, vocab.txt and tokenizer.json
+        are written.
       without: Regular expressions of tensors to leave out, of other heads.
 
     Raises:
@@ -40,8 +41,8 @@ def convert_pickle(
     """
     source = pathlib.Path(source)
     config = read_json(source / CONFIG_FILE, "pass the folder of a Hugging Face model")
-    vocabulary = source / VOCABULARY_FILE
-    files = {VOCABULARY_FILE: vocabulary.read_bytes()} if vocabulary.exists() else {}
+    names = (VOCABULARY_FILE, TOKENIZER_FILE)
+    files = {name: (source / name).read_bytes() for name in names if (source / name).exists()}
     _write(folder, config, read_pickled(source / PICKLE_FILE), without, files)
 
 
