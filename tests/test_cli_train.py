@@ -364,6 +364,15 @@ def test_a_run_within_the_text_is_no_part_of_it(text, tmp_path):
     assert after.skipped == before.skipped
 
 
+def test_a_model_within_the_text_is_no_part_of_what_it_is_measured_on(capsys, text, tmp_path):
+    folder = shutil.copytree(text, tmp_path / "text")
+    model = even_model(folder / "model", Bytes(), 16)
+    arguments = ["profile", model, "--text", folder, "--levels", 2, "--draws", 2]
+    found(capsys, *arguments, "--out", tmp_path / "profile.json")
+    data = json.loads((tmp_path / "profile.json").read_text())["provenance"]["data"]
+    assert data["documents"] == len(read_corpus(text).entries)
+
+
 def test_settings_follow_those_that_are_given():
     preset = PRESETS["text"]
 
@@ -462,6 +471,9 @@ def test_evaluation_on_a_language(capsys, tmp_path):
     status, out, _ = run(capsys, "evaluate", model, "--limit", 32)
     assert status == 0
     assert f"{math.log2(100) / 6:.4f} bits a token is the entropy of the language" in out
+    assert "192 tokens of 32 sequences" in out
+    line = refused(capsys, "profile", model, "--length", 5)
+    assert f"--length 5: the sequences of {language.name} have 6 tokens" in line
 
 
 @pytest.mark.parametrize(

@@ -374,6 +374,7 @@ def test_pickles_become_safetensors_without_running(tmp_path):
     tensors = tensors_of(BERT)
     (source / "config.json").write_text(json.dumps(BERT))
     (source / "vocab.txt").write_text("0\n1\n2\n3\n4\n5\n6\n")
+    (source / "tokenizer.json").write_text(json.dumps(TOKENIZER))
     save_pickle(source / "pytorch_model.bin", tensors | {"cls.species.weight": np.ones((2, 4), np.float32)})
     convert_pickle(source, folder, without=[r"cls\.species\..*"])
     kept = safetensors.numpy.load_file(folder / "model.safetensors")
@@ -381,6 +382,7 @@ def test_pickles_become_safetensors_without_running(tmp_path):
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(kept[name], tensor)
     assert load_pretrained(folder).symbols == tuple("0123456")
+    assert json.loads((folder / "tokenizer.json").read_text()) == TOKENIZER
 
 
 def test_pickles_that_are_programs_are_refused(tmp_path):
