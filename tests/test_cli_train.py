@@ -21,6 +21,7 @@ from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_ch
 from mdmot.training import (
     PRESETS,
     Antithetic,
+    DivergenceError,
     RunResult,
     TrainConfig,
     checkpoints,
@@ -276,6 +277,21 @@ def test_a_diverging_run_keeps_the_last_good_state_and_names_the_step(capsys, te
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(model.params))
 
 
+def test_a_diverging_run_leaves_no_model_of_a_bad_step(capsys, text, tmp_path, monkeypatch):
+    def diverge(config, denoiser, params, data, out, *, export, **options):
+        """As where the loss is not finite at the weights of the only checkpoint, which is deleted."""
+        write_config(out / "config.json", config, data.description)
+        export(config.update(denoiser).init(params))
+        assert (out / "model.json").exists()
+        raise DivergenceError(2, params, np.zeros(2), is_loss_finite=False)
+
+    monkeypatch.setattr("mdmot.training.run", diverge)
+    line = refused(capsys, "train", "--text", text, *SMALL, "--out", tmp_path)
+    assert "diverged in step 3: " in line
+    assert "no step is saved yet" in line
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "tokens"}
+
+
 def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, tmp_path, monkeypatch):
     stop_at(6)
     run(capsys, "train", "--text", text, *SMALL, "--out", tmp_path)
@@ -301,7 +317,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
         (["--text", "ONE"], "is one document, of which none can be held out"),
         (["--text", "SHORT"], "less than one window of 32; pass a longer --text PATH or a shorter length"),
         (["--text", "TEXT", "--length", 60], "tokens, less than two windows of 60; pass a longer --text"),
-        (["--text", "TEXT", "--out", "TEXT"], "is the folder of the text; train in another --out"),
+        (["--text", "TEXT", "--out", "TEXT"], "is the folder of the text and of a model, too"),
         (["--preset", "huge"], "preset 'huge' is not known; use tiny, text, bundled"),
         (["--language", "sums"], "language 'sums' is not known; use arithmetic, brackets, sudoku"),
         (["--language", "sudoku", "--text", "TEXT"], "--language and --text are both given"),
@@ -496,6 +512,9 @@ def test_evaluation_on_a_language(capsys, tmp_path):
         ("symbols", ["--language", "arithmetic:digits=2"], "have 9 tokens, and the model's 16"),
         ("missing", [], "missing is no folder of a model"),
         ("SHORT", [], "SHORT is no folder of a model"),
+        ("bytes", ["--text", "bytes"], "is the folder of the text and of a model, too"),
+        ("bytes", ["--text", "ONE"], "is one document, of which none is held out"),
+        ("OUTER/bytes", ["--text", "OUTER", "--all"], "OUTER has no text but that of 'OUTER/bytes'"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, list) else "",
 )
@@ -504,7 +523,10 @@ def test_careless_input_of_an_evaluation(capsys, tmp_path, monkeypatch, model, o
     (tmp_path / "EMPTY").write_bytes(b"")
     (tmp_path / "BINARY").write_bytes(bytes(range(256)))
     (tmp_path / "SHORT").write_bytes(b"twenty bytes of text")
-    vocabulary = {"bytes": Bytes(), "symbols": arithmetic(digits=1).vocabulary}.get(model)
+    (tmp_path / "ONE").mkdir()
+    (tmp_path / "ONE" / "text").write_bytes(b"text " * 20)
+    symbols = arithmetic(digits=1).vocabulary
+    vocabulary = {"bytes": Bytes(), "OUTER/bytes": Bytes(), "symbols": symbols}.get(model)
     if vocabulary is not None:
         even_model(tmp_path / model, vocabulary, 16)
     assert words in refused(capsys, "evaluate", model, *options)

@@ -241,6 +241,8 @@ def test_solutions_of_a_puzzle_are_counted():
         ("arithmetic:operations=/", "some of"),
         ("arithmetic:operations=++", "each once"),
         ("brackets:length=7", "even number"),
+        ("brackets:length=999999998", "2 to 4096"),
+        ("brackets:length=999999998,shortest=0", "2 to 4096"),
         ("brackets:length=8,kinds=5", "1 to 4"),
         ("brackets:length=7,shortest=7", "smaller shortest"),
         ("brackets:length=8,shortest=9", "0 to the length"),

@@ -1,4 +1,8 @@
-"""Pretrained folders: what is whole is loaded, and whatever is not is refused in one line."""
+"""Pretrained folders: what is whole is loaded, and whatever is not is refused in one line.
+
+The test of real weights runs where the environment variable MDMOT_ANTIBERTY_WHEEL names the file that
+`pip download antiberty==0.1.3 --no-deps` fetches (about 100 MB), and is skipped elsewhere.
+"""
 
 import json
 import os
@@ -70,6 +74,23 @@ DREAM = BERT | {
     "num_key_value_heads": 1,
     "rms_norm_eps": 1e-6,
     "rope_scaling": None,
+}
+# Keys of published DPLM files beside the sizes; most are those of every ESM-2 file.
+DPLM = ESM | {
+    "architectures": ["EsmForDPLM"],
+    "dplm_type": "dplm_esm",
+    "attention_probs_dropout_prob": 0.0,
+    "hidden_dropout_prob": 0.1,
+    "classifier_dropout": None,
+    "emb_layer_norm_before": False,
+    "esmfold_config": None,
+    "is_folding_model": False,
+    "initializer_range": 0.02,
+    "layer_norm_eps": 1e-12,
+    "torch_dtype": "float32",
+    "transformers_version": "4.39.2",
+    "use_cache": True,
+    "vocab_list": None,
 }
 CONFIGS = {"bert": BERT, "esm": ESM, "llada": LLADA, "Dream": DREAM}
 TOKENS = jnp.asarray([[2, 6, 3, 6, 1], [6, 4, 6, 0, 0]], jnp.int32)
@@ -174,9 +195,14 @@ def test_what_is_drawn_is_neither_the_mask_nor_a_token_ruled_out(tmp_path):
 def test_masks_are_found_by_their_text(tmp_path):
     settings = {name: value for name, value in BERT.items() if name != "mask_token_id"}
     write(tmp_path, settings, tensors_of(settings))
-    assert "pass mask_id" in refused(tmp_path)
+    message = refused(tmp_path)
+    assert '"mask_token_id" into config.json' in message  # for those who cannot pass what follows
+    assert "pass mask_id to load_pretrained" in message
     assert load_pretrained(tmp_path, mask_id=3).mask_id == 3
     assert "token 7 is none of the 7" in refused(tmp_path, mask_id=7)
+    for added in ("null", "3", "[4]", '[{"id": 5}]', '[{"content": "a"}]', '[{"content": 5, "id": "a"}]'):
+        (tmp_path / "tokenizer.json").write_text(f'{{"added_tokens": {added}}}')
+        assert "tokenizer.json: added_tokens is no list" in refused(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"added_tokens": [{"id": 5, "content": "[MASK]"}]}')
     assert load_pretrained(tmp_path).mask_id == 5
     (tmp_path / "tokenizer.json").unlink()
@@ -200,6 +226,25 @@ def test_old_and_tied_names_are_known(tmp_path):
     tensors["cls.predictions.decoder.weight"] = table + 1
     message = refused(write(tmp_path, BERT, tensors))
     assert "not what they are tied to: cls.predictions.decoder.weight (token)" in message
+
+
+def test_dplm_is_an_esm_of_another_name(tmp_path):
+    tensors = tensors_of(ESM)
+    esm = load_pretrained(write(tmp_path, ESM, tensors))
+    contacts = {"esm.contact_head.regression.weight": np.ones((1, 4), np.float32)}
+    # Heads of two features have one frequency, which old files repeat in each block.
+    old = "esm.encoder.layer.{}.attention.self.rotary_embeddings.inv_freq"
+    once, twice = ({old.format(block): np.ones(1, np.float32) for block in range(num)} for num in (1, 2))
+    for frequencies in ({}, once, twice):
+        dplm = load_pretrained(write(tmp_path, DPLM, tensors | contacts | frequencies))
+        assert (dplm.denoiser, dplm.config) == (esm.denoiser, esm.config)
+        assert dplm.unused == tuple(contacts)
+        jax.tree.map(np.testing.assert_array_equal, dplm.params, esm.params)
+    twice[old.format(0)] = twice[old.format(0)] / 2
+    message = refused(write(tmp_path, DPLM, tensors | twice))
+    assert f"not what they are tied to: {old.format(1)} (frequencies)" in message
+    found = load_pretrained(write(tmp_path, DPLM, tensors | {old.format(0): twice[old.format(0)]}))
+    assert found.params["frequencies"].tolist() == [0.5]
 
 
 def test_all_tensors_that_do_not_fit_are_listed(tmp_path):
@@ -240,7 +285,6 @@ def test_all_tensors_that_do_not_fit_are_listed(tmp_path):
         ("bert", {"hidden_size": "4"}, 'hidden_size = "4": expected a whole number'),
         ("bert", {"layer_norm_eps": 0}, "layer_norm_eps = 0: expected a number above 0"),
         ("bert", {"num_attention_heads": 3}, "hidden_size 4 does not split into 3 heads"),
-        ("bert", {"num_hidden_layers": 10**9}, "cannot fill the 1000000000 blocks"),
         ("bert", {"num_hidden_layers": 1}, "stray: bert.encoder.layer.1"),
         ("esm", {"position_embedding_type": "absolute"}, 'position_embedding_type = "absolute"'),
         ("esm", {"emb_layer_norm_before": True}, "emb_layer_norm_before"),
@@ -257,11 +301,23 @@ def test_all_tensors_that_do_not_fit_are_listed(tmp_path):
         ("Dream", {"qk_norm": True}, "qk_norm = true"),
         ("Dream", {"head_dim": 8}, "head_dim = 8"),
         ("Dream", {"layer_types": ["sliding_attention"]}, "layer_types"),
+        ("Dream", {"layer_types": 1}, "layer_types = 1"),
     ],
 )
 def test_settings_that_the_network_has_not_are_refused_by_name(tmp_path, name, change, words):
     settings = CONFIGS[name]
     assert words in refused(write(tmp_path, settings | change, tensors_of(settings)))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_sizes_beyond_the_files_are_refused_before_anything_is_made(tmp_path, name):
+    settings = CONFIGS[name]
+    tensors = tensors_of(settings)
+    depth, width = ("n_layers", "d_model") if name == "llada" else ("num_hidden_layers", "hidden_size")
+    message = refused(write(tmp_path, settings | {depth: 10**12}, tensors))
+    assert "cannot fill the 1000000000000 blocks" in message
+    message = refused(write(tmp_path, settings | {width: 2**48}, tensors))
+    assert f"the config asks for [7, {2**48}]" in message
 
 
 def test_all_settings_that_are_wrong_are_listed(tmp_path):
@@ -326,7 +382,8 @@ def test_damaged_folders_are_refused(tmp_path):
     (tmp_path / "config.json").write_text("[1]")
     assert "is not a JSON object" in refused(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(BERT))
-    assert "pass float32 or bfloat16" in refused(tmp_path, dtype=int)
+    for dtype in (int, jnp.float16, "float64", "foo", None):
+        assert "pass float32 or bfloat16" in refused(tmp_path, dtype=dtype)
 
 
 @pytest.mark.parametrize("name", ["bert", "llada"])
@@ -419,6 +476,30 @@ def test_pickles_that_are_programs_are_refused(tmp_path):
     assert "cannot be read" in message()
     with pytest.raises(InputError, match="pip download antiberty"):
         convert_antiberty(path, tmp_path / "folder")
+
+
+def test_the_wheel_of_antiberty_becomes_a_model_of_text(tmp_path):
+    tensors, wheel, folder = tensors_of(BERT), tmp_path / "antiberty.whl", tmp_path / "folder"
+    heads = ("bert.pooler.dense.weight", "cls.species.decoder.bias", "cls.graft.bias", "cls.chain.bias")
+    save_pickle(tmp_path / "weights", tensors | {name: np.ones(2, np.float32) for name in heads})
+    config = {name: value for name, value in BERT.items() if name != "mask_token_id"}
+    models = "antiberty/trained_models"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("antiberty/__init__.py", "raise SystemExit")
+        archive.writestr(f"{models}/vocab.txt", "\n".join(SYMBOLS))
+        archive.writestr(f"{models}/smooth/config.json", json.dumps(config | {"architectures": ["Own"]}))
+        archive.write(tmp_path / "weights", f"{models}/smooth/pytorch_model.bin")
+        archive.writestr("antiberty-0.1.3.dist-info/LICENSE.MD", "MIT")
+    convert_antiberty(wheel, folder)
+    assert {path.name: path.stat().st_size > 0 for path in folder.iterdir()} == dict.fromkeys(
+        ("config.json", "model.safetensors", "vocab.txt", "LICENSE"), True
+    )
+    assert (folder / "LICENSE").read_text() == "MIT"
+    assert safetensors.numpy.load_file(folder / "model.safetensors").keys() == tensors.keys()
+    model = load_plain(folder)
+    assert (model.vocabulary.symbols, model.found.mask_id, model.found.unused) == (SYMBOLS, 6, ())
+    table = tensors["bert.embeddings.word_embeddings.weight"]
+    np.testing.assert_array_equal(model.found.params["token"], table)
 
 
 @pytest.mark.slow

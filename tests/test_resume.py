@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from mdmot.errors import InputError
 from mdmot.models import TransformerConfig
 from mdmot.training import (
     Antithetic,
+    Batch,
     DivergenceError,
     FittedLevels,
     TrainConfig,
@@ -38,6 +40,7 @@ from mdmot.training import (
     save_state,
     saved_steps,
     shuffled_batches,
+    split_rows,
 )
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -74,7 +77,7 @@ def denoiser(params, tokens):
 
 def trained(folder, config=CONFIG, data=DATA, **options):
     with jax.numpy_dtype_promotion("standard"):  # optax takes floats to the power of its int32 steps
-        return run(config, denoiser, jax.tree.map(jnp.asarray, PARAMS), data, folder, **options)
+        return run(config, denoiser, PARAMS, data, folder, **options)
 
 
 def digest(state):
@@ -129,8 +132,12 @@ def test_a_run_leaves_its_settings_metrics_and_last_checkpoints(whole):
 
 
 def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(whole, interrupted):
+    saved = interrupted / "checkpoints"
+    shutil.copytree(saved / "00000020", saved / ".00000024.partial")  # a save that was killed
+    shutil.copytree(saved / "00000016" / "state", saved / "00000012" / "state")  # and a deletion
     result = trained(interrupted, resume=True)
     assert result.resumed_from == 20
+    assert sorted(path.name for path in saved.iterdir()) == ["00000028", "00000030"]
     assert digest(result.state) == digest(whole[1].state)
     assert numbers(interrupted) == numbers(whole[0])
     again = trained(interrupted, resume=True)  # nothing is left to do
@@ -185,11 +192,9 @@ def test_another_run_is_not_resumed(interrupted):
     with pytest.raises(InputError, match=r"config\.json is damaged") as error:
         trained(interrupted, resume=True)
     assert "\n" not in str(error.value)
-
-
-def test_windows_of_another_length_are_refused(tmp_path):
-    with pytest.raises(InputError, match="windows of 5 tokens"):
-        trained(tmp_path, data=DATA._replace(windows=ROWS[:, :5]))
+    (interrupted / "config.json").unlink()
+    with pytest.raises(InputError, match=r"but not its settings; put config\.json back or choose another"):
+        trained(interrupted, resume=True)
 
 
 def test_a_checkpoint_of_another_network_is_refused(whole):
@@ -295,6 +300,7 @@ def test_eight_devices_train_as_one_does_and_keep_the_weights_split(tmp_path):
     assert found["split_difference"] < 1e-3
     assert found["places"] == found["restored_places"]
     assert found["places"]["left"] == [["None", "batch"]] * 4
+    assert "12 rows on 8 devices; pass a multiple" in found["refused"]
 
 
 def in_train(folder):
@@ -334,10 +340,13 @@ def in_devices(folder):
         )
 
     with jax.numpy_dtype_promotion("standard"):
-        alone = run(config, folded, jax.tree.map(jnp.asarray, wide), DATA, folder / "wide").state
+        alone = run(config, folded, wide, DATA, folder / "wide").state
         spread = run(config, folded, split, DATA, folder / "split", mesh=mesh).state
     restored = load_state(folder / "split" / "checkpoints", spread).state
+    with pytest.raises(InputError) as refused:
+        split_rows(lambda step: Batch(np.zeros((12, LENGTH), np.int32)), mesh, "batch")(0)
     return {
+        "refused": str(refused.value),
         "devices": jax.device_count(),
         "difference": difference(one, many),
         "split_difference": difference(alone, spread),

@@ -1,4 +1,6 @@
-"""A sample depends neither on the batch nor on devices and processes: programs that run apart.
+"""A sample depends neither on the batch nor on devices and processes, a training not on devices.
+
+The programs run apart:
 
     python test_sharding.py devices
     python test_sharding.py process COORDINATOR NUMBER_OF_PROCESSES PROCESS
@@ -19,12 +21,15 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax import nnx
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from mdmot.errors import InputError
+from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, param_shardings
 from mdmot.samplers import (
     BernoulliUnmasking,
     Categorical,
@@ -36,6 +41,7 @@ from mdmot.samplers import (
 )
 from mdmot.samplers.loop import _sample
 from mdmot.schedules import grid_from_alpha
+from mdmot.training import Batch, NelboObjective, Update, split_rows
 
 pytestmark = pytest.mark.slow  # processes of their own, that compile their own programs
 
@@ -100,7 +106,37 @@ def on_devices():
 
     found["equal"]["threshold"] |= each_by_itself(rows, one)
     found["differing_share"] = on_page()
+    found["training"] = in_training()
     return found
+
+
+def in_training():
+    """A step of a network on one device, then on eight that share its rows and its weights."""
+    config = TransformerConfig(vocab_size=8, length=6, width=16, depth=1, heads=4)
+    denoiser, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
+    update = Update(NelboObjective(denoiser, config.mask_id), optax.sgd(1.0))
+    step, key = jax.jit(update), jax.random.key(0)
+    batch = Batch(RNG.integers(0, config.vocab_size, (8, config.length)).astype(np.int32))
+    one, _ = step(key, update.init(params), batch)
+    mesh = jax.make_mesh((2, 4), ("batch", "model"), axis_types=(AxisType.Auto,) * 2)
+    split = param_shardings(params, mesh, {"width": "batch", "hidden": "model", "vocab": "model"})
+    before = update.init(jax.device_put(params, split))
+    many, _ = step(key, before, split_rows(lambda _: batch, mesh, "batch")(0))
+    kernel = many.params["body"]["blocks"]["qkv"]["kernel"]
+    return {
+        "moved": farthest(one.params, params),
+        "difference": farthest(one.params, many.params),
+        "devices": len(kernel.sharding.device_set),
+        "part": list(kernel.sharding.shard_shape(kernel.shape)),
+    }
+
+
+def farthest(first, second):
+    """The largest difference of two weights."""
+    return max(
+        float(np.abs(np.asarray(x) - np.asarray(y)).max())
+        for x, y in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+    )
 
 
 def each_by_itself(rows, one):
@@ -248,6 +284,14 @@ def test_devices_exchange_single_numbers_only(one_host, name):
 def test_page_runs_on_eight_devices_with_split_weights(one_host):
     # Rounding changes a row in hundreds; a wrong sum over devices would change nearly all.
     assert one_host["differing_share"] < 0.1
+
+
+def test_a_step_of_training_with_split_rows_and_weights_is_that_of_one_device(one_host):
+    found = one_host["training"]
+    # Float32 sums of weights and gradients of order one, in another order.
+    assert found["difference"] < 1e-5 < 1e-2 < found["moved"]
+    # Of 16 features and of 4 groups of three heads of 4, what one device in two, and in four, has.
+    assert (found["devices"], found["part"]) == (8, [1, 8, 12])
 
 
 def test_two_processes_sample_what_one_does(finished):

@@ -161,6 +161,9 @@ def _windows(
         )
     corpus = documents(text, *others)
     warn_of_skipped(corpus)
+    if not whole and len(corpus.entries) == 1:
+        name = corpus.name
+        raise InputError(f"{name} is one document, of which none is held out; pass --all for all of it")
     if not whole:
         corpus = hold_out_documents(corpus, HELD_OUT_SHARE)[1]
     name = f"the {len(corpus.entries)} {'' if whole else 'held-out '}documents of {corpus.name}"

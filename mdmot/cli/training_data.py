@@ -139,11 +139,14 @@ def documents(text: pathlib.Path | None, *others: pathlib.Path) -> "Corpus":
     root = text.resolve()
     inside = [other.resolve().relative_to(root) for other in others if other.resolve().is_relative_to(root)]
     if pathlib.Path() in inside:
-        raise InputError(f"{text} is the folder of the text; train in another --out and --cache")
+        raise InputError(f"{text} is the folder of the text and of a model, too; keep them apart")
     prefixes = tuple(f"{path.as_posix()}/" for path in inside)
+    entries = tuple(entry for entry in corpus.entries if not entry.path.startswith(prefixes))
+    if not entries:
+        raise InputError(f"{text} has no text but that of {shown(str(others[0]))}; pass another --text")
     return dataclasses.replace(
         corpus,
-        entries=tuple(entry for entry in corpus.entries if not entry.path.startswith(prefixes)),
+        entries=entries,
         skipped=tuple(line for line in corpus.skipped if not line.startswith(prefixes)),
     )
 

@@ -60,6 +60,7 @@ def train_in(
     from flax import nnx
 
     from mdmot.models import MaskedTransformer, from_nnx
+    from mdmot.models.checkpoint import MODEL_FILE, WEIGHTS_FILE
     from mdmot.training import DivergenceError, load_state, run, saved_steps
     from mdmot.training.runs import CHECKPOINTS
 
@@ -96,7 +97,10 @@ def train_in(
     except DivergenceError as error:
         # The last checkpoint may be gone, for its weights are where the loss is not finite.
         restored = load_state(out / CHECKPOINTS, config.update(denoiser).init(params))
-        if restored is not None and restored.step != export.step:
+        if restored is None:  # so a model that is there is of those weights
+            for name in (MODEL_FILE, WEIGHTS_FILE):
+                (out / name).unlink(missing_ok=True)
+        elif restored.step != export.step:
             export(restored.state)
         raise InputError(
             f"training diverged in step {error.step + 1}: the loss or its gradient is not finite; "

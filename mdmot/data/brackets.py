@@ -9,6 +9,8 @@ from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols
 
 OPENING, CLOSING, PADDING = "([{<", ")]}>", "."
+MOST_BRACKETS = 4096
+"""Words of all lengths are counted exactly: in a second here, in eight times that at twice the length."""
 
 
 def brackets(length: int = 32, kinds: int = 2, shortest: int | None = None) -> Language:
@@ -17,7 +19,7 @@ def brackets(length: int = 32, kinds: int = 2, shortest: int | None = None) -> L
     There are C_m k^m words of m pairs of k kinds, with C_m the number of Catalan.
 
     Args:
-      length: Tokens of a sequence, even unless it is padded, at least 2.
+      length: Tokens of a sequence, even unless it is padded, 2 to 4096.
       kinds: Kinds of brackets, 1 to 4.
       shortest: Brackets of the shortest words, 0 to `length`; None for words of `length` alone, without
         a symbol for padding.
@@ -36,8 +38,10 @@ def brackets(length: int = 32, kinds: int = 2, shortest: int | None = None) -> L
     """
     if not 1 <= kinds <= len(OPENING):
         raise InputError(f"{kinds} kinds of brackets; pass 1 to {len(OPENING)}")
-    if length < 2 or (shortest is None and length % 2):
-        raise InputError(f"words of {length} brackets; pass an even number of at least 2, or shortest=0")
+    if not 2 <= length <= MOST_BRACKETS:
+        raise InputError(f"words of {length} brackets; pass 2 to {MOST_BRACKETS}")
+    if shortest is None and length % 2:
+        raise InputError(f"words of {length} brackets; pass an even number, or shortest=0")
     least = length if shortest is None else shortest
     if not 0 <= least <= length:
         raise InputError(f"shortest = {shortest}; pass 0 to the length, {length}")
@@ -45,7 +49,8 @@ def brackets(length: int = 32, kinds: int = 2, shortest: int | None = None) -> L
     if pairs.size == 0:
         raise InputError(f"no balanced word has {least} to {length} brackets; pass a smaller shortest")
     counts = [math.comb(2 * m, m) // (m + 1) * kinds**m for m in pairs.tolist()]
-    chances = np.array([count / sum(counts) for count in counts])
+    total = sum(counts)
+    chances = np.array([count / total for count in counts])
     padding = 2 * kinds
 
     def sampler(generator: np.random.Generator, num: int) -> np.ndarray:
@@ -69,7 +74,7 @@ def brackets(length: int = 32, kinds: int = 2, shortest: int | None = None) -> L
         name=spec if shortest is None else f"{spec},shortest={shortest}",
         length=length,
         vocabulary=Symbols((*OPENING[:kinds], *CLOSING[:kinds], *([] if shortest is None else PADDING))),
-        entropy=math.log(sum(counts)),
+        entropy=math.log(total),
         sampler=sampler,
         decider=decider,
     )

@@ -140,6 +140,12 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
 
     Raises:
       InputError: If a file is missing, damaged, of another kind or version, or they do not fit together.
+
+    Example:
+      >>> from mdmot.models import bundled_model
+      >>> found = load_checkpoint(bundled_model())
+      >>> found.vocabulary.size, found.config.mask_id, found.config.length
+      (256, 256, 256)
     """
     folder = pathlib.Path(folder)
     content = _read_model(folder / MODEL_FILE)

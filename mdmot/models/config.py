@@ -30,6 +30,11 @@ class TransformerConfig:
     Raises:
       InputError: If a size is no whole number of at least 1, the heads do not split the width or the
         groups the heads, the padding is no clean token, or a type is another.
+
+    Example:
+      >>> config = TransformerConfig(vocab_size=256, length=64, width=32, depth=2, heads=4, kv_heads=2)
+      >>> config.mask_id, config.groups
+      (256, 2)
     """
 
     vocab_size: int

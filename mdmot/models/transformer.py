@@ -20,6 +20,18 @@ class MaskedTransformer(nnx.Module):
 
     Blocks have pre-norms, rotary positions and heads in groups. Their weights are stacked and the program
     has one of them, so that it compiles in the same time at any depth.
+
+    Args:
+      config: Its size.
+      rngs: Randomness of the weights.
+
+    Example:
+      >>> import jax
+      >>> config = TransformerConfig(vocab_size=4, length=6, width=16, depth=1, heads=2)
+      >>> module = nnx.eval_shape(lambda: MaskedTransformer(config, nnx.Rngs(0)))  # its shapes alone
+      >>> tokens = jnp.full((2, 6), config.mask_id)
+      >>> nnx.eval_shape(lambda module: module(tokens), module).shape
+      (2, 6, 4)
     """
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
@@ -35,6 +47,9 @@ class MaskedTransformer(nnx.Module):
 
         Returns:
           Logits of the `vocab_size` clean tokens, in float32; at padding they mean nothing.
+
+        Raises:
+          InputError: If rows are longer than `length`.
         """
         return self.head(self.features(tokens))
 
@@ -44,7 +59,21 @@ class MaskedTransformer(nnx.Module):
 
 
 class TimeConditionedTransformer(nnx.Module):
-    """Logits of the clean tokens from a partially masked sequence and the level alpha of its masks."""
+    """Logits of the clean tokens from a partially masked sequence and the level alpha of its masks.
+
+    It is `MaskedTransformer` with a vector of the level added to every position's.
+
+    Args:
+      config: Its size.
+      rngs: Randomness of the weights.
+
+    Example:
+      >>> config = TransformerConfig(vocab_size=4, length=6, width=16, depth=1, heads=2)
+      >>> module = nnx.eval_shape(lambda: TimeConditionedTransformer(config, nnx.Rngs(0)))
+      >>> tokens, alpha = jnp.full((2, 6), config.mask_id), jnp.asarray([0.2, 0.7])
+      >>> nnx.eval_shape(lambda module: module(tokens, alpha), module).shape
+      (2, 6, 4)
+    """
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
         self.embedding = Embedding(config, rngs)
@@ -62,6 +91,9 @@ class TimeConditionedTransformer(nnx.Module):
 
         Returns:
           Logits of the `vocab_size` clean tokens, in float32; at padding they mean nothing.
+
+        Raises:
+          InputError: If rows are longer than `length`.
         """
         level = self.level_out(nnx.silu(self.level_in(_waves(alpha))))
         level = jnp.broadcast_to(level[..., None, :], (tokens.shape[0], 1, level.shape[-1]))

@@ -36,10 +36,10 @@ from mdmot.training.objective import NelboObjective as NelboObjective
 from mdmot.training.objective import Objective as Objective
 from mdmot.training.presets import PRESETS as PRESETS
 from mdmot.training.presets import TrainConfig as TrainConfig
+from mdmot.training.run_data import TrainData as TrainData
+from mdmot.training.run_data import shuffled_batches as shuffled_batches
 from mdmot.training.runs import RunResult as RunResult
-from mdmot.training.runs import TrainData as TrainData
 from mdmot.training.runs import run as run
-from mdmot.training.runs import shuffled_batches as shuffled_batches
 from mdmot.training.sharding import split_rows as split_rows
 from mdmot.training.spread import Antithetic as Antithetic
 from mdmot.training.spread import Independent as Independent

@@ -106,6 +106,17 @@ def load_state(folder: str | os.PathLike[str], like: TrainState) -> Restored | N
 
     Raises:
       InputError: If all are damaged, or the newest whole one is of another structure.
+
+    Example:
+      >>> import tempfile
+      >>> import jax.numpy as jnp
+      >>> state = TrainState(jnp.ones(2), (), None, (), jnp.asarray(3, jnp.int32))
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     load_state(folder, state) is None
+      ...     _ = save_state(folder, state, keep=1)
+      ...     load_state(folder, state).state.params.tolist()
+      True
+      [1.0, 1.0]
     """
     folder = pathlib.Path(folder).absolute()
     steps = saved_steps(folder)
@@ -197,6 +208,8 @@ def _problem(path: pathlib.Path) -> str | None:
         found = _digests(path)
     except (OSError, ValueError) as error:
         return _first_line(error)
+    if not isinstance(expected, dict) or not expected:
+        return f"{DIGESTS_FILE} holds no digests"
     wrong = [name for name in expected if found.get(name) != expected[name]]
     return f"{wrong[0]} is not what was saved" if wrong else None
 

@@ -62,7 +62,15 @@ def even_order(length: int) -> Float[Array, " length"]:
 
 
 def order_log_weights(order: Float[Array, " length"]) -> Float[Array, " length"]:
-    """log w = log softplus(v), of finite gradient where softplus underflows."""
+    """log w = log softplus(v), of finite gradient where softplus underflows.
+
+    Args:
+      order: v of each position, any finite number.
+
+    Example:
+      >>> [round(w, 3) for w in order_log_weights(jnp.array([-100.0, 100.0])).tolist()]
+      [-100.0, 4.605]
+    """
     return jnp.where(order < -20.0, order, jnp.log(jax.nn.softplus(jnp.maximum(order, -20.0))))
 
 

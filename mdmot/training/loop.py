@@ -94,6 +94,17 @@ def training_steps(
 
     Raises:
       DivergenceError: If the loss or the weights after a step are not finite.
+      InputError: If the arrays of the state lie on more than one mesh.
+
+    Example:
+      >>> def denoiser(params, tokens):
+      ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
+      >>> update = Update(NelboObjective(denoiser, 2), optax.sgd(1.0))
+      >>> zeros = Batch(jnp.zeros((4, 3), jnp.int32))
+      >>> steps = training_steps(
+      ...     jax.random.key(0), update, update.init(jnp.zeros(2)), lambda step: zeros, num_steps=2)
+      >>> [(int(state.step), round(float(info.nats_per_token), 3)) for state, info in steps]
+      [(1, 0.693), (2, 0.313)]
     """
     state = replicate_rest(state)
     step = int(state.step)

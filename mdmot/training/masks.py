@@ -128,7 +128,7 @@ class IndependentMasks:
         """See `MaskLaw.patterns`."""
         weights = jnp.ones_like(uniforms[0]) if log_weights is None else jnp.exp(log_weights)
         level = jnp.broadcast_to(share[:, None], weights.shape).astype(weights.dtype)
-        is_masked = uniforms < (level**weights)[None]
+        is_masked = uniforms.astype(weights.dtype) < (level**weights)[None]
         is_masked &= free_tokens(uniforms, is_given)[None]
         rate = weights / jnp.where(level > 0, level, 1.0)
         return Patterns(is_masked, jnp.where(is_masked, rate[None], 0.0))

@@ -42,19 +42,40 @@ def append_metrics(path: str | os.PathLike[str], metrics: dict[str, Any]) -> Non
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The whole lines of a file of metrics, without one that a killed process has left unfinished."""
+    r"""The whole lines of a file of metrics, without one that a killed process has left unfinished.
+
+    Args:
+      path: The file.
+
+    Returns:
+      One dictionary a line, `step` in each; none if the file is absent.
+
+    Raises:
+      InputError: If the file cannot be read, or a whole line is no JSON object with a step.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = pathlib.Path(folder, "metrics.jsonl")
+      ...     _ = path.write_text('{"step": 1, "bits_per_token": 4.0}\n{"step": 2, "bits_p')
+      ...     read_metrics(path)
+      [{'step': 1, 'bits_per_token': 4.0}]
+    """
     try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+        lines = pathlib.Path(path).read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); pass a folder of a run") from None
     found = []
     for line in lines:
         try:
-            metrics = json.loads(line)
+            metrics = json.loads(line.decode())
         except ValueError:
             metrics = None
         if not isinstance(metrics, dict) or not isinstance(metrics.get("step"), int):
-            raise InputError(f"{path}: {line[:40]!r} is no JSON object with a step; delete the line")
+            shown = line[:40].decode(errors="replace")
+            raise InputError(f"{path}: {shown!r} is no JSON object with a step; delete the line")
         found.append(metrics)
     return found
 

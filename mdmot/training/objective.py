@@ -28,6 +28,11 @@ class Batch(NamedTuple):
       log_weights: log w of the Plackett-Luce order in which tokens are revealed; None for equal ones.
         Below 0 for tokens that are to be masked more often than others, as the delimiters of an answer
         or the signs of a structure.
+
+    Example:
+      >>> batch = Batch(jnp.zeros((1, 3), jnp.int32), is_given=jnp.array([[True, False, False]]))
+      >>> batch.num_free().tolist()  # the first token is a prompt
+      [2.0]
     """
 
     tokens: Tokens
@@ -81,6 +86,15 @@ class ControlVariate:
 
     Raises:
       InputError: If a number is out of its range.
+
+    Example:
+      >>> def denoiser(params, tokens):
+      ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
+      >>> objective = NelboObjective(denoiser, 2, control=ControlVariate(num_bins=4))
+      >>> batch = Batch(jnp.zeros((8, 3), jnp.int32))
+      >>> loss, outcome = jax.jit(objective)(jax.random.key(0), jnp.zeros(2), objective.init(), batch)
+      >>> round(float(loss), 3), float(outcome.state.control.number.sum())  # the next step has 8 losses
+      (0.693, 8.0)
 
     References:
       arXiv:2511.18159 (running mean at each masking rate).

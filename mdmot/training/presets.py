@@ -23,7 +23,8 @@ class TrainConfig:
     """Everything that decides the weights after training, apart from the data and the machine.
 
     Attributes:
-      model: Size of the network; its length is that of the windows.
+      model: Size of the network. `run` takes the network itself beside it, which may be of another kind,
+        and reads the length of the windows, the mask and the number of clean tokens here alone.
       num_steps: Updates.
       batch_size: Windows an update.
       learning_rate: Largest rate; it rises linearly over the warm-up and falls as a cosine to a hundredth.

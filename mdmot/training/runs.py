@@ -11,19 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Integer
 
 from mdmot._types import Denoiser, Params
-from mdmot.data.order import ShuffledOrder
 from mdmot.errors import InputError
 from mdmot.files import alone_in, prepare_folder
 from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
-from mdmot.training.config_file import assert_same_run, note_extension, write_config
+from mdmot.training.config_file import assert_same_run, is_config, note_extension, write_config
 from mdmot.training.evaluation import evaluate
-from mdmot.training.loop import Batches, DivergenceError, Progress, training_steps
+from mdmot.training.loop import DivergenceError, Progress, training_steps
 from mdmot.training.metrics_file import append_metrics, read_metrics, truncate_metrics
-from mdmot.training.objective import Batch
 from mdmot.training.presets import TrainConfig
+from mdmot.training.run_data import TrainData, assert_data_fit, shuffled_batches
 from mdmot.training.sharding import replicate_rest, split_rows
 from mdmot.training.update import TrainState
 
@@ -31,20 +29,6 @@ CONFIG_FILE, METRICS_FILE, CHECKPOINTS = "config.json", "metrics.jsonl", "checkp
 NATS_PER_BIT = float(np.log(2.0))
 
 Export = Callable[[TrainState], None]
-
-
-class TrainData(NamedTuple):
-    """What to train on.
-
-    Attributes:
-      windows: Clean sequences, one a row; it may be mapped from disk.
-      held_out: Sequences to evaluate on, at least 2.
-      description: In JSON's types: what tells these data from others.
-    """
-
-    windows: Integer[np.ndarray, "windows length"]
-    held_out: Integer[np.ndarray, "held_out length"]
-    description: dict[str, Any]
 
 
 class RunResult(NamedTuple):
@@ -59,23 +43,6 @@ class RunResult(NamedTuple):
     state: TrainState
     metrics: dict[str, Any]
     resumed_from: int
-
-
-def shuffled_batches(windows: Integer[np.ndarray, "windows length"], seed: int, batch_size: int) -> Batches:
-    """Batches in the order that the seed and the number of the step tell, each epoch shuffled anew.
-
-    Args:
-      windows: One sequence a row.
-      seed: At least 0.
-      batch_size: Rows of a batch.
-
-    Example:
-      >>> batches = shuffled_batches(np.arange(8).reshape(4, 2), seed=0, batch_size=4)
-      >>> np.sort(batches(5).tokens[:, 0]).tolist()
-      [0, 2, 4, 6]
-    """
-    order = ShuffledOrder(len(windows), seed)
-    return lambda step: Batch(jnp.asarray(windows[order.batch(step, batch_size)], jnp.int32))
 
 
 def run(
@@ -102,9 +69,9 @@ def run(
     Args:
       config: The settings.
       denoiser: The network; hashable.
-      params: Its first weights, which `config.seed` and the model tell.
+      params: Its first weights, of JAX or NumPy, which `config.seed` and the model tell.
       data: What to train on.
-      folder: Of this run alone; made if absent.
+      folder: Of this run alone; made if absent. A run that saved no step there is overwritten.
       resume: Whether to go on from the newest good checkpoint; if there is none, the run begins anew.
       mesh: Over whose first axis rows are split; the weights are replicated unless they lie on it already.
       progress: Called after each step.
@@ -115,8 +82,24 @@ def run(
 
     Raises:
       InputError: If the folder holds another run, or one and `resume` is not set, or is in use by another
-        process; if the data do not fit or something cannot be written.
-      DivergenceError: If the loss is not finite; the checkpoints are those before.
+        process, or what is no run; if the data do not fit or something cannot be written.
+      DivergenceError: If the loss is not finite; the checkpoints are those before, and the error has the
+        last weights at which it was.
+
+    Example:
+      >>> import tempfile
+      >>> from mdmot.models import TransformerConfig
+      >>> def denoiser(params, tokens):
+      ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
+      >>> model = TransformerConfig(vocab_size=2, length=3, width=2, depth=1, heads=1)
+      >>> config = TrainConfig(model, num_steps=2, batch_size=4, learning_rate=0.1, num_warm_up=0)
+      >>> zeros = np.zeros((8, 3), np.uint8)
+      >>> data = TrainData(zeros[:6], zeros[6:], {"name": "zeros"})
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     first = run(config, denoiser, np.zeros(2, np.float32), data, folder)
+      ...     again = run(config, denoiser, np.zeros(2, np.float32), data, folder, resume=True)
+      >>> int(first.state.step), first.metrics["held_out_bits_per_token"] < 1.0, again.resumed_from
+      (2, True, 2)
     """
     folder = prepare_folder(pathlib.Path(folder))
     with alone_in(folder):
@@ -136,6 +119,7 @@ def _run(
 ) -> RunResult:
     checkpoints, metrics_file = folder / CHECKPOINTS, folder / METRICS_FILE
     _prepare(folder, config, data, resume)
+    params = jax.tree.map(jnp.asarray, params)
     update = config.update(denoiser)
     batches = shuffled_batches(data.windows, config.seed, config.batch_size)
     if mesh is not None:
@@ -217,20 +201,16 @@ class _Clock:
 
 def _prepare(folder: pathlib.Path, config: TrainConfig, data: TrainData, resume: bool) -> None:
     """Refuses a folder or data that the run cannot use, and writes down the settings of a new run."""
-    shape = data.windows.shape
-    if shape[1] != config.model.length or len(data.held_out) < 2:
-        raise InputError(
-            f"windows of {shape[1]} tokens and {len(data.held_out)} held-out ones for a model of length "
-            f"{config.model.length}; pass windows of its length, at least 2 of them held out"
-        )
+    assert_data_fit(data, config.model)
     path = folder / CONFIG_FILE
     if resume and path.exists():
         assert_same_run(path, config, data.description)
         return
     if saved_steps(folder / CHECKPOINTS):
-        raise InputError(
-            f"{folder} holds checkpoints of a run; resume it (--resume) or choose another folder"
-        )
+        what = f", but not its settings; put {CONFIG_FILE} back" if resume else "; resume it (--resume)"
+        raise InputError(f"{folder} holds checkpoints of a run{what} or choose another folder")
+    if path.exists() and not is_config(path):
+        raise InputError(f"{path} is not of a training run and would be lost; choose another folder")
     write_config(path, config, json.loads(json.dumps(data.description)))
 
 

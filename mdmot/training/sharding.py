@@ -61,6 +61,12 @@ def split_rows(batches: Callable[[int], Batch], mesh: Mesh, axis: str) -> Callab
       mesh: Of devices.
       axis: Its name for the axis over which rows are split; of a size that divides the rows.
 
+    Returns:
+      The batches, split.
+
+    Raises:
+      InputError: If the mesh has no such axis, or its size does not divide the rows of a batch.
+
     Example:
       >>> import numpy as np
       >>> from jax.sharding import AxisType
@@ -69,5 +75,16 @@ def split_rows(batches: Callable[[int], Batch], mesh: Mesh, axis: str) -> Callab
       >>> split(0).tokens.sharding.spec[0]
       'batch'
     """
-    rows = NamedSharding(mesh, PartitionSpec(axis))
-    return lambda step: jax.device_put(batches(step), rows)
+    if axis not in mesh.shape:
+        raise InputError(f"axis {axis!r} is not one of the mesh, {mesh.axis_names}; pass one of them")
+    rows, size = NamedSharding(mesh, PartitionSpec(axis)), mesh.shape[axis]
+
+    def split(step: int) -> Batch:
+        batch = batches(step)
+        if len(batch.tokens) % size:
+            raise InputError(
+                f"{len(batch.tokens)} rows on {size} devices; pass a multiple of their number as batch size"
+            )
+        return jax.device_put(batch, rows)
+
+    return split

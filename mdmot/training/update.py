@@ -20,7 +20,7 @@ class TrainState(NamedTuple):
     Attributes:
       params: The weights.
       opt_state: Of the optimiser.
-      average: Running mean of the weights, or None if none is kept.
+      average: Running mean of the weights, in float32 at least, or None if none is kept.
       objective: What the objective has learned.
       step: Steps taken.
     """
@@ -33,8 +33,10 @@ class TrainState(NamedTuple):
 
     @property
     def best_params(self) -> Params:
-        """The averaged weights if there are some, else the last ones."""
-        return self.params if self.average is None else self.average
+        """The averaged weights if there are some, in the dtypes of the weights, else the last ones."""
+        if self.average is None:
+            return self.params
+        return jax.tree.map(lambda mean, x: mean.astype(x.dtype), self.average, self.params)
 
 
 class StepInfo(NamedTuple):
@@ -64,6 +66,16 @@ class Update:
 
     Raises:
       InputError: If a number is out of its range.
+
+    Example:
+      >>> from mdmot.training.objective import NelboObjective
+      >>> def denoiser(params, tokens):
+      ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
+      >>> update = Update(NelboObjective(denoiser, 2), optax.sgd(1.0), average_decay=0.9)
+      >>> state = update.init(jnp.zeros(2))
+      >>> state, info = jax.jit(update)(jax.random.key(0), state, Batch(jnp.zeros((4, 3), jnp.int32)))
+      >>> state.params.round(3).tolist(), round(float(info.nats_per_token), 3)
+      ([0.5, -0.5], 0.693)
     """
 
     objective: Objective
@@ -80,7 +92,7 @@ class Update:
     def init(self, params: Params) -> TrainState:
         """The state before the first step; it shares no buffer with the weights but in `params`."""
         opt_state = jax.tree.map(_copied, self.optimizer.init(params))
-        average = None if self.average_decay is None else jax.tree.map(_copied, params)
+        average = None if self.average_decay is None else jax.tree.map(_widened, params)
         return TrainState(params, opt_state, average, self.objective.init(), jnp.zeros((), jnp.int32))
 
     def __call__(self, key: PRNGKey, state: TrainState, batch: Batch) -> tuple[TrainState, StepInfo]:
@@ -137,9 +149,15 @@ class Update:
         step = state.step.astype(jnp.float32)
         keep = jnp.minimum(self.average_decay, (1.0 + step) / (10.0 + step))
         return jax.tree.map(
-            lambda old, new: old + ((1.0 - keep).astype(old.dtype)) * (new - old), state.average, params
+            lambda old, new: old + (1.0 - keep).astype(old.dtype) * (new.astype(old.dtype) - old),
+            *(state.average, params),
         )
 
 
 def _copied(x: Any) -> Array:
     return jnp.array(x, copy=True)
+
+
+def _widened(x: Any) -> Array:
+    """A copy in float32 at least: a mean in bfloat16 stands still where its steps are below half a unit."""
+    return jnp.array(x, jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype, copy=True)

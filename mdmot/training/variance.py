@@ -56,12 +56,27 @@ def nested_losses(
       params: Weights of the network.
       state: Of the objective.
       batch: The sequences.
-      num_levels: Independent levels of each sequence.
-      num_draws: Independent draws at each level.
+      num_levels: Independent levels of each sequence, at least 1.
+      num_draws: Independent draws at each level, at least 1.
 
     Returns:
       Losses in nats per token; the control variate is left in.
+
+    Raises:
+      InputError: If a number is below 1.
+
+    Example:
+      >>> def denoiser(params, tokens):
+      ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
+      >>> objective = NelboObjective(denoiser, 2)
+      >>> losses = nested_losses(
+      ...     jax.random.key(0), objective, jnp.zeros(2), objective.init(),
+      ...     Batch(jnp.zeros((4, 3), jnp.int32)), num_levels=2, num_draws=3)
+      >>> losses.shape, round(float(losses.mean()), 3)
+      ((4, 2, 3), 0.693)
     """
+    if min(num_levels, num_draws) < 1:
+        raise InputError(f"num_levels = {num_levels}, num_draws = {num_draws}; pass at least 1 of each")
     return np.asarray(_nested(key, objective, params, state, batch, num_levels, num_draws))
 
 
@@ -119,17 +134,31 @@ def batch_variance(
       params: Weights of the network.
       state: Of the objective; it stays as it is.
       windows: From which each batch draws its rows with replacement.
-      batch_size: Rows of a batch.
+      batch_size: Rows of a batch, at least 1.
       num_repeats: Batches, at least 4.
 
     Returns:
       The variance in squared nats per token, and its standard error from the fourth moment.
 
     Raises:
-      InputError: If there are fewer than 4 batches.
+      InputError: If there are fewer than 4 batches or no rows.
+
+    Example:
+      >>> def denoiser(params, tokens):
+      ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
+      >>> objective = NelboObjective(denoiser, 2)
+      >>> windows = np.array([[0, 0], [1, 1]])  # each costs log(4) or log(4/3) a token
+      >>> params = jnp.log(jnp.array([0.25, 0.75]))
+      >>> found = batch_variance(
+      ...     jax.random.key(0), objective, params, objective.init(), windows,
+      ...     batch_size=1, num_repeats=1000)
+      >>> abs(found.value - (np.log(3) / 2) ** 2) < 5 * found.standard_error < 0.1
+      True
     """
-    if num_repeats < 4:
-        raise InputError(f"num_repeats = {num_repeats}; pass at least 4")
+    if num_repeats < 4 or batch_size < 1:
+        raise InputError(
+            f"num_repeats = {num_repeats}, batch_size = {batch_size}; pass at least 4 and at least 1"
+        )
     losses = np.asarray(
         _batch_losses(key, objective, params, state, jnp.asarray(windows), batch_size, num_repeats),
         np.float64,
@@ -161,7 +190,7 @@ def gradient_variance(
       params: Weights of the network.
       state: Of the objective; it stays as it is.
       windows: From which each batch draws its rows with replacement.
-      batch_size: Rows of a batch.
+      batch_size: Rows of a batch, at least 1.
       num_pairs: Pairs of batches, at least 2: half the squared distance of two independent gradients has
         the variance as its mean. Two gradients are in memory, whatever the number.
 
@@ -169,7 +198,7 @@ def gradient_variance(
       The trace of the covariance, in squares of nats per token and unit of weight, and its standard error.
 
     Raises:
-      InputError: If there are fewer than 2 pairs.
+      InputError: If there are fewer than 2 pairs or no rows.
 
     Example:
       >>> def denoiser(params, tokens):
@@ -182,8 +211,10 @@ def gradient_variance(
       >>> abs(found.value - 0.5) < 5 * found.standard_error < 0.1
       True
     """
-    if num_pairs < 2:
-        raise InputError(f"num_pairs = {num_pairs}; pass at least 2")
+    if num_pairs < 2 or batch_size < 1:
+        raise InputError(
+            f"num_pairs = {num_pairs}, batch_size = {batch_size}; pass at least 2 and at least 1"
+        )
     halves = _half_distances(key, objective, params, state, jnp.asarray(windows), batch_size, num_pairs)
     return _mean(np.asarray(halves, np.float64))
 

@@ -26,7 +26,24 @@ def fingerprint(vocabulary: Vocabulary) -> str:
 
 
 def assert_same_vocabulary(found: Vocabulary, expected: Vocabulary, where: str) -> None:
-    """Raises InputError if the vocabulary of `where` is not the one that a model was trained with."""
+    """Refuses a vocabulary that is not the one that a model was trained with.
+
+    Args:
+      found: The vocabulary in question.
+      expected: That of the model.
+      where: What has the one in question, for the message.
+
+    Raises:
+      InputError: If they differ.
+
+    Example:
+      >>> assert_same_vocabulary(Bytes(), Bytes(), "tokenizer.json")
+      >>> try:
+      ...     assert_same_vocabulary(Symbols(("a", "b")), Bytes(), "tokenizer.json")
+      ... except InputError as error:
+      ...     print(str(error).partition(" (")[0])
+      tokenizer.json has a vocabulary of 2 symbols
+    """
     if found != expected:
         raise InputError(
             f"{where} has a vocabulary of {_described(found)}, but the model one of "

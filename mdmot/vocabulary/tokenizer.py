@@ -78,7 +78,15 @@ def read_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
       The vocabulary.
 
     Raises:
-      InputError: If there is no such file or it is no tokenizer.
+      InputError: If there is no such file, it is no tokenizer, or the package `tokenizers` is absent.
+
+    Example:
+      >>> import tempfile
+      >>> content = '{"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}}'
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     _ = pathlib.Path(folder, "tokenizer.json").write_text(content)
+      ...     read_tokenizer(folder).encode("b")
+      [1]
     """
     file = pathlib.Path(path)
     if file.is_dir():

@@ -38,6 +38,16 @@ def convert_pickle(
 
     Raises:
       InputError: If a file is missing, damaged or more than tensors, or the folder cannot be written.
+
+    Example:
+      >>> import pickle, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     _ = pathlib.Path(folder, "config.json").write_text('{"model_type": "bert"}')
+      ...     with zipfile.ZipFile(pathlib.Path(folder, "pytorch_model.bin"), "w") as file:
+      ...         file.writestr("archive/data.pkl", pickle.dumps({}))  # as torch.save: no tensors
+      ...     convert_pickle(folder, pathlib.Path(folder, "new"))
+      ...     sorted(path.name for path in pathlib.Path(folder, "new").iterdir())
+      ['config.json', 'model.safetensors']
     """
     source = pathlib.Path(source)
     config = read_json(source / CONFIG_FILE, "pass the folder of a Hugging Face model")

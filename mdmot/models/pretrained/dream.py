@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mdmot.errors import shown
 from mdmot.models.pretrained import llama
 from mdmot.models.pretrained.fill import Rule, dense
 from mdmot.models.pretrained.llama import LlamaConfig, check
@@ -22,9 +23,10 @@ def read(settings: Settings) -> LlamaConfig:
     settings.only("head_dim", width // heads, None)
     depth = settings.whole("num_hidden_layers")
     layers = settings.values.get("layer_types")
+    is_full = isinstance(layers, list) and all(layer == "full_attention" for layer in layers)
     settings.refuse_unless(
-        layers is None or set(map(str, layers)) <= {"full_attention"},
-        "layer_types has others than full_attention",
+        layers is None or is_full,
+        f'layer_types = {shown(layers)}: mdmot\'s network has only "full_attention" in all blocks',
     )
     config = LlamaConfig(
         vocab_size=settings.whole("vocab_size", least=2),

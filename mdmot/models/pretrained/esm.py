@@ -1,6 +1,7 @@
 """ESM-2 and DPLM encoders with their masked-language head: norms before, rotary positions."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,7 @@ def shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
 def rules(config: EncoderConfig) -> list[Rule]:
     """Where each tensor goes."""
     block = "esm.encoder.layer.{}"
-    old = "esm.encoder.layer.{}.attention.self.rotary_embeddings.inv_freq"
+    old = f"{block}.attention.self.rotary_embeddings.inv_freq"
     # The one with the star is what transformers 5 writes when it means all of the old ones.
     frequencies = "|".join(["esm.rotary_embeddings.inv_freq", old.format(0), old.format("*")])
     return [
@@ -70,8 +71,8 @@ def rules(config: EncoderConfig) -> list[Rule]:
         *dense("lm_head.dense", "head.dense"),
         *norm("lm_head.layer_norm", "head.norm"),
         Rule("lm_head.bias", "head.bias"),
-        Rule(frequencies, "frequencies"),
-        *(Rule(old.format(number), "frequencies", is_copy=True) for number in range(1, config.depth)),
+        Rule(old, "frequencies", is_copy=True),
+        Rule(frequencies, "frequencies"),  # takes the first block's from the rule before
     ]
 
 
@@ -82,9 +83,9 @@ IGNORED = (
 )
 
 
-def defaults(config: EncoderConfig) -> dict[str, np.ndarray]:
+def defaults(config: EncoderConfig) -> dict[str, Callable[[], np.ndarray]]:
     """Weights that may be absent: the rotary frequencies, which old files have with their rounding."""
-    return {"frequencies": inverse_frequencies(config.width // config.heads, ROTARY_BASE)}
+    return {"frequencies": lambda: inverse_frequencies(config.width // config.heads, ROTARY_BASE)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Weights filled from named tensors: each tensor has its place, each place its tensor, or none is."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,13 +71,13 @@ def fill(
     shapes: Mapping[str, tuple[int, ...]],
     dtype: np.dtype,
     depth: int,
-    defaults: Mapping[str, np.ndarray],
+    defaults: Mapping[str, Callable[[], np.ndarray]],
     ignored: Iterable[str],
 ) -> Filled:
     """Reads all tensors into the weights of a network.
 
-    Names, shapes and types are compared before anything is read. Tensors are read one by one, so that
-    little more than the weights is ever in memory.
+    Names, shapes and types are compared before anything is read or made, so that a config of any size is
+    safe. Tensors are read one by one: little more than the weights is ever in memory.
 
     Args:
       where: What the tensors are, for messages.
@@ -86,7 +86,7 @@ def fill(
       shapes: The shape of each weight by its path; of those under `layers` with the blocks first.
       dtype: The type of the weights.
       depth: Number of blocks.
-      defaults: Weights that may be absent, with their value and type.
+      defaults: Weights that may be absent, with what makes their value in its type.
       ignored: Regular expressions of tensors that are known and not needed.
 
     Returns:
@@ -117,7 +117,7 @@ def fill(
             problems["of a wrong shape"].append(f"{name} ({found}, the config asks for {list(shape)})")
     _raise(where, problems)
     arrays = {path: np.empty(shape, dtype) for path, shape in shapes.items() if path not in defaults}
-    arrays |= {path: default.copy() for path, default in defaults.items()}
+    arrays |= {path: default() for path, default in defaults.items()}
     with Reader() as reader:
         # Copies last: by then what they repeat is there.
         for name, place in sorted(places.items(), key=lambda item: item[1].rule.is_copy):
@@ -133,7 +133,7 @@ def fill(
 
 
 def _places(
-    entries: Mapping[str, Entry], rules: Sequence[Rule], depth: int, defaults: Mapping[str, np.ndarray]
+    entries: Mapping[str, Entry], rules: Sequence[Rule], depth: int, optional: Collection[str]
 ) -> tuple[dict[str, Place], dict[str, list[str]]]:
     """Where each known tensor goes; and the names that are missing or given twice."""
     places: dict[str, Place] = {}
@@ -155,7 +155,7 @@ def _places(
             places |= {name: Place(rule, None if rule.is_copy else block) for name in found}
             if len(found) > 1:
                 problems["given twice"].append(" and ".join(found))
-            if not found and not rule.is_copy and rule.target not in defaults:
+            if not found and not rule.is_copy and rule.target not in optional:
                 problems["missing"].append(names[0])
     return places, problems
 

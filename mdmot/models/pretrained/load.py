@@ -1,5 +1,6 @@
 """Pretrained networks from Hugging Face folders."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -12,6 +13,7 @@ import numpy as np
 
 from mdmot._types import Denoiser, Params
 from mdmot.errors import InputError
+from mdmot.models.config import DTYPES
 from mdmot.models.pretrained import bert, dream, esm, llada, llama
 from mdmot.models.pretrained.fill import Rule, fill
 from mdmot.models.pretrained.settings import Settings, read_settings
@@ -20,7 +22,7 @@ from mdmot.models.pretrained.tensors import list_tensors
 from mdmot.samplers.denoisers import WithoutToken
 
 
-def no_defaults(config: Any) -> dict[str, np.ndarray]:
+def no_defaults(config: Any) -> dict[str, Callable[[], np.ndarray]]:
     """Weights that may be absent: none."""
     del config
     return {}
@@ -34,7 +36,7 @@ class Family(NamedTuple):
       shapes: The shape of each weight.
       rules: Where each tensor goes.
       build: The network without its weights.
-      defaults: Weights that may be absent.
+      defaults: Weights that may be absent, with what makes them.
       ignored: Regular expressions of tensors that are known and not needed.
     """
 
@@ -42,7 +44,7 @@ class Family(NamedTuple):
     shapes: Callable[[Any], dict[str, tuple[int, ...]]]
     rules: Callable[[Any], list[Rule]]
     build: Callable[[Any], Any]
-    defaults: Callable[[Any], dict[str, np.ndarray]] = no_defaults
+    defaults: Callable[[Any], dict[str, Callable[[], np.ndarray]]] = no_defaults
     ignored: tuple[str, ...] = ()
 
 
@@ -99,7 +101,7 @@ def load_pretrained(
     Args:
       folder: The folder; nothing is fetched.
       dtype: Type of the weights and of what is computed with them, float32 or bfloat16. Logits are
-        float32 at least.
+        float32.
       mask_id: The token of a masked position, where the folder does not tell: neither in config.json
         nor as [MASK] or <mask> in vocab.txt or tokenizer.json.
       never: Tokens beside the mask that are never drawn, as the encoders' other special ones.
@@ -109,17 +111,33 @@ def load_pretrained(
 
     Raises:
       InputError: If the folder is of another family (the message lists those that are read), its config
-        asks for what the network has not, files are missing or damaged, or tensors are missing, stray
-        or of a wrong shape.
+        asks for what the network has not, files are missing or damaged, tensors are missing, stray
+        or of a wrong shape, the type is another, or the mask is not known or no token of the network.
+
+    Example:
+      >>> import json, tempfile
+      >>> import safetensors.numpy
+      >>> config = {"model_type": "llada", "block_type": "llama", "activation_type": "silu",
+      ...           "layer_norm_type": "rms", "include_bias": False, "rope": True, "vocab_size": 3,
+      ...           "d_model": 4, "n_layers": 1, "n_heads": 2, "mask_token_id": 2}
+      >>> sizes = {f"blocks.0.{name}_proj": (4, 4) for name in "qkv"} | {"blocks.0.attn_out": (4, 4)}
+      >>> sizes |= {"blocks.0.ff_proj": (16, 4), "blocks.0.up_proj": (16, 4), "blocks.0.ff_out": (4, 16)}
+      >>> sizes |= {"wte": (3, 4), "ln_f": (4,), "blocks.0.attn_norm": (4,), "blocks.0.ff_norm": (4,)}
+      >>> tensors = {f"model.transformer.{name}.weight": np.ones(size, np.float32)
+      ...            for name, size in sizes.items()}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     _ = pathlib.Path(folder, "config.json").write_text(json.dumps(config))
+      ...     safetensors.numpy.save_file(tensors, pathlib.Path(folder, "model.safetensors"))
+      ...     found = load_pretrained(folder)
+      >>> found.family, found.vocab_size, found.mask_id, found.length
+      ('llada', 3, 2, 1024)
     """
     folder = pathlib.Path(folder)
     settings = read_settings(folder)
     name = settings.values.get("model_type")
     if not isinstance(name, str) or name not in FAMILIES:
         raise InputError(f"{settings.path}: model_type {name!r}; mdmot reads {', '.join(FAMILIES)}")
-    dtype = np.dtype(dtype)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise InputError(f"dtype = {dtype}; pass float32 or bfloat16")
+    dtype = _known_dtype(dtype)
     family = FAMILIES[name]
     settings.only("quantization_config", None)
     config = family.read(settings)
@@ -155,3 +173,12 @@ def load_pretrained(
         symbols,
         filled.unused,
     )
+
+
+def _known_dtype(dtype: Any) -> np.dtype:
+    """The type of the weights."""
+    with contextlib.suppress(TypeError):  # of what is no type at all
+        found = np.dtype(dtype)
+        if found in map(jnp.dtype, DTYPES):
+            return found
+    raise InputError(f"dtype = {dtype!r}; pass {' or '.join(DTYPES)}")

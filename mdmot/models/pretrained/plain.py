@@ -15,7 +15,7 @@ from mdmot._types import Denoiser, Logits, Params, Tokens
 from mdmot.errors import InputError
 from mdmot.models.pretrained.load import Pretrained, load_pretrained
 from mdmot.models.pretrained.settings import read_json
-from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE
+from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE, added_tokens
 from mdmot.samplers.denoisers import LogitsAt, bind
 from mdmot.vocabulary import Symbols, Tokenizer, read_tokenizer
 
@@ -95,7 +95,7 @@ class PlainModel(NamedTuple):
 
 
 def load_plain(folder: str | os.PathLike[str]) -> PlainModel:
-    """Reads a Hugging Face folder as a model of texts.
+    r"""Reads a Hugging Face folder as a model of texts.
 
     BERT and ESM are shown [CLS] or <cls> before every sequence and [SEP] or <eos> behind it, as in their
     training, and draw no special token. LLaDA and Dream, which end their texts with special tokens, draw
@@ -109,6 +109,25 @@ def load_plain(folder: str | os.PathLike[str]) -> PlainModel:
 
     Raises:
       InputError: As `load_pretrained`, or if there is no vocabulary or it does not fit the network.
+
+    Example:
+      >>> import json, tempfile
+      >>> import safetensors.numpy
+      >>> config = {"model_type": "llada", "block_type": "llama", "activation_type": "silu",
+      ...           "layer_norm_type": "rms", "include_bias": False, "rope": True, "vocab_size": 3,
+      ...           "d_model": 4, "n_layers": 1, "n_heads": 2}
+      >>> sizes = {f"blocks.0.{name}_proj": (4, 4) for name in "qkv"} | {"blocks.0.attn_out": (4, 4)}
+      >>> sizes |= {"blocks.0.ff_proj": (16, 4), "blocks.0.up_proj": (16, 4), "blocks.0.ff_out": (4, 16)}
+      >>> sizes |= {"wte": (3, 4), "ln_f": (4,), "blocks.0.attn_norm": (4,), "blocks.0.ff_norm": (4,)}
+      >>> tensors = {f"model.transformer.{name}.weight": np.ones(size, np.float32)
+      ...            for name, size in sizes.items()}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     _ = pathlib.Path(folder, "config.json").write_text(json.dumps(config))
+      ...     _ = pathlib.Path(folder, "vocab.txt").write_text("a\nb\n<mask>\n")
+      ...     safetensors.numpy.save_file(tensors, pathlib.Path(folder, "model.safetensors"))
+      ...     model = load_plain(folder)
+      >>> model.vocabulary.encode("a <mask>"), model.denoiser.never
+      ([0, 2], (2,))
     """
     folder = pathlib.Path(folder)
     found = load_pretrained(folder)
@@ -146,8 +165,7 @@ def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Toke
         pieces = content["model"].get("vocab", {})
         # Of some kinds of tokenizers it is a list of pieces and their scores.
         listed = pieces if isinstance(pieces, dict) else {row[0]: k for k, row in enumerate(pieces)}
-        added = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
-        return vocabulary, listed | added
+        return vocabulary, listed | added_tokens(path, content)
     if found.symbols is not None:
         return Symbols(found.symbols), {symbol: k for k, symbol in enumerate(found.symbols)}
     raise InputError(

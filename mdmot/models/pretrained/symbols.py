@@ -1,9 +1,10 @@
 """What a folder tells about its tokens."""
 
 import pathlib
+from typing import Any
 
 from mdmot.errors import InputError
-from mdmot.models.pretrained.settings import read_json
+from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
 
 VOCABULARY_FILE, TOKENIZER_FILE = "vocab.txt", "tokenizer.json"
 MASKS = ("[MASK]", "<mask>", "<|mask|>", "<|mdm_mask|>")
@@ -41,12 +42,32 @@ def find_mask(folder: pathlib.Path, symbols: tuple[str, ...] | None) -> int:
     number_of = {} if symbols is None else {symbol: number for number, symbol in enumerate(symbols)}
     path = folder / TOKENIZER_FILE
     if path.exists():
-        added = read_json(path, "copy the file again").get("added_tokens", [])
-        number_of |= {token["content"]: token["id"] for token in added}
+        number_of |= added_tokens(path, read_json(path, "copy the file again"))
     found = [number_of[text] for text in MASKS if text in number_of]
     if not found:
         raise InputError(
-            f"{folder}: neither config.json nor {VOCABULARY_FILE} nor {TOKENIZER_FILE} tells which token "
-            "is the mask; pass mask_id"
+            f"{folder}: neither {CONFIG_FILE} nor {VOCABULARY_FILE} nor {TOKENIZER_FILE} tells which token "
+            f'is the mask; write its number as "mask_token_id" into {CONFIG_FILE}, or pass mask_id to '
+            "load_pretrained"
         )
     return found[0]
+
+
+def added_tokens(path: pathlib.Path, content: dict[str, Any]) -> dict[str, int]:
+    """The number of each token that a tokenizer has beside those of its model.
+
+    Args:
+      path: The file of the tokenizer, for messages.
+      content: What is in it.
+
+    Raises:
+      InputError: If they are no list of texts with their numbers.
+    """
+    added = content.get("added_tokens", [])
+    is_list = isinstance(added, list) and all(
+        isinstance(token, dict) and isinstance(token.get("content"), str) and type(token.get("id")) is int
+        for token in added
+    )
+    if not is_list:
+        raise InputError(f'{path}: added_tokens is no list of "content" and "id"; copy the file again')
+    return {token["content"]: token["id"] for token in added}
