@@ -143,7 +143,7 @@ def documents(text: pathlib.Path | None, *others: pathlib.Path) -> "Corpus":
     prefixes = tuple(f"{path.as_posix()}/" for path in inside)
     entries = tuple(entry for entry in corpus.entries if not entry.path.startswith(prefixes))
     if not entries:
-        raise InputError(f"{text} has no text but that of {shown(str(others[0]))}; pass another --text")
+        raise InputError(f"{text} has no text but that of {others[0]}; pass another --text")
     return dataclasses.replace(
         corpus,
         entries=entries,
