@@ -166,6 +166,19 @@ def test_energies_are_differentiable():
     chex.assert_trees_all_close(found, dict.fromkeys(found, exact), rtol=40_000 * EPS)
 
 
+def test_excess_energy_has_its_curvature_at_the_optimum():
+    """J/pi^2 - 1 by another sum has the Hessian of J/pi^2, there too where u' = gamma' at every node."""
+    shape = jnp.array([0.8, 1.1])
+
+    def excess(own):
+        return energies.excess_energy(masks.beta(own[0], own[1]), interpolations.beta(0.8, 1.1))
+
+    exact = jax.hessian(lambda own: energies.beta_energy(own[0], own[1], 0.8, 1.1) / energies.MINIMUM)(
+        shape
+    )
+    np.testing.assert_allclose(jax.jit(jax.hessian(excess))(shape), exact, rtol=40_000 * EPS)
+
+
 @pytest.mark.parametrize("shape", [(0.0, 1, 1, 1), (1, -1.0, 1, 1), (1, 1, np.inf, 1), (1, 1, 1, np.nan)])
 def test_impossible_shapes_are_refused(shape):
     with pytest.raises(InputError, match="not positive and finite"):

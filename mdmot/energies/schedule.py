@@ -140,7 +140,8 @@ def excess_energy(
     log_gamma_rate = interpolation.curve.log_rate(nodes.when)
     gap = log_u_rate - log_gamma_rate
     # (u'/gamma' - 1) sqrt(gamma' weight), with the exponentials joined so that neither overflows alone.
-    rise, fall = jnp.maximum(gap, 0.0), jnp.minimum(gap, 0.0)
+    # Not by jnp.maximum and jnp.minimum, which halve the derivative where gap is 0: at the optimum.
+    rise, fall = jnp.where(gap > 0, gap, 0.0), jnp.where(gap > 0, 0.0, gap)
     log_root = (log_gamma_rate + nodes.log_weight) / 2
     root = jnp.where(
         gap > 0, -jnp.expm1(-rise) * jnp.exp(rise + log_root), jnp.expm1(fall) * jnp.exp(log_root)

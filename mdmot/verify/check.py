@@ -72,6 +72,13 @@ def at_least(claim: Claim, bound: float, measured: float) -> Check:
     return Check(*claim, bound, measured, error, 0.0, bool(error <= 0.0))
 
 
+def at_most(claim: Claim, bound: float, measured: float) -> Check:
+    """A check that a number stays within a bound; the error is what it has too much."""
+    bound, measured = float(bound), float(measured)
+    error = 0.0 if measured <= bound else measured - bound
+    return Check(*claim, bound, measured, error, 0.0, bool(error <= 0.0))
+
+
 def rounding(count: float) -> float:
     """The error that `count` roundings of the precision in use can explain."""
     return float(count * jnp.finfo(jnp.zeros(()).dtype).eps)
