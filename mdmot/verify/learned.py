@@ -28,7 +28,7 @@ SCOPE = (
 
 UNTRAINED_DISTANCE = 0.05
 LARGEST_ERROR = 1e-3
-"""Of a log-conditional after training. The distance that it allows is .0027."""
+"""Of a log-conditional after training. It allows a distance of .0027 for certain, 6e-5 to first order."""
 
 SAMPLE_STEPS = (25, 100, 400, 1600)
 SLOWEST_DECAY = 0.25
@@ -89,12 +89,13 @@ def check_learned_optimum() -> list[Check]:
                 "learned optimum, after training",
                 "the trained network's own flow is cheapest along sin^2(pi/2 gamma)",
                 SOURCE,
-                f"{SCOPE}; the farthest seed; tolerance = what log-conditionals within "
-                f"{LARGEST_ERROR:g} allow, pi/2 tanh((2n+1)e/4)",
+                f"{SCOPE}; the farthest seed; tolerance = what errors within e = {LARGEST_ERROR:g} of the "
+                "log-conditionals do at worst, to first order; pi/2 tanh((2n+1)e/4) = "
+                f"{learned_flow.distance_bound(LARGEST_ERROR):.4f} bounds it for certain",
             ),
             0.0,
             farthest,
-            learned_flow.distance_bound(LARGEST_ERROR),
+            learned_flow.distance_sensitivity() * LARGEST_ERROR,
         ),
         at_least(
             Claim(

@@ -72,8 +72,8 @@ def own_optimum(log_mu: Float[Array, "nodes ..."]) -> Optimum:
     factor = energies.model_energy_factor(mu, energies.model_probabilities(mu))
     gamma = energies.model_optimal_gamma(factor)
     distance = jnp.abs(alpha - jnp.sin(jnp.pi / 2 * gamma) ** 2).max()
-    wrong = jnp.abs(log_mu - exact_log_conditionals())
-    return Optimum(alpha, gamma, distance, jnp.where(_is_masked()[..., None], wrong, 0.0).max())
+    wrong = jnp.where(_is_masked()[None, ..., None], log_mu - exact_log_conditionals()[None], 0.0)
+    return Optimum(alpha, gamma, distance, jnp.abs(wrong).max())
 
 
 def distance_bound(error: float) -> float:
@@ -85,6 +85,30 @@ def distance_bound(error: float) -> float:
     that.
     """
     return float(np.pi / 2 * np.tanh((2 * LENGTH + 1) * error / 4))
+
+
+def distance_sensitivity() -> float:
+    """The largest distance that log-conditionals off by at most e make, over e, as e goes to 0.
+
+    `distance_bound` holds for any e, but its factors cannot all be off the same way: each pair of
+    conditionals sums to 1, and most of what is left cancels. Here every pair is off by e in the rarer
+    letter, at each level and state with the sign that does most harm to one node; the worst node counts.
+    """
+    exact = exact_log_conditionals()
+    exact = jnp.broadcast_to(exact[None], (NUM_NODES, *exact.shape))
+    mu = jnp.exp(exact)
+    first_is_rarer = mu[..., 0] <= mu[..., 1]
+    odds = mu[..., 0] / mu[..., 1]
+    direction = jnp.stack(
+        [jnp.where(first_is_rarer, 1.0, -1 / odds), jnp.where(first_is_rarer, -odds, 1.0)], axis=-1
+    )
+
+    def alpha(wrong: Array) -> Array:
+        gamma = own_optimum(exact + wrong[..., None] * direction).gamma
+        return jnp.sin(jnp.pi / 2 * gamma) ** 2
+
+    slopes = jax.jit(jax.jacrev(alpha))(jnp.zeros(exact.shape[:-1], exact.dtype))
+    return float(jnp.abs(slopes).reshape(NUM_NODES, -1).sum(1).max())
 
 
 def exact_log_conditionals() -> Float[Array, "..."]:

@@ -59,7 +59,7 @@ def _leaning(params: Params) -> Params:
             "kernel": jnp.zeros_like(level_in).at[0].set(sign),
             "bias": jnp.zeros_like(params["level_in"]["bias"]),
         },
-        "level_out": {"kernel": LEAN * 2 / sign.size * sign[:, None] * direction},
+        "level_out": {"kernel": LEAN * 2 / sign.size * jnp.outer(sign, direction)},
     }
 
 
@@ -123,7 +123,9 @@ class AtRandomLevel:
         """The logits, each row's at a level of its own."""
         weights, key = params
         masked = (tokens == self.mask_id).sum(axis=1).astype(jnp.float32)
-        alpha = jax.random.beta(key, tokens.shape[1] - masked + 1, jnp.maximum(masked, 1.0))
+        alpha = jax.random.beta(
+            key, tokens.shape[1] - masked + 1, jnp.maximum(masked, 1.0), dtype=jnp.float32
+        )
         return self.denoiser(weights, tokens, alpha)
 
 
@@ -156,7 +158,8 @@ def train_on_samples(
                 return nelbo(mask_key, reads_level, (params, level_key), sequences[drawn], MASK).mean()
 
             updates, state = optimizer.update(jax.grad(loss)(params), state)
-            rate = LEARNING_RATE * (1 + jnp.cos(jnp.pi * number / num_steps)) / 2
+            share = number.astype(jnp.float32) / num_steps.astype(jnp.float32)
+            rate = LEARNING_RATE * (1 + jnp.cos(jnp.pi * share)) / 2
             return jax.tree.map(lambda w, u: (w - rate * u).astype(w.dtype), params, updates), state
 
         return jax.lax.fori_loop(0, num_steps, step, (params, optimizer.init(params)))[0]

@@ -168,7 +168,7 @@ def _spline_information(logits: Array) -> Array:
 
     scores = jax.jacfwd(log_rate)(logits)
     weight = jnp.exp(log_rate(logits)) * jnp.asarray(np.tile(weights, NUM_BINS) / 2 / NUM_BINS, float)
-    return (scores.T * weight) @ scores
+    return (scores * weight[:, None]).T @ scores
 
 
 def _plane_energy(x: Array, gamma: Array) -> Array:
