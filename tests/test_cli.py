@@ -15,6 +15,8 @@ from mdmot.errors import InputError
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
 from mdmot.files import alone_in, write_atomically
 from mdmot.verify.check import Check
+from mdmot.verify.learned import LearnedOptima
+from mdmot.verify.learned_flow import Optimum
 
 
 @pytest.fixture
@@ -131,6 +133,22 @@ def test_human_output(capsys, two_words):
 
 
 CHECK = Check("name", "statement", "source", "scope", 1.0, np.inf, np.inf, 0.0, False)
+
+
+def optimum(*distances):
+    """Optima of two networks whose schedules are at these distances from the squared sine."""
+    gamma = np.tile(np.linspace(0, 1, 5), (2, 1))
+    distance = np.asarray(distances)
+    return Optimum(np.sin(np.pi / 2 * gamma) ** 2 + distance[:, None], gamma, distance, 10 * distance)
+
+
+OPTIMA = LearnedOptima(
+    optimum(0.1, 0.2),
+    optimum(0.0, 0.0),
+    (100, 1000),
+    (optimum(0.01, 0.04), optimum(0.001, 0.002)),
+    np.asarray([1.0, 1.3]),
+)
 
 
 def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
@@ -274,6 +292,7 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(text_model, "SAMPLE_STEPS", 3)
     monkeypatch.setattr("mdmot.verify.CHECKS", (lambda: [CHECK],))
     monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [CHECK._replace(passed=True)])
+    monkeypatch.setattr("mdmot.verify.learned.learned_optima", lambda: OPTIMA)
     source = tmp_path / "text"
     source.mkdir()
     (source / "a.py").write_text("print('<b> & more')\n" * 200)
@@ -285,7 +304,7 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "kept.txt"}
     page = (out / "report.html").read_text()
     content = json.loads((out / "report.json").read_text())
-    assert page.count("<svg") == 12
+    assert page.count("<svg") == 13
     for outside in ("<script", 'src="http', 'href="http', "<link"):
         assert outside not in page.replace('href="http://www.w3.org', "")
     model = content["text_model"]
@@ -302,6 +321,8 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     assert len(schedules["text"]["held_out_path_kl"]) == 4
     assert content["toy_laws"][0]["sampled"][1]["legal_mass"] == pytest.approx(0.611816, abs=5e-7)
     assert "∞" in page or "inf" in page
+    assert content["learned_optima"]["sampled"] == [[0.01, 0.04], [0.001, 0.002]]
+    assert "as the power\n-1.15 &plusmn; 0.15" in page
 
 
 def test_a_folder_has_one_process_at_a_time(tmp_path):

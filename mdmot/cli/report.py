@@ -112,6 +112,7 @@ def _experiments(text: Text, seed: int) -> tuple[dict[str, Any], dict[str, str]]
     from mdmot.experiments.toy_laws import toy_laws
     from mdmot.report import figures
     from mdmot.verify import CHECKS, run_checks
+    from mdmot.verify.learned import learned_optima
 
     with progress(3, "from data to schedule") as advance:
         chains, chain = sticky_chains(), chain_study()
@@ -123,12 +124,14 @@ def _experiments(text: Text, seed: int) -> tuple[dict[str, Any], dict[str, str]]
         advance("samples")
     with progress(len(CHECKS), "verify") as advance:
         checks = run_checks(advance)
+        optima = learned_optima()
     with progress(3, "figures") as advance:
         planes, pairs, laws = energy_planes(), schedule_pairs(), toy_laws()
         advance("numbers")
         drawn = {
             "energy_planes": figures.energy_planes(planes),
             "schedule_pairs": figures.schedule_pairs(pairs),
+            "learned_optima": figures.learned_optima(optima),
         }
         for name, profile, study in (
             ("chain", chain.profile, chain.study),
@@ -161,6 +164,13 @@ def _experiments(text: Text, seed: int) -> tuple[dict[str, Any], dict[str, str]]
                 "gain": asked.gain,
                 "gain_error": asked.gain_error,
             },
+        },
+        "learned_optima": {
+            "before": optima.before.distance,
+            "after": optima.after.distance,
+            "samples": optima.samples,
+            "sampled": [found.distance for found in optima.sampled],
+            "decay": optima.decay,
         },
         "energy_planes": [plane._asdict() for plane in planes],
         "schedule_pairs": [pair._asdict() for pair in pairs],

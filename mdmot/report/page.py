@@ -1,6 +1,7 @@
 """The report as one self-contained HTML page."""
 
 import math
+import statistics
 from typing import Any
 
 import jinja2
@@ -33,10 +34,15 @@ def render(content: dict[str, Any], figures: dict[str, str]) -> str:
         content,
         figures=figures,
         groups=groups.values(),
+        decay=_mean(content["learned_optima"]["decay"]),
         chains=found["sticky_chains"],
         chain=found["chain"],
         text=found["text"],
     )
+
+
+def _mean(values: list[float]) -> dict[str, float]:
+    return {"mean": statistics.mean(values), "error": statistics.stdev(values) / len(values) ** 0.5}
 
 
 def _number(value: float | str) -> str:

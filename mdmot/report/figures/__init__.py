@@ -6,4 +6,5 @@ from mdmot.report.figures.data_to_schedule import profile as profile
 from mdmot.report.figures.data_to_schedule import step_plans as step_plans
 from mdmot.report.figures.energy import energy_planes as energy_planes
 from mdmot.report.figures.energy import schedule_pairs as schedule_pairs
+from mdmot.report.figures.learned_optima import learned_optima as learned_optima
 from mdmot.report.figures.toy_laws import toy_law as toy_law
