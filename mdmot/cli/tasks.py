@@ -22,18 +22,11 @@ PROGRAM = "f(x)"
 
 
 def _legal(source: Source, spec: str, length: int) -> Rate:
-    return lambda tokens, examples: np.isfinite(_log_prob(source, tokens)).astype(float)
+    return lambda tokens, examples: np.isfinite(source.log_prob(tokens)).astype(float)
 
 
 def _likely(source: Source, spec: str, length: int) -> Rate:
-    return lambda tokens, examples: np.maximum(_log_prob(source, tokens) / source.length, -ILLEGAL_NATS)
-
-
-def _log_prob(source: Source, tokens: np.ndarray) -> np.ndarray:
-    import jax.numpy as jnp
-
-    assert source.bed is not None
-    return np.asarray(source.bed.log_prob(jnp.asarray(tokens)), np.float64)
+    return lambda tokens, examples: np.maximum(source.log_prob(tokens) / source.length, -ILLEGAL_NATS)
 
 
 def _parses(source: Source, spec: str, length: int) -> Rate:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer
 
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols
@@ -63,6 +63,16 @@ class Language:
             )
         is_clean = np.all((rows >= 0) & (rows < self.vocabulary.size), axis=1)
         return is_clean & self.decider(np.where(is_clean[:, None], rows, 0))
+
+    def log_prob(self, tokens: Rows) -> Float[np.ndarray, " num"]:
+        """log p of each sequence under the law, in nats; -inf if it is wrong.
+
+        Raises:
+          InputError: If the law is not known exactly, or the sequences have another length.
+        """
+        if self.entropy is None:
+            raise InputError(f"the probabilities of {self.name} are not known; ask whether it is right")
+        return np.where(self.is_correct(tokens), -self.entropy, -np.inf)
 
     def questions(self, seed: int, tokens: Rows) -> Int[np.ndarray, "num length"]:
         """Right sequences as questions: those tokens masked that the others determine.
