@@ -141,7 +141,7 @@ def test_a_language_is_judged_by_legality_and_by_answers(capsys, tmp_path):
     assert sampler["parse_rate"] is None
     out = shown(capsys, sampler)
     assert "KL(sampler || law), nats" in out
-    assert "questions answered" in out
+    assert "exact match of answers" in out
     assert "was not drawn: too much for distances by frequencies; pass a larger --num" in out
 
 

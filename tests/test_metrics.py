@@ -147,7 +147,9 @@ def test_distances_of_known_frequencies():
     assert variation.value == pytest.approx(0.5)
     assert kl.unseen == 0
     # Every sequence seen once: the samples do not tell the law, and that is said.
-    assert kl_to_law(0, lambda x: np.full(len(x), -math.log(99)), np.arange(50)[:, None]).unseen == 1
+    alone = kl_to_law(0, lambda x: np.full(len(x), -math.log(99)), np.arange(50)[:, None])
+    assert (alone.unseen, alone.is_told, kl.is_told) == (1, False, True)
+    assert kl_to_law(0, lambda x: np.full(len(x), -math.inf), np.arange(50)[:, None]).is_told
 
 
 def test_illegal_samples_are_infinitely_far():

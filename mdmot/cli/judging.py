@@ -24,9 +24,6 @@ MOST_PARSED = 2**10
 
 MOST_ROWS_AT_ONCE = 256
 
-MOST_UNSEEN = 0.1
-"""Probability of sequences that were not drawn, up to which frequencies tell a distance."""
-
 
 class Right(NamedTuple):
     """What is known of right sequences.
@@ -88,7 +85,7 @@ def show(found: dict[str, Any]) -> None:
         rows.append(("KL(law || sampler), at most, nats", *_with_error(found["kl_to_sampler"])))
     for name, label in (
         ("legal_share", "legal share"),
-        ("exact_match", "questions answered"),
+        ("exact_match", "exact match of answers"),
         ("parse_rate", "samples that parse"),
         ("parse_rate_of_text", "windows of the text that parse"),
     ):
@@ -99,7 +96,7 @@ def show(found: dict[str, Any]) -> None:
         if found[name] is not None:
             rows.append((label, *_with_error(found[name])))
     print_table(("measure", "value", "error, or interval of 95 %"), rows)
-    if found["unseen"] is not None and found["unseen"] > MOST_UNSEEN:
+    if found["unseen"] is not None and found["total_variation"] is None:
         click.echo(
             f"{100 * found['unseen']:.0f} % of what the sampler makes was not drawn: too much for "
             "distances by frequencies; pass a larger --num"
@@ -185,11 +182,9 @@ def _distances(right: Right, tokens: np.ndarray, seed: int) -> dict[str, Any]:
         return {"kl_to_law": None, "total_variation": None, "unseen": None}
     kl = kl_to_law(seed, right.log_prob, tokens)
     variation = total_variation_to_law(seed, right.log_prob, tokens)
-    is_told = kl.unseen <= MOST_UNSEEN
     return {
-        # One illegal sample is enough to know that this one is infinite.
-        "kl_to_law": kl._asdict() if is_told or kl.value == math.inf else None,
-        "total_variation": variation._asdict() if is_told else None,
+        "kl_to_law": kl._asdict() if kl.is_told else None,
+        "total_variation": variation._asdict() if variation.is_told else None,
         "unseen": kl.unseen,
     }
 

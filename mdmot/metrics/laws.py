@@ -14,6 +14,7 @@ from mdmot.metrics.estimate import Estimate, Share, exponential, mean_of, share_
 NUM_HALVINGS = 8
 NUM_RESAMPLES = 200
 MOST_AT_ONCE = 2**20
+MOST_UNSEEN = 0.1
 
 Rows = Integer[np.ndarray, "num length"] | Integer[Array, "num length"]
 LogProb = Callable[[Any], Any]
@@ -36,6 +37,11 @@ class Distance(NamedTuple):
     standard_error: float
     plug_in: float
     unseen: float
+
+    @property
+    def is_told(self) -> bool:
+        """Whether samples tell it: a tenth at most is unseen, or it is infinite, as one sample tells."""
+        return self.unseen <= MOST_UNSEEN or self.value == math.inf
 
 
 def token_error_rate(log_prob: LogProb, tokens: Rows) -> Estimate:

@@ -83,7 +83,8 @@ def conclude(
     Of many trials the best owes part of its score to luck, so its score in the search is too high. These
     examples decide nothing in the search, and all schedules meet the same ones, with the same random
     numbers. The best trial wins if it beats the first start there by more than the error of their
-    difference allows; else the start is what to use. Scores are kept in the database.
+    difference allows; else the start is what to use. Scores are kept in the database: whoever goes on with
+    a search concludes on the same examples again, and gives luck one more chance each time.
 
     Args:
       score: Scores of a grid on examples; the fresh ones are numbered from the last rung on.
