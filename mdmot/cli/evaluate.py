@@ -135,7 +135,7 @@ def evaluate(
     source = read_source(model)
     if source.bed is not None and (text is not None or language is not None or whole):
         raise InputError(
-            f"{source.name} is a law, which makes its own sequences; leave out --text, --language"
+            f"{source.name} is a law, which makes its own sequences; leave out --text, --language, --all"
         )
     if text is None and language is None and source.bed is None:
         text, language = trained_on(source)
