@@ -437,8 +437,9 @@ def test_evaluation_on_the_held_out_documents_and_on_all(capsys, text, tmp_path)
     held_out = hold_out_documents(read_corpus(text), 0.05)[1]
     result = found(capsys, "evaluate", model, "--seed", 3)
     assert set(result) == {
-        *("bits_per_token", "bits_per_byte", "standard_error", "tokens", "documents", "seed")
+        *("bits_per_token", "bits_per_byte", "standard_error", "tokens", "documents", "sampler", "seed")
     }
+    assert result["sampler"] is None  # of a text that is no Python
     # float32: a sum of 16 logarithms, each with an error of 1e-7 of itself.
     assert result["bits_per_token"] == pytest.approx(8, abs=1e-5)
     assert result["bits_per_byte"] == result["bits_per_token"]
@@ -481,10 +482,10 @@ def test_evaluation_on_a_language(capsys, tmp_path):
     model = even_model(
         tmp_path / "model", language.vocabulary, language.length, {"language": language.name}
     )
-    result = found(capsys, "evaluate", model, "--limit", 32)
+    result = found(capsys, "evaluate", model, "--limit", 32, "--num", 0)
     assert result["bits_per_token"] == pytest.approx(math.log2(12), abs=1e-5)
     assert (result["bits_per_byte"], result["tokens"], result["documents"]) == (None, 32 * 6, 32)
-    status, out, _ = run(capsys, "evaluate", model, "--limit", 32)
+    status, out, _ = run(capsys, "evaluate", model, "--limit", 32, "--num", 0)
     assert status == 0
     assert f"{math.log2(100) / 6:.4f} bits a token is the entropy of the language" in out
     assert "192 tokens of 32 sequences" in out
@@ -510,8 +511,14 @@ def test_evaluation_on_a_language(capsys, tmp_path):
         ("symbols", [], "has symbols of its own, not text; pass --language SPEC"),
         ("symbols", ["--text", "SHORT", "--all"], "--text, SHORT, line 1"),
         ("symbols", ["--language", "arithmetic:digits=2"], "have 9 tokens, and the model's 16"),
-        ("missing", [], "missing is no folder of a model"),
-        ("SHORT", [], "SHORT is no folder of a model"),
+        ("missing", [], "missing: no such file, expected a law file"),
+        ("SHORT", ["--text", "SHORT"], "SHORT is a law, which makes its own sequences; leave out"),
+        ("SHORT", ["--all"], "SHORT is a law"),
+        ("SHORT", ["--language", "sudoku"], "SHORT is a law"),
+        ("SHORT", ["--length", 3], "--length: 3 tokens; the sequences of the law have 4"),
+        ("SHORT", ["--num", 3], "--num 3: errors take at least 4 samples; pass 0 for none"),
+        ("SHORT", ["--schedule", "steep"], "schedule 'steep' is not known"),
+        ("SHORT", ["--schedule", "PLAN"], "the plan has 5 tokens in 1 steps"),
         ("bytes", ["--text", "bytes"], "is the folder of the text and of a model, too"),
         ("bytes", ["--text", "ONE"], "is one document, of which none is held out"),
         ("OUTER/bytes", ["--text", "OUTER", "--all"], "OUTER has no text but that of OUTER/bytes; pass"),
@@ -523,6 +530,10 @@ def test_careless_input_of_an_evaluation(capsys, tmp_path, monkeypatch, model, o
     (tmp_path / "EMPTY").write_bytes(b"")
     (tmp_path / "BINARY").write_bytes(bytes(range(256)))
     (tmp_path / "SHORT").write_bytes(b"twenty bytes of text")
+    plan = {"kind": "plan", "version": 1, "length": 5, "steps": 1, "reveal": "fixed", "counts": [5]}
+    plan |= {"alpha": [0.0, 1.0], "gamma": [0.0, 1.0], "path_kl": None, "provenance": {}}
+    (tmp_path / "PLAN.json").write_text(json.dumps(plan))
+    options = ["PLAN.json" if option == "PLAN" else option for option in options]
     (tmp_path / "ONE").mkdir()
     (tmp_path / "ONE" / "text").write_bytes(b"text " * 20)
     symbols = arithmetic(digits=1).vocabulary

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdmot.cli import main, profiling, searching, source
+from mdmot import tuning
+from mdmot.cli import main, profiling, searching, source, tune
 from mdmot.data import read_language
 from mdmot.distributions import markov_profile, read_bed, sticky_chain
 from mdmot.information import fixed_path_kl, information_profile
@@ -252,11 +253,37 @@ def test_search_goes_on_and_says_what_it_found(capsys, monkeypatch, tmp_path):
     assert set(first["search"]["starts"]) == {"plan", "paper_grid", "linear", "squared_sine"}
     assert 0 <= first["search"]["score"] <= 1
     assert sum(first["counts"]) == 8
+    search = first["search"]
+    assert search["difference"] == pytest.approx(search["score"] - search["profile_score"], abs=1e-12)
+    assert search["verdict"] == "not told apart"  # of 8 samples with a spread like theirs
+    assert (search["kept"], abs(search["difference"]) <= search["margin"]) == ("profile", True)
+    without = found(capsys, "tune", "permutations:length=8", "--steps", 3)
+    assert {**without, "search": search} == first
+    out = run(capsys, *arguments, "--trials", 4)[1]
+    assert "which does not tell the two apart: the plan is kept" in out
     more = found(capsys, *arguments, "--trials", 5)
     assert more["search"]["trials"] == 5
     status, _, err = run(capsys, *arguments[:-1], tmp_path / "gone" / "trials.db", "--trials", 4)
     assert (status, err.count("\n")) == (2, 1)
     assert "database" in err
+
+
+def test_a_search_that_beats_the_plan_is_what_is_written(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(searching, "RUNGS", (4, 8))
+
+    def sampled_score(*_):
+        return lambda grid, examples: np.cos(examples) + float(grid.alpha[1])
+
+    monkeypatch.setattr(tuning, "sampled_score", sampled_score)
+    out = tmp_path / "plan.json"
+    arguments = ("tune", "permutations:length=8", "--steps", 3, "--storage", tmp_path / "trials.db")
+    result = found(capsys, *arguments, "--trials", 8, "--out", out)
+    search = result["search"]
+    assert (search["verdict"], search["kept"]) == ("better", "search")
+    assert search["difference_standard_error"] < 1e-12  # the noise is the examples' own
+    assert result["counts"] == list(read_plan(out).counts)
+    assert result["counts"][0] > found(capsys, "tune", "permutations:length=8", "--steps", 3)["counts"][0]
 
 
 def test_search_by_samples_of_a_model(capsys, monkeypatch, tmp_path):
@@ -276,11 +303,37 @@ def test_tasks_of_models(tmp_path):
     language = read_language("brackets:length=4,kinds=1")
     symbols = source.read_source(pathlib.Path(saved_model(tmp_path / "symbols", language.vocabulary, 4)))
     rows = np.array([language.vocabulary.encode(text) for text in ("()()", "))((", "(())", "((()")])
-    correct = searching.TASKS["correct"].rate(symbols, language.name)
+    correct = searching.TASKS["correct"].rate(symbols, language.name, 4)
     assert correct(rows, np.arange(4)).tolist() == [1, 0, 1, 0]
     text = source.read_source(pathlib.Path(saved_model(tmp_path / "text", Bytes(), 5)))
     rows = np.array([list(text.encode()) for text in ("x = 1", "x = (", "[a,b]")] + [[256] * 5])
-    assert searching.TASKS["parses"].rate(text, "")(rows, np.arange(4)).tolist() == [1, 0, 1, 0]
+    assert searching.TASKS["parses"].rate(text, "", 5)(rows, np.arange(4)).tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "words"),
+    [
+        # Four digits in a row are a number, which Python reads.
+        ("parses", [], "--task parses: GRIDS has symbols of its own, which write no Python program"),
+        ("correct:arithmetic", [], "is written in 12 symbols that are not the vocabulary of GRIDS"),
+        ("correct:sudoku", ["--length", 8], "have 16 tokens, and 8 are sampled of GRIDS"),
+        ("correct:chess", [], "language 'chess' is not known"),
+        ("correct", [], "--task correct names no language"),
+        ("parses:all", [], "task 'parses:all' is none of a model; use parses or correct"),
+    ],
+)
+def test_tasks_that_do_not_fit_the_model_are_refused_at_once(
+    capsys, monkeypatch, tmp_path, task, options, words
+):
+    pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tune, "obtain_profile", lambda request: pytest.fail("long work had begun"))
+    saved_model(tmp_path / "GRIDS", read_language("sudoku").vocabulary, 16)
+    arguments = ("tune", "GRIDS", "--steps", 2, "--trials", 4, "--task", task, *options)
+    status, out, err = run(capsys, *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+    assert not (tmp_path / "mdmot-tune.db").exists()
 
 
 def test_search_without_optuna_names_the_extra(capsys, monkeypatch):

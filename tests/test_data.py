@@ -229,6 +229,32 @@ def test_solutions_of_a_puzzle_are_counted():
     assert count_solutions(np.array([int(d) - 1 for d in hard]), 2) == 1
 
 
+@pytest.mark.parametrize("size", [4, 9])
+def test_questions_of_a_sudoku_have_one_answer(size):
+    language = sudoku(size)
+    grids = language.draw(3, 20)
+    questions = language.questions(0, grids)
+    is_given = questions < size
+    assert np.array_equal(questions[is_given], grids[is_given])
+    assert all(count_solutions(question, 2) == 1 for question in questions)
+    assert len({tuple(row) for row in is_given.tolist()}) == 20
+    # The last cell of its order was needed: without some one cell there is another solution.
+    for question in questions[:3]:
+        without = np.where(np.eye(size**2, dtype=bool), size, question)[question < size]
+        assert max(count_solutions(fewer, 2) for fewer in without) == 2
+
+
+def test_questions_of_arithmetic_are_what_comes_after_the_equals_sign():
+    language = arithmetic(digits=2, operations="-")
+    rows = language.draw(0, 5)
+    texts = [language.text(row, "?") for row in language.questions(0, rows)]
+    assert texts == [language.text(row, "?")[:6] + "??" for row in rows]
+    with pytest.raises(InputError, match="a wrong sequence"):
+        language.questions(0, rows[:, ::-1])
+    with pytest.raises(InputError, match="no questions with one right answer"):
+        brackets(length=4).questions(0, brackets(length=4).draw(0, 2))
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

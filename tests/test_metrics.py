@@ -22,6 +22,7 @@ from mdmot.metrics import (
     generative_perplexity,
     held_out_bits,
     kl_to_law,
+    legal_share,
     mean_of,
     parse_rate,
     parses,
@@ -146,7 +147,9 @@ def test_distances_of_known_frequencies():
     assert variation.value == pytest.approx(0.5)
     assert kl.unseen == 0
     # Every sequence seen once: the samples do not tell the law, and that is said.
-    assert kl_to_law(0, lambda x: np.full(len(x), -math.log(99)), np.arange(50)[:, None]).unseen == 1
+    alone = kl_to_law(0, lambda x: np.full(len(x), -math.log(99)), np.arange(50)[:, None])
+    assert (alone.unseen, alone.is_told, kl.is_told) == (1, False, True)
+    assert kl_to_law(0, lambda x: np.full(len(x), -math.inf), np.arange(50)[:, None]).is_told
 
 
 def test_illegal_samples_are_infinitely_far():
@@ -250,7 +253,11 @@ def test_matches_and_solutions_are_counted():
     language = arithmetic(digits=1)
     texts = ["1+2=03", "1+2=04", "9+9=18"]
     tokens = np.array([language.vocabulary.encode(text) for text in texts])
-    assert exact_match(language, tokens) == share_of(2, 3)
+    assert legal_share(language, tokens) == share_of(2, 3)
+    assert legal_share(language, tokens).complement == pytest.approx(share_of(1, 3))
+    # Right equations that answer other questions match no answer.
+    answers = np.array([language.vocabulary.encode(text) for text in ("1+2=03", "1+2=03", "8+9=17")])
+    assert exact_match(tokens, answers) == share_of(1, 3)
     grids = sudoku(4).draw(0, 50)
     puzzles = templates(0, grids, given=4, mask_id=4)
     assert solve_rate(sudoku(4), grids, puzzles).value == 1
@@ -259,6 +266,8 @@ def test_matches_and_solutions_are_counted():
         all(p in (4, x) for p, x in zip(*pair, strict=True)) for pair in zip(puzzles, others, strict=True)
     ]
     assert solve_rate(sudoku(4), others, puzzles) == share_of(sum(agrees), 50)
-    assert exact_match(sudoku(4), others).value == 1
+    assert legal_share(sudoku(4), others).value == 1
+    with pytest.raises(InputError, match="one for each"):
+        exact_match(tokens, answers[:1])
     with pytest.raises(InputError, match="one for each"):
         solve_rate(sudoku(4), grids, puzzles[:1])

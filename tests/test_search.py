@@ -16,11 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 
 from mdmot import tuning
 from mdmot.errors import InputError
 from mdmot.samplers import BernoulliUnmasking
 from mdmot.schedules import masks, step_grid
+from mdmot.tuning import verdict
 
 pytestmark = pytest.mark.slow  # many small programs to compile
 
@@ -225,10 +227,10 @@ def test_conclusion_is_drawn_on_fresh_examples(tmp_path):
         return toy_score(grid, examples)
 
     result = tuning.search_schedule(score, SEARCH, 6, database, fresh_examples=10)
-    searched = {int(example) for examples in asked[:-3] for example in examples}
+    # The best, the first start's own grid, and both starts, unless the best is one of them.
+    searched = {int(example) for examples in asked[:-4] for example in examples}
     assert searched <= set(range(12))
-    # The best and two starts, unless the best is one of them.
-    assert all(examples.min() >= 12 for examples in asked[-2:])
+    assert all(examples.min() >= 12 for examples in asked[-3:])
     assert result.fresh_examples == 10
     expected = toy_score(step_grid(SEARCH.space.schedule(result.best.point), 4), np.arange(12, 22))
     assert abs(result.score - expected.mean()) < 1e-12
@@ -237,6 +239,9 @@ def test_conclusion_is_drawn_on_fresh_examples(tmp_path):
         # The noise is the examples' own, so that paired differences are exact.
         assert comparison.difference_error < 1e-12
         assert abs(comparison.score + comparison.difference - result.score) < 1e-12
+    assert result.start.verdict == "better"
+    assert result.is_better
+    assert np.array_equal(result.alpha, step_grid(SEARCH.space.schedule(result.best.point), 4).alpha)
     num_asked = len(asked)
     assert tuning.conclude(score, SEARCH, database, fresh_examples=10) == result
     assert len(asked) == num_asked
@@ -245,6 +250,56 @@ def test_conclusion_is_drawn_on_fresh_examples(tmp_path):
     assert sum(plan.counts) == 9
     assert plan.grid().alpha.shape == (5,)
     assert result.plan(9, "bernoulli").alpha == result.alpha
+
+
+def luck_score(grid, examples):
+    """Noise of its own for every grid and example, with the same mean for all of them."""
+    words = np.asarray(grid.alpha).view(np.uint64).tolist()
+    return np.array([np.random.default_rng([*words, example]).normal() for example in examples.tolist()])
+
+
+LUCK = tuning.Search("luck", PowerSpace(), 3, {"linear": [0.0, 1 / 3, 2 / 3, 1.0]}, rungs=(8, 16))
+
+
+@pytest.mark.parametrize(("gain", "num"), [(0.0, 8), (3.0, 4)])
+def test_luck_wins_no_search_and_a_real_gain_does(tmp_path, gain, num):
+    """Where nothing is to be gained the best trial beats the start in half of the searches, by luck."""
+
+    def score(grid, examples):
+        return luck_score(grid, examples) + gain * (float(grid.alpha[1]) < 0.3)
+
+    results = [
+        tuning.search_schedule(
+            score, dataclasses.replace(LUCK, seed=seed, name=f"{seed}"), 8, tmp_path / "db"
+        )
+        for seed in range(num)
+    ]
+    # What the trials alone would say.
+    assert all(result.best.score > result.start.score for result in results)
+    if gain:
+        # The difference is 3 +- sqrt(2/16) = 0.35, and the margin 2.95 times that (15 degrees of freedom).
+        assert all(result.is_better and result.alpha[1] < 0.3 for result in results)
+    else:
+        assert any(result.start.difference > 0 for result in results)
+        assert [result.start.verdict for result in results].count("better") == 0
+        assert all(list(result.alpha) == LUCK.starts["linear"] for result in results)
+
+
+@pytest.mark.parametrize("examples", [8, 30, 400])
+def test_luck_is_called_better_once_in_200_comparisons(examples):
+    rng = np.random.default_rng(0)
+    common, luck = rng.normal(size=(2, 20_000, examples))
+    found = [verdict.compare("start", a + b, a).verdict for a, b in zip(common, luck, strict=True)]
+    for word in ("better", "worse"):
+        expected = scipy.stats.binom(20_000, verdict.CHANCE)
+        assert expected.ppf(1e-6) <= found.count(word) <= expected.ppf(1 - 1e-6)
+    shifted = verdict.compare("start", common[0] + luck[0] + 10, common[0])
+    assert (shifted.verdict, verdict.compare("start", common[0], common[0]).verdict) == (
+        "better",
+        "not told apart",
+    )
+    # The same grid but for the last digit of its numbers.
+    assert verdict.compare("start", common[0] * (1 + 1e-15), common[0]).verdict == "not told apart"
 
 
 def test_another_search_may_not_go_on_in_a_study(tmp_path):
@@ -311,11 +366,17 @@ def test_bad_scores_are_refused(tmp_path, scores, words):
         ({"rungs": (1, 8)}, "at least 2"),
         ({"num_steps": 7}, "has 4 steps"),
         ({"seed": -1}, "seed"),
+        ({"starts": {}}, "no start"),
     ],
 )
 def test_bad_searches_are_refused(tmp_path, wrong, words):
     with pytest.raises(InputError, match=words):
         tuning.run_trials(toy_score, dataclasses.replace(SEARCH, **wrong), 1, tmp_path / "search.db")
+
+
+def test_too_few_fresh_examples_are_refused(tmp_path):
+    with pytest.raises(InputError, match="fresh_examples = 7 do not tell"):
+        tuning.search_schedule(toy_score, SEARCH, 1, tmp_path / "search.db", fresh_examples=7)
 
 
 def test_sampled_scores_depend_on_the_example_alone():

@@ -9,13 +9,11 @@ import numpy as np
 
 from mdmot.cli.rows import Row
 from mdmot.cli.samplers import Network, Rule, Run, make_run
+from mdmot.cli.source import ENTRIES as ENTRIES
 from mdmot.cli.source import Source
 from mdmot.cli.words import Given
 from mdmot.errors import InputError
 from mdmot.samplers import Guided, GuidedDenoiser, sample, sample_trajectory
-
-ENTRIES = 2**25
-"""Numbers that the sequences of a batch may need in memory at once, about."""
 
 
 class Sample(NamedTuple):

@@ -1,4 +1,4 @@
-"""`mdmot evaluate`: bits that a text costs under a model that has not seen it."""
+"""`mdmot evaluate`: bits that a text costs under a model, and what its sampler is worth."""
 
 import math
 import pathlib
@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from mdmot.cli.judging import Right, judged, show
 from mdmot.cli.options import common, print_json, progress
 from mdmot.cli.sample import WHOLE
-from mdmot.cli.sequences import text_sequences
+from mdmot.cli.sampling_options import Sampling, sampling, settle
+from mdmot.cli.sequences import PIECE, text_sequences
 from mdmot.cli.source import Source, read_source
 from mdmot.cli.training_data import (
     HELD_OUT_SEQUENCES,
@@ -25,15 +27,17 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mdmot.data import Language
+    from mdmot.metrics.laws import LogProb
 
-MOST_ROWS_AT_ONCE = 64
+MOST_ROWS_AT_ONCE, MOST_LAW_TOKENS = 64, 2**20
 
 EXAMPLES = """\b
 Examples:
   mdmot evaluate
   mdmot evaluate --text notes/ --all
   mdmot evaluate notes-model --json
-  mdmot evaluate sums --language arithmetic:digits=2
+  mdmot evaluate sums --language arithmetic:digits=2 --steps 4
+  mdmot evaluate ngram:length=32 --steps 8 --schedule squared-sine
 """
 
 
@@ -46,7 +50,9 @@ class Rows(NamedTuple):
       documents: How many documents, or sequences of a language, they come from.
       of: What those are, in a word.
       bytes_per_token: Bytes of the text by its tokens; None for symbols.
-      floor: The least bits per token of any model, where it is known.
+      entropy: Nats of a sequence that no model passes, where they are known.
+      language: The language that they are of.
+      is_python: Whether they are windows of Python programs.
     """
 
     tokens: "np.ndarray"
@@ -54,11 +60,13 @@ class Rows(NamedTuple):
     documents: int
     of: str
     bytes_per_token: float | None
-    floor: float | None
+    entropy: float | None
+    language: "Language | None"
+    is_python: bool
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("model", metavar="[MODEL]", required=False, type=click.Path(path_type=pathlib.Path))
+@click.argument("model", metavar="[MODEL|LAW]", required=False, type=click.Path(path_type=pathlib.Path))
 @click.option(
     "--text",
     type=click.Path(path_type=pathlib.Path),
@@ -84,7 +92,7 @@ class Rows(NamedTuple):
     type=click.IntRange(2, 10**9),
     metavar="N",
     help="Evaluate on N windows at most, spread evenly over the text.  "
-    f"[default: all; {HELD_OUT_SEQUENCES} sequences of a language]",
+    f"[default: all; {HELD_OUT_SEQUENCES} sequences of a language or a law]",
 )
 @click.option(
     "--batch",
@@ -92,6 +100,7 @@ class Rows(NamedTuple):
     metavar="N",
     help=f"Windows of a network call.  [default: {MOST_ROWS_AT_ONCE}, fewer of a large model]",
 )
+@sampling
 @common
 def evaluate(
     model: pathlib.Path | None,
@@ -103,8 +112,9 @@ def evaluate(
     batch: int | None,
     seed: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Measure how many bits a text costs under MODEL, at most.
+    """Measure how many bits a text costs under MODEL, at most, and what its samples are worth.
 
     MODEL is a folder as in `mdmot sample`; if it is left out, the small model that comes with mdmot. The
     number is the model's bound on the text's information (NELBO), with the standard error over windows of
@@ -113,27 +123,57 @@ def evaluate(
     Of a text the documents are taken that `mdmot train` holds out, about one in twenty, chosen by their
     names and, in a file, its size: a model trained on the same text has not seen them. Pass --all for a
     text that it never saw.
+
+    Then a sampler of K steps in random order is judged: by its likelihood of sequences that are right (the
+    token error rate of Feng et al. is the perplexity under it), and by samples: the share that is legal
+    in a language or a law, the share of questions answered, such as what comes after the = or the rest of
+    a Sudoku, the share that Python parses, the divergence from the law. Of a LAW, a file or a test bed as
+    in `mdmot law`, the sampler knows the exact conditionals, so that all of its error is the steps'.
     """
     if text is not None and language is not None:
         raise InputError("--text and --language are both given; evaluate on one at a time")
-    if model is not None and not model.is_dir():
-        raise InputError(f"{model} is no folder of a model; pass one of ours or of Hugging Face")
     source = read_source(model)
-    if text is None and language is None:
+    if source.bed is not None and (text is not None or language is not None or whole):
+        raise InputError(
+            f"{source.name} is a law, which makes its own sequences; leave out --text, --language, --all"
+        )
+    if text is None and language is None and source.bed is None:
         text, language = trained_on(source)
     if whole and language is not None:
         raise InputError("--all is of the documents of a text, and a language has none; leave it out")
     length = source.length if length is None else length
     source.assert_length(length, "--length")
-    if language is not None:
+    if source.bed is not None:
+        rows = _drawn(source, seed, limit)
+    elif language is not None:
         rows = _sequences(source, language, length, seed, limit or HELD_OUT_SEQUENCES)
     else:
         rows = _windows(source, text, () if model is None else (model,), whole, length)
+    log_prob: LogProb | None = source.log_prob if source.bed is not None else None
+    if rows.language is not None and rows.language.entropy is not None:
+        log_prob = rows.language.log_prob
+    right = Right(rows.tokens, log_prob, rows.entropy, rows.language, rows.is_python)
+    is_text = source.bed is None and rows.language is None
+    chosen = settle(Sampling(**options), length, is_text, rows.is_python)
     content = _measured(source, rows, limit, batch, seed)
+    sampler = None if chosen is None else judged(source, right, chosen, seed)
     if as_json:
-        print_json(content | {"seed": seed})
-    else:
-        _show(content, rows)
+        print_json(content | {"sampler": sampler, "seed": seed})
+        return
+    _show(content, rows)
+    if sampler is not None:
+        show(sampler)
+
+
+def _drawn(source: Source, seed: int, limit: int | None) -> Rows:
+    from mdmot.cli.profiling import drawn_sequences
+
+    assert source.bed is not None
+    num = limit or max(2, min(HELD_OUT_SEQUENCES, MOST_LAW_TOKENS // source.length))
+    entropy, error = source.bed.entropy()
+    known = entropy if error == 0 else None
+    tokens = drawn_sequences(source, seed, num)
+    return Rows(tokens, source.name, num, "sequences", None, known, None, False)
 
 
 def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> Rows:
@@ -146,8 +186,8 @@ def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> R
             f"the sequences of {language.name} have {language.length} tokens, and the model's {length}; "
             "name the language that it was trained on"
         )
-    floor = None if language.entropy is None else language.entropy / length / math.log(2)
-    return Rows(held_out_rows(language, seed, num), language.name, num, "sequences", None, floor)
+    tokens = held_out_rows(language, seed, num)
+    return Rows(tokens, language.name, num, "sequences", None, language.entropy, language, False)
 
 
 def _windows(
@@ -180,7 +220,10 @@ def _windows(
         click.echo(
             f"evaluate: left out {rows.left_out:,} windows with tokens unknown to the model", err=True
         )
-    return Rows(rows.tokens, name, len(corpus.entries), "documents", rows.bytes_per_token, None)
+    is_python = all(PIECE.sub("", entry.path).endswith(".py") for entry in corpus.entries)
+    return Rows(
+        rows.tokens, name, len(corpus.entries), "documents", rows.bytes_per_token, None, None, is_python
+    )
 
 
 def _measured(
@@ -222,6 +265,8 @@ def _show(content: dict[str, Any], rows: Rows) -> None:
     click.echo(f"{content['bits_per_token']:.4f} +- {content['standard_error']:.2g} bits a token")
     if content["bits_per_byte"] is not None:
         click.echo(f"{content['bits_per_byte']:.4f} bits a byte")
-    if rows.floor is not None:
-        click.echo(f"{rows.floor:.4f} bits a token is the entropy of the language, which no model passes")
+    if rows.entropy is not None:
+        bits = rows.entropy / rows.tokens.shape[1] / math.log(2)
+        what = "law" if rows.language is None else "language"
+        click.echo(f"{bits:.4f} bits a token is the entropy of the {what}, which no model passes")
     click.echo(f"{content['tokens']:,} tokens of {content['documents']:,} {rows.of}")

@@ -3,16 +3,15 @@
 import importlib.util
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress
-from mdmot.cli.source import BUNDLED, Source, read_source
+from mdmot.cli.source import BUNDLED, read_source
+from mdmot.cli.tasks import TASKS
 from mdmot.errors import InputError
-from mdmot.vocabulary import assert_same_vocabulary
 
 if TYPE_CHECKING:
     from mdmot.plans import Plan
@@ -20,77 +19,10 @@ if TYPE_CHECKING:
 
 DATABASE = "mdmot-tune.db"
 
+DEFAULT_TASK = "legal"
+
 RUNGS = (100, 400)
 """Samples that a trial is scored on: all on the first number, the best third on the second."""
-
-ILLEGAL_NATS = 20.0
-"""Nats a token that a sequence without probability costs in the task log-prob."""
-
-MASK_SIGN = "\0"
-"""In a sample: nothing that parses."""
-
-Rate = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def _legal(source: Source, spec: str) -> Rate:
-    return lambda tokens, examples: np.isfinite(_log_prob(source, tokens)).astype(float)
-
-
-def _likely(source: Source, spec: str) -> Rate:
-    return lambda tokens, examples: np.maximum(_log_prob(source, tokens) / source.length, -ILLEGAL_NATS)
-
-
-def _log_prob(source: Source, tokens: np.ndarray) -> np.ndarray:
-    import jax.numpy as jnp
-
-    assert source.bed is not None
-    return np.asarray(source.bed.log_prob(jnp.asarray(tokens)), np.float64)
-
-
-def _parses(source: Source, spec: str) -> Rate:
-    from mdmot.metrics import parses
-
-    def rate(tokens: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        return np.array(
-            [parses(source.vocabulary.decode(row, MASK_SIGN)) for row in tokens.tolist()], float
-        )
-
-    return rate
-
-
-def _correct(source: Source, spec: str) -> Rate:
-    from mdmot.data import read_language
-
-    language = read_language(spec)
-    assert_same_vocabulary(language.vocabulary, source.vocabulary, f"the language {language.name}")
-    source.assert_length(language.length, "--task")
-    return lambda tokens, examples: np.asarray(language.is_correct(tokens), float)
-
-
-class Task(NamedTuple):
-    """What samples are scored by.
-
-    Attributes:
-      about: In words.
-      is_of_law: Whether it scores samples of a law, or else of a model.
-      rate: `rate(source, spec)`, the spec being what follows the name after a colon.
-    """
-
-    about: str
-    is_of_law: bool
-    rate: Callable[[Source, str], Rate]
-
-
-TASKS = {
-    "legal": Task("of a law, the share of samples that it can make", True, _legal),
-    "log-prob": Task("of a law, the mean log-probability of samples a token", True, _likely),
-    "parses": Task("of a model, the share of samples that are Python programs", False, _parses),
-    "correct": Task(
-        "of a model, correct:LANGUAGE is the share of samples in a language of `mdmot train`",
-        False,
-        _correct,
-    ),
-}
 
 
 def searching(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,12 +54,23 @@ def searching(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def require_task(
-    path: pathlib.Path | None, trials: int | None, task: str | None, storage: str | None
+    path: pathlib.Path | None,
+    trials: int | None,
+    task: str | None,
+    storage: str | None,
+    length: int | None,
 ) -> None:
     """Refuses, before any long work, a search that cannot be made.
 
+    Args:
+      path: The law or the model; None for the one that comes with mdmot.
+      trials: Trials in all; None for no search.
+      task: What scores samples.
+      storage: Where the trials are.
+      length: Tokens of a sample; None for as many as the model has.
+
     Raises:
-      InputError: If the options contradict each other.
+      InputError: If the options contradict each other, or the task does not fit what is sampled.
     """
     if trials is None:
         for name, value in (("task", task), ("storage", storage)):
@@ -140,12 +83,16 @@ def require_task(
     usable = [name for name, known in TASKS.items() if known.is_of_law == is_law]
     if task is None and not is_law:
         raise InputError(f"--trials of {path or BUNDLED} has no task; pass --task {' or '.join(usable)}")
-    if task is not None and task.partition(":")[0] not in usable:
+    name, colon, spec = (task or DEFAULT_TASK).partition(":")
+    if name not in usable or (colon and not TASKS[name].has_spec):
         raise InputError(
             f"task {task!r} is none of a {'law' if is_law else 'model'}; use {' or '.join(usable)}"
         )
     if importlib.util.find_spec("optuna") is None:
         raise InputError("--trials needs the package optuna; pip install 'mdmot[tune]'")
+    if not is_law:
+        source = read_source(path)
+        TASKS[name].rate(source, spec, source.length if length is None else length)
 
 
 def searched_plan(
@@ -169,8 +116,8 @@ def searched_plan(
       seed: Seed of the samples and of the search.
 
     Returns:
-      The better of what was found and the profile's plan, on samples that no trial has seen, and how both
-      did.
+      What was found, if it beat the profile's plan on samples that no trial has seen by more than luck,
+      or else that plan; and how both did.
 
     Raises:
       InputError: If the database cannot be used.
@@ -183,15 +130,14 @@ def searched_plan(
     from mdmot.tuning import BetaSpace, Search, sampled_score, search_schedule, usual_starts
 
     source = read_source(path)
-    task, storage = task or "legal", storage or DATABASE
+    task, storage = task or DEFAULT_TASK, storage or DATABASE
     name, _, spec = task.partition(":")
     mask_id = source.vocabulary.size
     sampler = (FixedUnmasking if plan.reveal == "fixed" else BernoulliUnmasking)(source.denoiser, mask_id)
     batch_size = max(1, min(RUNGS[0], ENTRIES // source.entries))
     tokens = jnp.full((1, plan.length), mask_id, jnp.int32)
-    score = sampled_score(
-        jax.random.key(seed), sampler, source.params, tokens, TASKS[name].rate(source, spec), batch_size
-    )
+    rate = TASKS[name].rate(source, spec, plan.length)
+    score = sampled_score(jax.random.key(seed), sampler, source.params, tokens, rate, batch_size)
     beta = [float(alpha) for alpha in step_grid(masks.beta(*paper_best), plan.steps).alpha]
     search = Search(
         task=f"{task} of {source.name}, {plan.reveal} reveals",
@@ -214,10 +160,7 @@ def searched_plan(
                 "finished trials are kept in the database; the same command goes on from there", err=True
             )
             raise
-    last = search.rungs[-1]
-    of_plan = np.asarray(score(plan.grid(), np.arange(last, last + found.fresh_examples)))
-    mean = float(of_plan.mean())
-    kept = "search" if found.score > mean else "profile"
+    start = found.start
     summary = {
         "task": task,
         "trials": len(found.trials),
@@ -225,9 +168,32 @@ def searched_plan(
         "schedule": found.best.point,
         "score": found.score,
         "standard_error": found.standard_error,
-        "profile_score": mean,
-        "profile_standard_error": float(of_plan.std(ddof=1) / np.sqrt(of_plan.size)),
+        "profile_score": start.score,
+        "profile_standard_error": start.standard_error,
+        "difference": start.difference,
+        "difference_standard_error": start.difference_error,
+        "margin": start.margin,
+        "verdict": start.verdict,
         "starts": {start.start: start.score for start in found.comparisons},
-        "kept": kept,
+        "kept": "search" if found.is_better else "profile",
     }
-    return (found.plan(plan.length, plan.reveal) if kept == "search" else plan), summary
+    return (found.plan(plan.length, plan.reveal) if found.is_better else plan), summary
+
+
+VERDICTS = {
+    "better": "more than luck allows: the schedule found is kept",
+    "worse": "so that the plan is kept",
+    "not told apart": "which does not tell the two apart: the plan is kept",
+}
+
+
+def search_lines(found: dict[str, Any]) -> list[str]:
+    """What a search found, for a person."""
+    return [
+        f"{found['task']} of {found['examples']} fresh samples: {found['score']:.4g} +- "
+        f"{found['standard_error']:.2g} for the best of {found['trials']} trials, "
+        f"{found['profile_score']:.4g} +- {found['profile_standard_error']:.2g} for the plan that it "
+        "began with",
+        f"difference, sample by sample: {found['difference']:.4g} +- "
+        f"{found['difference_standard_error']:.2g}, {VERDICTS[found['verdict']]}",
+    ]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 BUNDLED = "the bundled model"
 
+ENTRIES = 2**25
+"""Numbers that the sequences of a batch may need in memory at once, about."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -56,6 +59,18 @@ class Source:
             raise InputError(f"{where}: {length} tokens; the sequences of the law have {self.length}")
         if not 1 <= length <= self.length:
             raise InputError(f"{where}: {length} tokens; the network is made for 1 to {self.length}")
+
+    def log_prob(self, rows: np.ndarray) -> np.ndarray:
+        """log p of clean sequences under a law, in nats; -inf where they are illegal."""
+        import jax.numpy as jnp
+
+        assert self.bed is not None
+        at_once = max(1, ENTRIES // self.entries)
+        parts = [
+            self.bed.log_prob(jnp.asarray(rows[first : first + at_once]))
+            for first in range(0, len(rows), at_once)
+        ]
+        return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
     def assert_possible(self, row: Sequence[int], where: str) -> None:
         """Raises InputError if given tokens (others are masks) have probability 0 under a law."""

@@ -8,7 +8,7 @@ import click
 from mdmot.cli.options import common, print_json, print_table, versions
 from mdmot.cli.outputs import prepare_outputs
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
-from mdmot.cli.searching import require_task, searched_plan, searching
+from mdmot.cli.searching import require_task, search_lines, searched_plan, searching
 
 if TYPE_CHECKING:
     from mdmot.information import Profile
@@ -80,7 +80,7 @@ def tune(
     predicts what any steps lose in tokens that are revealed at the same time in random order: the expected
     divergence of the samples, in nats a sequence. The plan is its exact minimum.
     """
-    require_task(model, trials, task, storage)
+    require_task(model, trials, task, storage, given["length"])
     prepare_outputs(out, plots)
     with kept_until_written(resume, out) as state:
         request = Request("tune", model, resume=resume, state=state, seed=seed, **given)
@@ -189,12 +189,8 @@ def _show(plan: "Plan", result: dict[str, Any]) -> None:
     )
     click.echo(f"linear steps that lose as little as the optimal plan: {result['equivalent_linear_steps']}")
     if "search" in result:
-        found = result["search"]
-        click.echo(
-            f"{found['task']} of {found['examples']} fresh samples: {found['score']:.4g} +- "
-            f"{found['standard_error']:.2g} for the best of {found['trials']} trials, "
-            f"{found['profile_score']:.4g} +- {found['profile_standard_error']:.2g} for the optimal plan"
-        )
+        for line in search_lines(result["search"]):
+            click.echo(line)
     if plan.counts is not None:
         click.echo(f"tokens a step: {_line([str(count) for count in plan.counts])}")
     else:

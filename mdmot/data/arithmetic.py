@@ -81,6 +81,9 @@ def arithmetic(digits: int = 2, operations: str = "+") -> Language:
         entropy=math.log(sum(pairs)),
         sampler=sampler,
         decider=decider,
+        asker=lambda generator, tokens: np.broadcast_to(
+            np.arange(tokens.shape[1]) >= 2 * digits + 2, tokens.shape
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer
 
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols
@@ -25,6 +25,8 @@ class Language:
         are uniform over the right sequences, so that it is the logarithm of their number.
       sampler: `sampler(generator, num)`, independent sequences from the law.
       decider: `decider(tokens)`, whether each row of clean tokens is right.
+      asker: `asker(generator, tokens)`, which tokens of right sequences the others determine; None if
+        no part of a sequence has one right answer.
     """
 
     name: str
@@ -33,6 +35,9 @@ class Language:
     entropy: float | None
     sampler: Callable[[np.random.Generator, int], np.ndarray] = dataclasses.field(repr=False)
     decider: Callable[[np.ndarray], np.ndarray] = dataclasses.field(repr=False)
+    asker: Callable[[np.random.Generator, np.ndarray], np.ndarray] | None = dataclasses.field(
+        default=None, repr=False
+    )
 
     def draw(self, seed: int, num: int) -> Int[np.ndarray, "num length"]:
         """Independent right sequences; the same for the same seed and number.
@@ -58,6 +63,47 @@ class Language:
             )
         is_clean = np.all((rows >= 0) & (rows < self.vocabulary.size), axis=1)
         return is_clean & self.decider(np.where(is_clean[:, None], rows, 0))
+
+    def log_prob(self, tokens: Rows) -> Float[np.ndarray, " num"]:
+        """log p of each sequence under the law, in nats; -inf if it is wrong.
+
+        Raises:
+          InputError: If the law is not known exactly, or the sequences have another length.
+        """
+        if self.entropy is None:
+            raise InputError(f"the probabilities of {self.name} are not known; ask whether it is right")
+        return np.where(self.is_correct(tokens), -self.entropy, -np.inf)
+
+    def questions(self, seed: int, tokens: Rows) -> Int[np.ndarray, "num length"]:
+        """Right sequences as questions: those tokens masked that the others determine.
+
+        The result of an equation, or cells of a Sudoku with no other solution. The mask is the token
+        `vocabulary.size`.
+
+        Args:
+          seed: At least 0.
+          tokens: Right sequences, as `draw` gives them.
+
+        Raises:
+          InputError: If the language has no questions with one answer, a sequence is wrong, or the seed
+            is negative.
+
+        Example:
+          >>> from mdmot.data import arithmetic
+          >>> language = arithmetic(digits=2)
+          >>> question = language.questions(0, np.array([language.vocabulary.encode("12+34=046")]))
+          >>> language.text(question[0], "?")
+          '12+34=???'
+        """
+        if self.asker is None:
+            raise InputError(f"{self.name} has no questions with one right answer; ask another language")
+        if seed < 0 or not self.is_correct(tokens).all():
+            raise InputError(
+                f"seed = {seed}, or a wrong sequence; pass right ones and a seed of at least 0"
+            )
+        rows = np.asarray(tokens).astype(np.int32)
+        is_asked = self.asker(np.random.default_rng([seed, 7]), rows)
+        return np.where(is_asked, np.int32(self.vocabulary.size), rows)
 
     def text(self, tokens: Int[np.ndarray, " length"], mask_sign: str) -> str:
         """One sequence as text."""

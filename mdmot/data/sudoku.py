@@ -61,6 +61,7 @@ def sudoku(size: int = 4) -> Language:
         entropy=math.log(len(_all_small())) if size == 4 else None,
         sampler=small if size == 4 else _symmetric,
         decider=decider,
+        asker=_determined,
     )
 
 
@@ -87,6 +88,30 @@ def count_solutions(puzzle: Int[np.ndarray, " length"], limit: int) -> int:
         raise InputError(f"a puzzle of {puzzle.size} cells; pass one of 16 or 81")
     cells = [int(token) if 0 <= token < size else EMPTY for token in puzzle]
     return sum(1 for _ in itertools.islice(_solutions(cells, None), limit))
+
+
+def _determined(generator: np.random.Generator, tokens: np.ndarray) -> np.ndarray:
+    """The cells that are left over when cells in random order have left one solution."""
+    orders = generator.permuted(np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape), axis=1)
+    given = np.array([_fewest(grid, order) for grid, order in zip(tokens, orders, strict=True)])
+    is_first = np.arange(tokens.shape[1]) < given[:, None]
+    is_asked = np.ones(tokens.shape, bool)
+    np.put_along_axis(is_asked, orders, ~is_first, axis=1)
+    return is_asked
+
+
+def _fewest(grid: np.ndarray, order: np.ndarray) -> int:
+    """How many cells of an order have to be given for the solution to be the only one."""
+    too_few, enough = 0, len(grid)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        puzzle = np.full(len(grid), EMPTY)
+        puzzle[order[:middle]] = grid[order[:middle]]
+        if count_solutions(puzzle, 2) == 1:
+            enough = middle
+        else:
+            too_few = middle
+    return enough
 
 
 def _solutions(cells: Sequence[int], chance: random.Random | None) -> Iterator[list[int]]:

@@ -31,6 +31,11 @@ class Share(NamedTuple):
     low: float
     high: float
 
+    @property
+    def complement(self) -> "Share":
+        """The share of the other cases."""
+        return Share(1 - self.value, self.standard_error, 1 - self.high, 1 - self.low)
+
 
 def mean_of(values: Float[np.ndarray, " cases"]) -> Estimate:
     """The mean of independent cases.

@@ -14,6 +14,7 @@ from mdmot.metrics.estimate import Estimate, Share, exponential, mean_of, share_
 NUM_HALVINGS = 8
 NUM_RESAMPLES = 200
 MOST_AT_ONCE = 2**20
+MOST_UNSEEN = 0.1
 
 Rows = Integer[np.ndarray, "num length"] | Integer[Array, "num length"]
 LogProb = Callable[[Any], Any]
@@ -37,13 +38,19 @@ class Distance(NamedTuple):
     plug_in: float
     unseen: float
 
+    @property
+    def is_told(self) -> bool:
+        """Whether samples tell it: a tenth at most is unseen, or it is infinite, as one sample tells."""
+        return self.unseen <= MOST_UNSEEN or self.value == math.inf
+
 
 def token_error_rate(log_prob: LogProb, tokens: Rows) -> Estimate:
     """The perplexity of sequences: exp of the mean of -log p(x) / |x|.
 
     With sequences drawn from a language and the law p of a sampler this is the token error rate of Feng et
-    al., at least the language's own. With samples of a sampler and the law of the language it is their
-    perplexity under it, infinite if one is illegal.
+    al., at least the language's own; `sampler_likelihood` estimates log p from below, so that the rate is
+    then bounded from above. With samples of a sampler and the law of the language it is their perplexity
+    under it, infinite if one is illegal.
 
     Args:
       log_prob: The law.
@@ -88,6 +95,38 @@ def sequence_error_rate(log_prob: LogProb, tokens: Rows) -> Share:
       Feng et al., arXiv:2502.09622.
     """
     return share_of(int((_log_probs(log_prob, tokens) == -math.inf).sum()), len(tokens))
+
+
+def kl_to_sampler(
+    log_prob: LogProb, tokens: Rows, log_likelihood: Float[np.ndarray, " likelihoods"]
+) -> Estimate:
+    """KL(law || sampler), in nats, as the mean of log p(x) - log q(x) over sequences of the law.
+
+    Args:
+      log_prob: The law p.
+      tokens: Independent sequences drawn from it, at least 2.
+      log_likelihood: log q of each under the sampler, -inf where it cannot make it. Where these are bounds
+        from below, as those of `sampler_likelihood`, the divergence is bounded from above.
+
+    Returns:
+      The divergence, infinite if the sampler cannot make one of the sequences. Noise may take a small one
+      below 0.
+
+    Raises:
+      InputError: If there are fewer than 2 sequences, a number is missing or one is illegal under the law.
+
+    Example:
+      >>> tokens = np.zeros((4, 3), int)
+      >>> kl_to_sampler(lambda tokens: np.full(4, -1.0), tokens, np.full(4, -1.5)).value
+      0.5
+    """
+    log_law = _log_probs(log_prob, tokens)
+    if log_likelihood.shape != log_law.shape or not np.isfinite(log_law).all():
+        raise InputError(
+            f"{len(log_likelihood)} likelihoods for {len(log_law)} sequences; pass one for each, and "
+            "sequences that are legal under the law"
+        )
+    return mean_of(log_law - log_likelihood)
 
 
 def kl_to_law(seed: int, log_prob: LogProb, tokens: Rows) -> Distance:

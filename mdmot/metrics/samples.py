@@ -123,7 +123,7 @@ def parse_rate(texts: Sequence[str]) -> Share:
     return share_of(sum(map(parses, texts)), len(texts))
 
 
-def exact_match(language: Language, tokens: Rows) -> Share:
+def legal_share(language: Language, tokens: Rows) -> Share:
     """The share of sequences that are in a decidable language.
 
     Args:
@@ -138,10 +138,34 @@ def exact_match(language: Language, tokens: Rows) -> Share:
 
     Example:
       >>> from mdmot.data import sudoku
-      >>> exact_match(sudoku(4), sudoku(4).draw(0, 10)).value
+      >>> legal_share(sudoku(4), sudoku(4).draw(0, 10)).value
       1.0
     """
     return share_of(int(language.is_correct(tokens).sum()), len(tokens))
+
+
+def exact_match(tokens: Rows, answers: Integer[np.ndarray, "answers answer_length"]) -> Share:
+    """The share of sequences that are the given answers, token by token.
+
+    Args:
+      tokens: At least 1 sequence.
+      answers: The one right sequence for each: where there may be others, as of a Sudoku with several
+        solutions, use `solve_rate`.
+
+    Returns:
+      The share, with its interval of 95 %.
+
+    Raises:
+      InputError: If there is no sequence or the shapes differ.
+
+    Example:
+      >>> exact_match(np.array([[0, 1], [1, 1]]), np.array([[0, 1], [1, 0]])).value
+      0.5
+    """
+    found, right = np.asarray(tokens), np.asarray(answers)
+    if found.shape != right.shape:
+        raise InputError(f"sequences {found.shape} for answers {right.shape}; pass one for each")
+    return share_of(int(np.all(found == right, axis=1).sum()), len(found))
 
 
 def solve_rate(language: Language, tokens: Rows, puzzles: Integer[np.ndarray, "puzzles cells"]) -> Share:

@@ -10,7 +10,6 @@ from mdmot.tuning.learning import LearnedBeta as LearnedBeta
 from mdmot.tuning.learning import LearnedSpline as LearnedSpline
 from mdmot.tuning.learning import learn_beta as learn_beta
 from mdmot.tuning.learning import learn_spline as learn_spline
-from mdmot.tuning.records import Comparison as Comparison
 from mdmot.tuning.records import Score as Score
 from mdmot.tuning.records import Search as Search
 from mdmot.tuning.records import SearchResult as SearchResult
@@ -30,3 +29,4 @@ from mdmot.tuning.tune import Tuning as Tuning
 from mdmot.tuning.tune import Worth as Worth
 from mdmot.tuning.tune import tune as tune
 from mdmot.tuning.tune import worth as worth
+from mdmot.tuning.verdict import Comparison as Comparison

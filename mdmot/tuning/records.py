@@ -14,6 +14,7 @@ from mdmot.schedules import cumulative_counts
 from mdmot.schedules.grids import StepGrid
 from mdmot.tuning.reference import assert_reveal
 from mdmot.tuning.spaces import Point, Space
+from mdmot.tuning.verdict import Comparison
 
 Score: TypeAlias = Callable[[StepGrid, np.ndarray], ArrayLike]
 """`score(grid, examples) -> [examples]`, higher is better. `examples` are numbers from 0; example i must
@@ -30,7 +31,8 @@ class Search:
       space: The schedules.
       num_steps: K.
       starts: Grids to begin with, K+1 alphas by name, each replaced by the nearest schedule of the space:
-        the optimal plan of the data's profile first of all. `usual_starts` has those in use.
+        the optimal plan of the data's profile first of all. There is one at least: a winner has to beat
+        the first. `usual_starts` has those in use.
       rungs: Examples that a trial is scored on: all trials on the first number, of which the paper advises
         50 to 150, the best third of those so far on the next, and so on. Starts are never cut short.
       seed: Seed of the suggestions.
@@ -60,7 +62,9 @@ class Search:
         return {name: self.space.nearest(grid) for name, grid in self.starts.items()}
 
     def assert_usable(self) -> None:
-        """Raises InputError unless the rungs grow from at least two examples and the seed is one."""
+        """Raises InputError without a start, a seed, or rungs that grow from two examples."""
+        if not self.starts:
+            raise InputError("the search has no start to beat; pass one, or usual_starts(num_steps)")
         if self.seed < 0:
             raise InputError(f"seed = {self.seed}; pass a whole number from 0")
         rungs = np.array(self.rungs)
@@ -90,24 +94,6 @@ class TrialRecord(NamedTuple):
     is_pruned: bool
 
 
-class Comparison(NamedTuple):
-    """A start beside the best schedule, on the same fresh examples.
-
-    Attributes:
-      start: Its name.
-      score: Its mean score.
-      standard_error: Of that mean.
-      difference: Mean of the best schedule's score less the start's, example by example.
-      difference_error: Standard error of that mean.
-    """
-
-    start: str
-    score: float
-    standard_error: float
-    difference: float
-    difference_error: float
-
-
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
     """What a search found.
@@ -115,11 +101,12 @@ class SearchResult:
     Attributes:
       best: The trial of the highest mean on the last rung. That mean is the largest of many and looks
         better than the schedule is.
-      alpha: Its grid.
+      alpha: The grid to use: that of the best trial if it beat the start, else the start's own.
       fresh_examples: Examples, none of which the search has seen, of the scores below.
-      score: Mean score of the best schedule on them: what to expect of it.
+      score: Mean score of the best trial's schedule on them: what to expect of it.
       standard_error: Of that mean.
-      comparisons: The starts on the same examples.
+      start: The first start, its own grid and not the nearest schedule of the space, on the same examples.
+      comparisons: The nearest schedules to all starts on the same examples.
       trials: All finished trials, in order.
     """
 
@@ -128,11 +115,17 @@ class SearchResult:
     fresh_examples: int
     score: float
     standard_error: float
+    start: Comparison
     comparisons: tuple[Comparison, ...]
     trials: tuple[TrialRecord, ...]
 
+    @property
+    def is_better(self) -> bool:
+        """Whether the best trial's schedule beat the start beyond the error of their difference."""
+        return self.start.verdict == "better"
+
     def plan(self, length: int, reveal: str) -> Plan:
-        """The schedule as a plan for sequences of one length.
+        """The grid to use, `alpha`, as a plan for sequences of one length.
 
         Args:
           length: Tokens to reveal.

@@ -11,9 +11,10 @@ from jax.typing import ArrayLike
 
 from mdmot.errors import InputError
 from mdmot.plans import Plan
-from mdmot.schedules import MaskSchedule, masks, step_grid
-from mdmot.tuning.records import Comparison, Score, Search, SearchResult, TrialRecord
+from mdmot.schedules import MaskSchedule, StepGrid, grid_from_alpha, masks, step_grid
+from mdmot.tuning.records import Score, Search, SearchResult, TrialRecord
 from mdmot.tuning.spaces import Point
+from mdmot.tuning.verdict import LEAST_FRESH, compare, mean_and_error
 
 
 def usual_starts(
@@ -77,27 +78,32 @@ def run_trials(
 def conclude(
     score: Score, search: Search, database: str | os.PathLike, fresh_examples: int | None = None
 ) -> SearchResult:
-    """Takes the best trial of a search and scores it and the starts on examples that no trial has seen.
+    """Scores the best trial of a search and the starts on examples that no trial has seen, and judges.
 
     Of many trials the best owes part of its score to luck, so its score in the search is too high. These
-    examples decide nothing, and all schedules meet the same ones. Their scores are kept in the database.
+    examples decide nothing in the search, and all schedules meet the same ones, with the same random
+    numbers. The best trial wins if it beats the first start there by more than the error of their
+    difference allows; else the start is what to use. Scores are kept in the database: whoever goes on with
+    a search concludes on the same examples again, and gives luck one more chance each time.
 
     Args:
       score: Scores of a grid on examples; the fresh ones are numbered from the last rung on.
       search: What was searched.
       database: Where.
-      fresh_examples: How many; as many as the last rung by default.
+      fresh_examples: How many, at least 8; by default as many as the last rung, and 8 at least.
 
     Returns:
-      The best schedule, what to expect of it, and the trials.
+      The schedule to use, what the best trial's is worth beside the start, and the trials.
 
     Raises:
       InputError: If no trial has reached the last rung, or for the reasons of `run_trials`.
     """
     room, last = _trials(), search.rungs[-1]
-    fresh = last if fresh_examples is None else fresh_examples
-    if fresh < 2:
-        raise InputError(f"fresh_examples = {fresh} give no standard error; pass at least 2")
+    fresh = max(last, LEAST_FRESH) if fresh_examples is None else fresh_examples
+    if fresh < LEAST_FRESH:
+        raise InputError(
+            f"fresh_examples = {fresh} do not tell a gain from luck; pass at least {LEAST_FRESH}"
+        )
     with room.worker_on(search, database) as worker:
         trials = room.records_of(worker.trials(), search)
         whole = [trial for trial in trials if not trial.is_pruned]
@@ -105,26 +111,30 @@ def conclude(
             raise InputError(f"study {search.name!r} has no trial that reached {last} examples; run some")
         best = max(whole, key=lambda trial: trial.score)
 
-        def fresh_scores(point: Point) -> np.ndarray:
+        def fresh_scores(what: Point | list[float], grid: StepGrid) -> np.ndarray:
             # A digest, as a database may have no room for the names of many coordinates.
-            key = "fresh " + hashlib.sha256(json.dumps(point, sort_keys=True).encode()).hexdigest()
+            key = "fresh " + hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
             known = worker.study.user_attrs.get(key, [])
             if len(known) < fresh:
-                more = room.scores_at(score, search, point, np.arange(last + len(known), last + fresh))
+                more = room.scores_at(score, grid, np.arange(last + len(known), last + fresh))
                 known = [*known, *more.tolist()]
                 worker.study.set_user_attr(key, known)
             return np.array(known[:fresh])
 
-        of_best = fresh_scores(best.point)
-        comparisons = []
-        for name, point in search.start_points().items():
-            of_start = fresh_scores(point)
-            mean, error = room.mean_and_error(of_start)
-            comparisons.append(Comparison(name, mean, error, *room.mean_and_error(of_best - of_start)))
-        mean, error = room.mean_and_error(of_best)
-        grid = step_grid(search.space.schedule(best.point), search.num_steps)
-        alpha = tuple(float(value) for value in grid.alpha)
-        return SearchResult(best, alpha, fresh, mean, error, tuple(comparisons), trials)
+        def of_point(point: Point) -> np.ndarray:
+            return fresh_scores(point, step_grid(search.space.schedule(point), search.num_steps))
+
+        of_best = of_point(best.point)
+        name, given = next(iter(search.starts.items()))
+        own = np.asarray(given, float).tolist()
+        start = compare(name, of_best, fresh_scores(own, grid_from_alpha(own)))
+        comparisons = [
+            compare(name, of_best, of_point(point)) for name, point in search.start_points().items()
+        ]
+        mean, error = mean_and_error(of_best)
+        won = step_grid(search.space.schedule(best.point), search.num_steps).alpha.tolist()
+        alpha = tuple(won if start.verdict == "better" else own)
+        return SearchResult(best, alpha, fresh, mean, error, start, tuple(comparisons), trials)
 
 
 def search_schedule(
@@ -142,11 +152,11 @@ def search_schedule(
       search: What to search.
       num_trials: Finished trials wanted in all.
       database: Path of an SQLite file, or a database URL.
-      fresh_examples: Examples of the final comparison; as many as the last rung by default.
+      fresh_examples: Examples of the final comparison, as in `conclude`.
       progress: Told of every trial that this process finishes.
 
     Returns:
-      The best schedule, what to expect of it, and the trials.
+      The schedule to use, what the best trial's is worth beside the start, and the trials.
 
     Raises:
       InputError: For the reasons of `run_trials`.
@@ -159,8 +169,8 @@ def search_schedule(
       >>> search = Search("toy", BetaSpace(), 2, usual_starts(2), rungs=(5, 10))
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     result = search_schedule(score, search, 4, f"{folder}/search.db")
-      >>> len(result.trials), result.fresh_examples, [start.start for start in result.comparisons]
-      (4, 10, ['linear', 'squared_sine'])
+      >>> len(result.trials), result.fresh_examples, result.start.start, result.start.verdict
+      (4, 10, 'linear', 'better')
 
     References:
       Li et al., arXiv:1810.05934 (the rungs); Watanabe, arXiv:2304.11127 (the suggestions).

@@ -1,7 +1,6 @@
 """The trials of a search: up the rungs, one after another (loaded when a search runs)."""
 
 import contextlib
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,11 +9,11 @@ import numpy as np
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mdmot.errors import InputError
-from mdmot.schedules import step_grid
+from mdmot.schedules import StepGrid, step_grid
 from mdmot.tuning.records import Score, Search, TrialRecord
-from mdmot.tuning.spaces import Point
 from mdmot.tuning.study import assert_same, open_study, reporting_losses
 from mdmot.tuning.suggest import Suggestions
+from mdmot.tuning.verdict import mean_and_error
 from mdmot.tuning.worker import Worker, finished, has_work
 
 KEPT = 3
@@ -74,9 +73,8 @@ def records_of(trials: Sequence[FrozenTrial], search: Search) -> tuple[TrialReco
     return tuple(_record(index, trial, names) for index, trial in finished(trials).items())
 
 
-def scores_at(score: Score, search: Search, point: Point, examples: np.ndarray) -> np.ndarray:
-    """Scores of a point's grid on examples, one finite number for each."""
-    grid = step_grid(search.space.schedule(point), search.num_steps)
+def scores_at(score: Score, grid: StepGrid, examples: np.ndarray) -> np.ndarray:
+    """Scores of a grid on examples, one finite number for each."""
     scores = np.asarray(score(grid, examples))
     if scores.shape != examples.shape or scores.dtype.kind not in "biuf":
         raise InputError(
@@ -91,11 +89,6 @@ def scores_at(score: Score, search: Search, point: Point, examples: np.ndarray) 
     return scores.astype(float)
 
 
-def mean_and_error(scores: np.ndarray) -> tuple[float, float]:
-    """Mean and its standard error."""
-    return float(scores.mean()), float(scores.std(ddof=1) / math.sqrt(scores.size))
-
-
 def _score_trial(
     trial: Trial, index: int, score: Score, search: Search, worker: Worker
 ) -> tuple[float, bool]:
@@ -104,9 +97,9 @@ def _score_trial(
     point = {
         name: trial.suggest_float(name, low, high, log=log) for name, (low, high, log) in bounds.items()
     }
-    scores = np.empty(0)
+    grid, scores = step_grid(search.space.schedule(point), search.num_steps), np.empty(0)
     for size in search.rungs:
-        more = scores_at(score, search, point, np.arange(scores.size, size))
+        more = scores_at(score, grid, np.arange(scores.size, size))
         scores = np.concatenate([scores, more])
         mean, error = mean_and_error(scores)
         trial.set_user_attr("standard_error", error)
