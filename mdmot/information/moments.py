@@ -117,3 +117,83 @@ class Moments:
                     raise ValueError
             setattr(moments, name, value)
         return moments
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Half:
+    """What one half of the sequences tells of a profile, independently of the other half.
+
+    Attributes:
+      mean: Nats a masked token, level by level.
+      covariance: Of these means.
+      sequences: The fewest sequences that a level has; at least two, as one has no spread.
+    """
+
+    mean: Float[np.ndarray, " levels"]
+    covariance: Float[np.ndarray, "levels levels"]
+    sequences: int
+
+
+@dataclasses.dataclass
+class SplitMoments:
+    """The moments of all rows, and those of either half of them.
+
+    Values of one row never meet in different halves, so what is fitted to one half can be judged on the
+    other without having seen it.
+
+    Attributes:
+      whole: Of all rows.
+      halves: Of the first half of the rows in the order of their numbers, and of the others.
+    """
+
+    whole: Moments
+    halves: tuple[Moments, Moments]
+
+    @staticmethod
+    def empty(num_levels: int) -> "SplitMoments":
+        """No values yet."""
+        return SplitMoments(
+            Moments.empty(num_levels), (Moments.empty(num_levels), Moments.empty(num_levels))
+        )
+
+    @property
+    def values(self) -> tuple[int, int]:
+        """How many values all rows have given, and how many of these the halves have."""
+        parts = (self.whole, *self.halves)
+        whole, *halves = (int(part.number.sum() + part.counts.sum()) for part in parts)
+        return whole, sum(halves)
+
+    def add(
+        self,
+        row: Int[np.ndarray, " values"],
+        level: Int[np.ndarray, " values"],
+        value: Float[np.ndarray, " values"],
+        rows: int,
+    ) -> None:
+        """Adds values of some of 0..rows-1, in the order of their rows, which never falls."""
+        self.whole.add(row, level, value)
+        is_second = 2 * row >= rows
+        for half, chosen in zip(self.halves, (~is_second, is_second), strict=True):
+            half.add(row[chosen], level[chosen], value[chosen])
+
+    def finish_halves(self) -> tuple[Half, ...]:
+        """Both halves, once all values are in; none where a level has fewer than two rows in one."""
+        for half in self.halves:
+            half._close()
+        if min(half.rows.min() for half in self.halves) < 2:
+            return ()
+        return tuple(Half(*half.finish(), int(half.rows.min())) for half in self.halves)
+
+    def to_json(self) -> dict[str, Any]:
+        """The sums as JSON; every float is read back to the same bits."""
+        return {"whole": self.whole.to_json(), "halves": [half.to_json() for half in self.halves]}
+
+    @staticmethod
+    def from_json(content: dict[str, Any], num_levels: int) -> "SplitMoments":
+        """The sums that `to_json` wrote.
+
+        Raises:
+          ValueError, KeyError, TypeError, OverflowError: If they are not as written.
+        """
+        first, second = (Moments.from_json(half, num_levels) for half in content["halves"])
+        return SplitMoments(Moments.from_json(content["whole"], num_levels), (first, second))
