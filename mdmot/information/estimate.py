@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
+from mdmot.information.halves import Half
 from mdmot.information.levels import checked_levels
-from mdmot.information.moments import Half, SplitMoments
+from mdmot.information.moments import SplitMoments
 from mdmot.information.resume import assert_same_model, read_state, write_state
 from mdmot.information.scorers import Scorer, prefix_losses
 

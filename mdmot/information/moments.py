@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from mdmot.information.halves import FEWEST, Half
+
 
 @dataclasses.dataclass
 class Moments:
@@ -119,21 +121,6 @@ class Moments:
         return moments
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Half:
-    """What one half of the sequences tells of a profile, independently of the other half.
-
-    Attributes:
-      mean: Nats a masked token, level by level.
-      covariance: Of these means.
-      sequences: The fewest sequences that a level has; at least two, as one has no spread.
-    """
-
-    mean: Float[np.ndarray, " levels"]
-    covariance: Float[np.ndarray, "levels levels"]
-    sequences: int
-
-
 @dataclasses.dataclass
 class SplitMoments:
     """The moments of all rows, and those of either half of them.
@@ -177,10 +164,10 @@ class SplitMoments:
             half.add(row[chosen], level[chosen], value[chosen])
 
     def finish_halves(self) -> tuple[Half, ...]:
-        """Both halves, once all values are in; none where a level has fewer than two rows in one."""
+        """Both halves, once all values are in; none where a level has too few rows in one."""
         for half in self.halves:
             half._close()
-        if min(half.rows.min() for half in self.halves) < 2:
+        if min(half.rows.min() for half in self.halves) < FEWEST:
             return ()
         return tuple(Half(*half.finish(), int(half.rows.min())) for half in self.halves)
 

@@ -6,6 +6,11 @@ from mdmot.tuning.descent import SplineMinimum as SplineMinimum
 from mdmot.tuning.descent import minimise_beta as minimise_beta
 from mdmot.tuning.descent import minimise_spline as minimise_spline
 from mdmot.tuning.descent import spline_logits as spline_logits
+from mdmot.tuning.gain import Gain as Gain
+from mdmot.tuning.gain import exact_gain as exact_gain
+from mdmot.tuning.gain import held_out_gain as held_out_gain
+from mdmot.tuning.gain import linear_plan as linear_plan
+from mdmot.tuning.gain import optimal_plan as optimal_plan
 from mdmot.tuning.learning import LearnedBeta as LearnedBeta
 from mdmot.tuning.learning import LearnedSpline as LearnedSpline
 from mdmot.tuning.learning import learn_beta as learn_beta
