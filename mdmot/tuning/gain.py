@@ -83,12 +83,12 @@ def exact_gain(linear: Plan, optimal: Plan) -> Gain:
 def held_out_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
     """The gain of plans that are fitted to one half of the sequences and judged on the other, both ways.
 
-    A plan fitted to noise looks better under that noise than it is. The error of a plan is a sum of
-    profile values, so its gain on the other half is one too: of that half's means, straight lines between
-    its levels, without bias but for what the profile bends between them, and with the error that their
-    covariance gives. The mean of both ways has at most the mean of both errors, whatever they share: a plan
-    is fitted to the noise that the other one is judged by. Student's t, with one degree of freedom less than
-    the fewest sequences of a level.
+    A plan fitted to noise looks better under that noise than it is. The error of a plan is a sum of profile
+    values, and so is its gain on the other half: of that half's means at the levels, without bias and with
+    the error that their covariance gives. Between levels the profile is the fit that the plan was made of,
+    moved along straight lines to those means: only how it bends there is not judged anew. The mean of both
+    ways has at most the mean of both errors, whatever they share, as each plan is fitted to the noise that
+    judges the other. Student's t, with one degree of freedom less than the fewest sequences of a level.
 
     Plans of half the sequences are a little worse than that of all, so the gain is rather too small.
 
@@ -182,8 +182,9 @@ def _judged(
     weights = _weights(linear_plan(fit, num_steps, reveal)) - _weights(optimal_plan(fit, num_steps, reveal))
     at_levels = _at_levels(weights, profile.levels)
     variance = max(float(at_levels @ judge.covariance @ at_levels), 0.0)
+    moved = judge.mean - np.asarray(fit)[profile.levels]
     return (
-        float(at_levels @ judge.mean),
+        float(weights @ np.asarray(fit) + at_levels @ moved),
         float(np.sqrt(variance)),
         float(np.abs(at_levels) @ np.abs(judge.mean)),
     )
