@@ -9,12 +9,15 @@ from mdmot.tuning.descent import spline_logits as spline_logits
 from mdmot.tuning.gain import Gain as Gain
 from mdmot.tuning.gain import exact_gain as exact_gain
 from mdmot.tuning.gain import held_out_gain as held_out_gain
-from mdmot.tuning.gain import linear_plan as linear_plan
-from mdmot.tuning.gain import optimal_plan as optimal_plan
+from mdmot.tuning.gain import interval_gain as interval_gain
+from mdmot.tuning.gain import profile_gain as profile_gain
 from mdmot.tuning.learning import LearnedBeta as LearnedBeta
 from mdmot.tuning.learning import LearnedSpline as LearnedSpline
 from mdmot.tuning.learning import learn_beta as learn_beta
 from mdmot.tuning.learning import learn_spline as learn_spline
+from mdmot.tuning.making import linear_plan as linear_plan
+from mdmot.tuning.making import optimal_plan as optimal_plan
+from mdmot.tuning.making import scheduled_plan as scheduled_plan
 from mdmot.tuning.records import Comparison as Comparison
 from mdmot.tuning.records import Score as Score
 from mdmot.tuning.records import Search as Search

@@ -5,14 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
 from mdmot.information import Half, Profile, bernoulli_path_kl, fixed_path_kl
 from mdmot.information.fit import fit_quietly
-from mdmot.plans import Plan, bernoulli_plan, fixed_plan, optimal_alpha, optimal_counts
-from mdmot.schedules import counts, masks, step_grid
-from mdmot.tuning.reference import assert_reveal
+from mdmot.plans import Plan
+from mdmot.tuning.making import linear_plan, optimal_plan
 
 CONFIDENCE = 0.95
 
@@ -108,8 +106,6 @@ def held_out_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
       >>> held_out_gain(exact_profile([0.7, 0.3, 0.1]), 2, "fixed").basis
       'unknown'
     """
-    from scipy.special import stdtrit
-
     levels = profile.levels
     if not profile.halves or levels[0] != 0 or levels[-1] != profile.length - 1:
         return Gain(None, None, "unknown")
@@ -119,58 +115,55 @@ def held_out_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
         for fitted, judge in ((first, second), (second, first))
     ]
     nats, error, size = np.mean(ways, axis=0)
-    freedom = min(first.sequences, second.sequences) - 1
-    margin = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
-    return Gain(float(nats), (float(nats - margin), float(nats + margin)), "held out", ROUNDING * size)
+    return interval_gain(nats, error, min(first.sequences, second.sequences), size)
 
 
-def linear_plan(profile: Float[Array, " length"], num_steps: int, reveal: str) -> Plan:
-    """Linear steps, their counts by cumulative rounding if they are fixed.
+def interval_gain(nats: float, standard_error: float, sequences: int, size: float) -> Gain:
+    """The gain of a plan on sequences that it was not fitted to, from its mean there.
 
     Args:
-      profile: h_0 >= ... >= h_{n-1}.
+      nats: The mean.
+      standard_error: Of the mean.
+      sequences: Independent sequences that the error is estimated from, at least two.
+      size: Of the numbers whose difference the gain is; what rounding leaves of them is no gain.
+
+    Returns:
+      The gain, with the interval of Student's t.
+
+    Example:
+      >>> interval_gain(1.0, 0.1, 30, 10.0).verdict, interval_gain(1.0, 0.6, 30, 10.0).is_told
+      ('better than linear', False)
+    """
+    from scipy.special import stdtrit
+
+    margin = float(stdtrit(sequences - 1, (1 + CONFIDENCE) / 2)) * float(standard_error)
+    interval = (float(nats) - margin, float(nats) + margin)
+    return Gain(float(nats), interval, "held out", ROUNDING * abs(float(size)))
+
+
+def profile_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
+    """The gain under a profile: exact if the profile is, else held out.
+
+    Args:
+      profile: The profile.
       num_steps: K.
       reveal: "bernoulli", or "fixed".
 
     Returns:
-      The plan.
+      The gain.
 
     Raises:
-      InputError: If num_steps or reveal is not one, or the profile rises.
+      InputError: If num_steps or reveal is not one, or K > n for fixed counts.
 
     Example:
-      >>> linear_plan(jnp.array([0.7, 0.3, 0.1]), 2, "fixed").counts
-      (2, 1)
+      >>> from mdmot.information import exact_profile
+      >>> round(profile_gain(exact_profile([0.7, 0.3, 0.1]), 2, "fixed").nats, 4)
+      0.2
     """
-    assert_reveal(reveal)
-    alpha = step_grid(masks.linear(), num_steps).alpha
-    if reveal == "fixed":
-        return fixed_plan(profile, np.asarray(counts(alpha, profile.size)))
-    return bernoulli_plan(profile, alpha)
-
-
-def optimal_plan(profile: Float[Array, " length"], num_steps: int, reveal: str) -> Plan:
-    """The plan of least error under a profile.
-
-    Args:
-      profile: h_0 >= ... >= h_{n-1}.
-      num_steps: K; at most n for fixed counts.
-      reveal: "bernoulli", or "fixed".
-
-    Returns:
-      The plan.
-
-    Raises:
-      InputError: If num_steps or reveal is not one, K > n for fixed counts, or the profile rises.
-
-    Example:
-      >>> optimal_plan(jnp.array([0.7, 0.3, 0.1]), 2, "fixed").counts
-      (1, 2)
-    """
-    assert_reveal(reveal)
-    if reveal == "fixed":
-        return fixed_plan(profile, np.asarray(optimal_counts(profile, num_steps)))
-    return bernoulli_plan(profile, optimal_alpha(profile, num_steps))
+    if not profile.is_exact:
+        return held_out_gain(profile, num_steps, reveal)
+    fitted = jnp.asarray(profile.fitted)
+    return exact_gain(linear_plan(fitted, num_steps, reveal), optimal_plan(fitted, num_steps, reveal))
 
 
 def _judged(

@@ -13,8 +13,9 @@ from jaxtyping import Float
 from mdmot.errors import InputError
 from mdmot.information import Profile, bernoulli_path_kl, fixed_path_kl
 from mdmot.plans import Plan, PlanBounds, ProfileLike, falling, plan_bounds
-from mdmot.tuning.gain import Gain, exact_gain, held_out_gain, linear_plan, optimal_plan
+from mdmot.tuning.gain import Gain, exact_gain, held_out_gain
 from mdmot.tuning.learning import LearnedBeta, learn_beta
+from mdmot.tuning.making import linear_plan, optimal_plan
 from mdmot.tuning.reference import BetaPoint, baselines, equivalent_linear_steps, linear_steps
 
 
