@@ -38,6 +38,7 @@ class Profile:
       provenance: What made the profile: command, seed, versions, data.
       halves: What either half of the sequences tells; none of a profile that is exact, or too small, or
         of a file from before they were kept.
+      is_exact: Whether it was computed, and not measured by draws, whose error may seem 0 by accident.
     """
 
     length: int
@@ -49,11 +50,7 @@ class Profile:
     step_ratio_interval: tuple[float, float]
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     halves: tuple[Half, ...] = ()
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it is known at every level without error, and not by draws that happen to agree."""
-        return not self.halves and self.levels.size == self.length and not self.standard_error.any()
+    is_exact: bool = False
 
     @property
     def covariance(self) -> Float[np.ndarray, "levels levels"]:
@@ -93,6 +90,7 @@ class Profile:
             "step_ratio": self.step_ratio,
             "step_ratio_interval": list(self.step_ratio_interval),
             "halves": [half.to_json() for half in self.halves],
+            "exact": self.is_exact,
             "provenance": self.provenance,
         }
 
@@ -127,7 +125,8 @@ def exact_profile(
     warn_of_rises(levels, known, error)
     fitted = np.minimum.accumulate(known)
     ratio = _ratio(fitted)
-    return Profile(known.size, levels, known, error, fitted, ratio, (ratio, ratio), dict(provenance or {}))
+    about = dict(provenance or {})
+    return Profile(known.size, levels, known, error, fitted, ratio, (ratio, ratio), about, is_exact=True)
 
 
 def estimated_profile(
@@ -275,8 +274,25 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
         raise InputError(f"profile {path}: provenance is no object; save it again")
     bounds = (float(interval[0]), float(interval[1]))
     fitted = np.minimum.accumulate(fitted)
+    # Files from before it was said are taken at their numbers' word.
+    seems_exact = levels.size == length and not errors.any() and not halves
+    is_exact = content.get("exact", seems_exact and provenance.get("method") != "measured")
+    if not isinstance(is_exact, bool) or (is_exact and not seems_exact):
+        raise InputError(
+            f"profile {path}: exact is {shown(is_exact)}, which goes with errors of 0 at every level and no "
+            "halves; save it again"
+        )
     return Profile(
-        length, levels.astype(int), entropies, errors, fitted, float(ratio), bounds, provenance, halves
+        length,
+        levels.astype(int),
+        entropies,
+        errors,
+        fitted,
+        float(ratio),
+        bounds,
+        provenance,
+        halves,
+        is_exact,
     )
 
 
