@@ -279,21 +279,11 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
     is_exact = content.get("exact", seems_exact and provenance.get("method") != "measured")
     if not isinstance(is_exact, bool) or (is_exact and not seems_exact):
         raise InputError(
-            f"profile {path}: exact is {shown(is_exact)}, which goes with errors of 0 at every level and no "
-            "halves; save it again"
+            f"profile {path}: exact is {shown(is_exact)}; expected true only of errors of 0 at all levels "
+            "and no halves"
         )
-    return Profile(
-        length,
-        levels.astype(int),
-        entropies,
-        errors,
-        fitted,
-        float(ratio),
-        bounds,
-        provenance,
-        halves,
-        is_exact,
-    )
+    measured = (length, levels.astype(int), entropies, errors, fitted)
+    return Profile(*measured, float(ratio), bounds, provenance, halves, is_exact)
 
 
 def _numbers(path: pathlib.Path, content: Mapping[str, Any], name: str) -> Float[np.ndarray, " numbers"]:
