@@ -32,7 +32,7 @@ from mdmot.models import Checkpoint, bundled_model, load_checkpoint
 from mdmot.plans import fixed_plan, optimal_counts
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
 from mdmot.schedules import masks, pad_grid, step_grid
-from mdmot.tuning import baselines
+from mdmot.tuning import baselines, profile_gain
 from mdmot.vocabulary import Bytes
 
 ORDER = 6
@@ -106,6 +106,11 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
             "origin": origin,
             "step_ratio": profile.step_ratio,
             "interval": profile.step_ratio_interval,
+            "gains": {
+                str(steps): gain._asdict() | {"verdict": gain.verdict}
+                for steps in STEPS
+                for gain in [profile_gain(profile, steps, "fixed")]
+            },
         },
         "text": judge.worth(rows[evenly(len(rows), 512)]),
         "samples": found,

@@ -14,6 +14,7 @@ from mdmot.cli import main, specs
 from mdmot.errors import InputError
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
 from mdmot.files import alone_in, write_atomically
+from mdmot.report.page import render
 from mdmot.verify.check import Check
 from mdmot.verify.learned import LearnedOptima
 from mdmot.verify.learned_flow import Optimum
@@ -281,6 +282,14 @@ def test_version_and_module(capsys):
         assert command in done.stdout
 
 
+def told_content(content, figures, is_told):
+    """What the page is made of, with or without a gain beyond its error."""
+    laws = [law | {"figure": figures[law["name"]]} for law in content["toy_laws"]]
+    study = content["data_to_schedule"]
+    study = study | {"text": study["text"] | {"gain_is_told": is_told}}
+    return content | {"toy_laws": laws, "data_to_schedule": study}
+
+
 @pytest.mark.slow
 def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(data_to_schedule, "STICKY_CHAINS", ((0.9, 40),))
@@ -293,6 +302,13 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("mdmot.verify.CHECKS", (lambda: [CHECK],))
     monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [CHECK._replace(passed=True)])
     monkeypatch.setattr("mdmot.verify.learned.learned_optima", lambda: OPTIMA)
+    page_figures = {}
+
+    def kept(content, figures):
+        page_figures.update(figures)
+        return render(content, figures)
+
+    monkeypatch.setattr("mdmot.report.page.render", kept)
     source = tmp_path / "text"
     source.mkdir()
     (source / "a.py").write_text("print('<b> & more')\n" * 200)
@@ -304,7 +320,21 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "kept.txt"}
     page = (out / "report.html").read_text()
     content = json.loads((out / "report.json").read_text())
-    assert page.count("<svg") == 13
+    text = content["data_to_schedule"]["text"]
+    low, high = text["gain_interval"]
+    assert low <= text["gain"] <= high
+    # Four figures of plans are shown of a text whose plans are told from linear steps, else its profile.
+    told, untold = (
+        render(told_content(content, page_figures, is_told), page_figures) for is_told in (True, False)
+    )
+    assert (told.count("<svg"), untold.count("<svg")) == (13, 10)
+    assert page == (told if text["gain_is_told"] else untold)
+    assert "linear steps are as good" in untold
+    assert "linear steps are as good" not in told
+    shown = untold.partition("Real text, as a model sees it")[2]
+    assert " ".join(map(str, text["plans"][-1]["counts"])) not in shown
+    assert "linear ones" not in shown
+    assert all(plan["path_kl"] <= plan["bounds"]["upper"] + 1e-9 for plan in text["plans"])
     for outside in ("<script", 'src="http', 'href="http', "<link"):
         assert outside not in page.replace('href="http://www.w3.org', "")
     model = content["text_model"]

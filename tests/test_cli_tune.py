@@ -30,13 +30,15 @@ PROFILE_FIELDS = {
         "dual_total_correlation",
         "step_ratio",
         "step_ratio_interval",
+        "halves",
+        "exact",
         "provenance",
         "seed",
     ),
 }
 TUNE_FIELDS = {
     *("steps", "reveal", "counts", "alpha", "path_kl", "beta", "paper_grid", "baselines"),
-    *("equivalent_linear_steps", "gamma", "seed"),
+    *("equivalent_linear_steps", "gamma", "seed", "plan", "gain", "bounds", "optimal"),
 }
 
 

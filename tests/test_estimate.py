@@ -247,9 +247,9 @@ def test_resume_files_of_other_runs_are_refused(tmp_path):
         with pytest.raises(InputError, match=f"run with other {name}"):
             run_parity(**{"resume_file": path, **changes})
     assert path.read_bytes() == kept
-    for text in ("", "[]", '{"kind": "profile-run", "version": 2}', kept.decode()[:-40]):
+    for text in ("", "[]", '{"kind": "profile-run", "version": 1}', kept.decode()[:-40]):
         path.write_text(text)
-        with pytest.raises(InputError, match="is not the state of an estimate of version 1"):
+        with pytest.raises(InputError, match="is not the state of an estimate of version 2"):
             run_parity(resume_file=path)
         assert path.read_text() == text
     with pytest.raises(InputError, match="cannot be read"):
@@ -305,14 +305,17 @@ def test_a_run_of_another_model_is_not_continued(tmp_path, batch_size):
         (("probe",), [[1.0]]),
         (("run",), 3),
         (("moments",), None),
-        (("moments", "row"), float("inf")),
-        (("moments", "row"), [1]),
-        (("moments", "total"), [float("nan")] * 4),
-        (("moments", "total"), [None] * 4),
-        (("moments", "total"), [10**400] * 4),
-        (("moments", "origin"), [float("inf")] * 4),
-        (("moments", "number"), [1.0] * 4),
-        (("moments", "sum_sum"), "many"),
+        (("moments", "whole", "row"), float("inf")),
+        (("moments", "whole", "row"), [1]),
+        (("moments", "whole", "total"), [float("nan")] * 4),
+        (("moments", "whole", "total"), [None] * 4),
+        (("moments", "whole", "total"), [10**400] * 4),
+        (("moments", "whole", "origin"), [float("inf")] * 4),
+        (("moments", "whole", "number"), [1.0] * 4),
+        (("moments", "whole", "sum_sum"), "many"),
+        (("moments", "halves"), [1, 2]),
+        (("moments", "halves"), []),
+        (("moments", "halves", 0, "number"), [1.0] * 4),
     ],
 )
 def test_nonsense_in_a_resume_file_gets_one_line(tmp_path, place, value):

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdmot.cli.gains import gain_line
 from mdmot.cli.options import common, print_json, print_table
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
 
 if TYPE_CHECKING:
     from mdmot.experiments.data_to_schedule import Saving
     from mdmot.information import Profile
+    from mdmot.tuning import Gain
 
 SHOWN_LEVELS = 13
 
@@ -87,11 +89,13 @@ def profile(
         print_json(found.to_json() | {"seed": seed})
         return
     from mdmot.experiments.data_to_schedule import saving
+    from mdmot.tuning import profile_gain
 
-    _show(found, saving(found, min(steps, found.length)))
+    steps = min(steps, found.length)
+    _show(found, saving(found, steps), profile_gain(found, steps, "fixed"))
 
 
-def _show(found: "Profile", value: "Saving") -> None:
+def _show(found: "Profile", value: "Saving", gain: "Gain") -> None:
     import numpy as np
 
     chosen = np.unique(np.linspace(0, len(found.levels) - 1, SHOWN_LEVELS).round().astype(int))
@@ -111,18 +115,23 @@ def _show(found: "Profile", value: "Saving") -> None:
         f"entropy {found.entropy:.6g} nats; total correlation {found.total_correlation:.6g}, "
         f"dual total correlation {found.dual_total_correlation:.6g}"
     )
-    is_exact = not found.standard_error.any()
     low, high = value.interval
-    bounds = "" if is_exact else f" ({low} to {high})"
-    click.echo(
-        f"in {value.steps} steps the optimal plan loses {value.optimal_path_kl:.4g} nats, linear steps "
-        f"{value.linear_path_kl:.4g}; it takes {value.linear_steps}{bounds} linear steps to lose as little"
-    )
+    bounds = "" if found.is_exact else f" ({low} to {high})"
+    predicted = "" if found.is_exact else "by the fit, "
+    if gain.is_told or found.is_exact:
+        click.echo(
+            f"{predicted}in {value.steps} steps the optimal plan loses {value.optimal_path_kl:.4g} nats, "
+            f"linear steps {value.linear_path_kl:.4g}; it takes {value.linear_steps}{bounds} linear steps "
+            "to lose as little"
+        )
+    else:
+        click.echo(f"{predicted}{value.steps} linear steps lose {value.linear_path_kl:.4g} nats")
+    click.echo(gain_line(gain, value.steps))
     least, most = found.step_ratio_interval
-    bounds = "" if is_exact else f" ({least:.2f} to {most:.2f})"
+    bounds = "" if found.is_exact else f" ({least:.2f} to {most:.2f})"
     click.echo(
-        "in the limit of many steps, one of the optimal plan is worth "
+        f"{predicted}in the limit of many steps, one of the optimal plan is worth "
         f"{found.step_ratio:.2f}{bounds} linear ones"
     )
-    if not is_exact:
+    if not found.is_exact:
         click.echo("intervals in parentheses: 95%")

@@ -191,7 +191,8 @@ def obtain_profile(request: Request) -> "Profile":
         use_precision("float64")
         from mdmot.information import read_profile
 
-        return read_profile(path)
+        with warnings_as_lines():
+            return read_profile(path)
     source = read_source(path)
     length = source.length if request.length is None else request.length
     source.assert_length(length, "--length")

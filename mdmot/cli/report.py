@@ -161,8 +161,11 @@ def _experiments(text: Text, seed: int) -> tuple[dict[str, Any], dict[str, str]]
                 "profile": asked.profile.to_json(),
                 "held_out_path_kl": asked.path_kl,
                 "standard_error": asked.standard_error,
-                "gain": asked.gain,
+                "gain": asked.gain.nats,
                 "gain_error": asked.gain_error,
+                "gain_interval": asked.gain.interval,
+                "gain_is_told": asked.gain.is_told,
+                "gain_verdict": asked.gain.verdict,
             },
         },
         "learned_optima": {
@@ -193,6 +196,7 @@ def _study(study: Any, saving: Any) -> dict[str, Any]:
             "counts": each.plan.counts,
             "path_kl": each.plan.path_kl,
             "linear_steps": each.linear_steps,
+            "bounds": each.bounds._asdict() | {"upper": each.bounds.least},
         }
         for each in study.plans
     ]

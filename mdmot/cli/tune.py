@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdmot.cli.gains import bounds_content, bounds_line, gain_content, gain_line
 from mdmot.cli.options import common, print_json, print_table, versions
 from mdmot.cli.outputs import prepare_outputs
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
@@ -28,6 +29,13 @@ Examples:
 PLOTS = ("profile", "step_plans", "path_kl_against_steps", "data_gamma")
 MOST_SHOWN = 40
 
+PLANS = {
+    "optimal": "the optimal one",
+    "linear": "linear steps; --force takes the optimal one",
+    "search": "what the search found",
+}
+"""What is taken and written, in words."""
+
 
 @click.command(epilog=EXAMPLES)
 @click.argument(
@@ -50,6 +58,11 @@ MOST_SHOWN = 40
     help="Write the plan, for `mdmot sample` and `mdmot law`.",
 )
 @click.option(
+    "--force",
+    is_flag=True,
+    help="Take the optimal plan even where its gain over linear steps is within its error or unknown.",
+)
+@click.option(
     "--plots",
     type=click.Path(path_type=pathlib.Path),
     metavar="DIR",
@@ -63,6 +76,7 @@ def tune(
     steps: int,
     reveal: str,
     out: pathlib.Path | None,
+    force: bool,
     plots: pathlib.Path | None,
     trials: int | None,
     task: str | None,
@@ -78,7 +92,11 @@ def tune(
     (--beds lists them) and PROFILE a file from `mdmot profile`; the model that comes with mdmot, if all are
     left out, brings its profile. The information profile, which is measured first if there is none yet,
     predicts what any steps lose in tokens that are revealed at the same time in random order: the expected
-    divergence of the samples, in nats a sequence. The plan is its exact minimum.
+    divergence of the samples, in nats a sequence. The optimal plan is its exact minimum.
+
+    An optimum fitted to noise looks better than it is. So of a profile that was measured the gain over as
+    many linear steps is that of plans fitted to one half of the sequences and judged on the other; where it
+    is within its error, linear steps are taken and written, unless --force is given.
     """
     require_task(model, trials, task, storage, given["length"])
     prepare_outputs(out, plots)
@@ -86,12 +104,14 @@ def tune(
         request = Request("tune", model, resume=resume, state=state, seed=seed, **given)
         profile = obtain_profile(request)
         tuned = _tuned(profile, steps, reveal)
-        plan, result = tuned.plan, _content(tuned)
+        plan = tuned.plan if force else tuned.taken
+        result = _content(tuned, plan)
         if trials is not None:
             paper = (tuned.paper_grid.a, tuned.paper_grid.b)
             plan, found = searched_plan(model, plan, paper, trials, task, storage, seed)
             plan = _with_path_kl(plan, profile)
-            result |= _steps_of(plan) | {"search": found}
+            kept = "search" if found["kept"] == "search" else result["plan"]
+            result |= _steps_of(plan) | {"search": found, "plan": kept}
         if out is not None:
             _write(out, plan, profile, seed)
     if request.is_shipped:
@@ -105,28 +125,39 @@ def tune(
     if as_json:
         print_json(result | {"seed": seed})
     else:
-        _show(plan, result)
+        _show(plan, result, tuned)
     if out is not None:
         click.echo(f"wrote {out}", err=True)
 
 
 def _tuned(profile: "Profile", steps: int, reveal: str) -> "Tuning":
-    import jax.numpy as jnp
-
     from mdmot.tuning import tune
 
-    return tune(jnp.asarray(profile.fitted), steps, reveal)
+    return tune(profile, steps, reveal)
 
 
-def _content(tuned: "Tuning") -> dict[str, Any]:
+def _content(tuned: "Tuning", plan: "Plan") -> dict[str, Any]:
     learned, best = tuned.beta, tuned.paper_grid
+    is_optimal = plan is tuned.plan
+    lower = _lower(tuned)
     return {
-        **_steps_of(tuned.plan),
+        **_steps_of(plan),
         "beta": {"a": learned.a, "b": learned.b, "path_kl": _not_negative(learned.path_kl)},
         "paper_grid": {"a": best.a, "b": best.b, "path_kl": _not_negative(best.path_kl)},
         "baselines": {name: _not_negative(loss) for name, loss in tuned.baselines.items()},
-        "equivalent_linear_steps": tuned.equivalent_linear_steps,
+        "equivalent_linear_steps": tuned.equivalent_linear_steps if is_optimal else plan.steps,
+        "plan": "optimal" if is_optimal else "linear",
+        "gain": gain_content(tuned.gain),
+        "bounds": bounds_content(
+            tuned.bounds if is_optimal else tuned.linear_bounds, lower, tuned.is_exact
+        ),
+        "optimal": _steps_of(tuned.plan) | {"bounds": bounds_content(tuned.bounds, lower, tuned.is_exact)},
     }
+
+
+def _lower(tuned: "Tuning") -> float:
+    """What no plan of as many steps is below: the optimal one's own loss."""
+    return tuned.plan.path_kl or 0.0
 
 
 def _steps_of(plan: "Plan") -> dict[str, Any]:
@@ -178,27 +209,35 @@ def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
         write_atomically(folder / f"{name}.svg", svg)
 
 
-def _show(plan: "Plan", result: dict[str, Any]) -> None:
+def _show(plan: "Plan", result: dict[str, Any], tuned: "Tuning") -> None:
     rows = [(name, value) for name, value in result["baselines"].items()]
     for name, label in (("paper_grid", "best of the paper's grid"), ("beta", "learned")):
         found = result[name]
         rows.append((f"beta:{found['a']:.4g},{found['b']:.4g}  {label}", found["path_kl"]))
-    rows.append(("found by the search" if _is_searched(result) else "optimal", result["path_kl"]))
+    rows.append(("optimal", _lower(tuned)))
+    if result["plan"] == "search":
+        rows.append(("found by the search", result["path_kl"]))
+    predicted = "loss" if tuned.is_exact else "loss by the fit"
     print_table(
-        ("schedule", f"loss in {plan.steps} steps, nats"), ((name, f"{loss:.6g}") for name, loss in rows)
+        ("schedule", f"{predicted} in {plan.steps} steps, nats"),
+        ((name, f"{loss:.6g}") for name, loss in rows),
     )
-    click.echo(f"linear steps that lose as little as the optimal plan: {result['equivalent_linear_steps']}")
+    click.echo(gain_line(tuned.gain, plan.steps))
+    if result["plan"] == "optimal":
+        click.echo(
+            f"linear steps that lose as little as the optimal plan: {result['equivalent_linear_steps']}"
+        )
+        click.echo(bounds_line("optimal", tuned.bounds, _lower(tuned), tuned.is_exact))
+    elif result["plan"] == "linear":
+        click.echo(bounds_line("linear", tuned.linear_bounds, _lower(tuned), tuned.is_exact))
     if "search" in result:
         for line in search_lines(result["search"]):
             click.echo(line)
+    click.echo(f"plan: {PLANS[result['plan']]}")
     if plan.counts is not None:
         click.echo(f"tokens a step: {_line([str(count) for count in plan.counts])}")
     else:
         click.echo(f"alpha: {_line([f'{alpha:.4g}' for alpha in plan.alpha])}")
-
-
-def _is_searched(result: dict[str, Any]) -> bool:
-    return "search" in result and result["search"]["kept"] == "search"
 
 
 def _line(words: list[str]) -> str:

@@ -11,16 +11,22 @@ from mdmot.distributions import markov_profile, sticky_chain
 from mdmot.information import Profile, bootstrap_interval, exact_profile, fixed_step_ratio
 from mdmot.plans import (
     Plan,
-    bernoulli_plan,
-    fixed_plan,
-    optimal_alpha,
-    optimal_counts,
+    PlanBounds,
     optimal_path_kls,
+    plan_bounds,
     square_root_gamma,
 )
-from mdmot.schedules import counts, interpolations, masks, step_grid
-from mdmot.schedules.masks import MaskSchedule
-from mdmot.tuning import BetaPoint, Tuning, baselines, equivalent_linear_steps, paper_grid, worth
+from mdmot.schedules import interpolations, masks
+from mdmot.tuning import (
+    BetaPoint,
+    Tuning,
+    baselines,
+    equivalent_linear_steps,
+    optimal_plan,
+    paper_grid,
+    scheduled_plan,
+    worth,
+)
 from mdmot.tuning.descent import paper_shapes
 from mdmot.tuning.reference import path_kls
 
@@ -46,11 +52,13 @@ class PlannedSteps(NamedTuple):
       name: The schedule.
       plan: Its steps.
       linear_steps: Linear steps that err at most as much.
+      bounds: What its error cannot exceed, from TC and DTC alone.
     """
 
     name: str
     plan: Plan
     linear_steps: int
+    bounds: PlanBounds
 
 
 class ScheduleStudy(NamedTuple):
@@ -195,9 +203,8 @@ def saving(profile: Profile, num_steps: int) -> Saving:
         drawn.append(h)
         return 0.0
 
-    if profile.standard_error.any():
-        covariance = np.diag(profile.standard_error**2)
-        bootstrap_interval(0, keep, profile.fitted, profile.levels, covariance, resamples=RESAMPLES)
+    if not profile.is_exact:
+        bootstrap_interval(0, keep, profile.fitted, profile.levels, profile.covariance, resamples=RESAMPLES)
     found = worth(fitted, num_steps, "fixed", jnp.asarray(np.stack(drawn)))
     low, high = (bound * num_steps for bound in found.interval)
     own = round(found.step_ratio * num_steps)
@@ -239,7 +246,10 @@ def schedule_study(
     schedules = {"linear": masks.linear(), "squared sine": masks.squared_sine()}
     schedules |= {name: masks.beta(beta.a, beta.b) for name, beta in betas.items()}
     plans = {name: scheduled_plan(h, each, num_steps, reveal) for name, each in schedules.items()}
-    plans["optimal"] = optimal_plan(h, num_steps, reveal) if tuned is None else tuned.plan
+    optimal = optimal_plan(h, num_steps, reveal) if tuned is None else tuned.plan
+    plans["optimal" if tuned is None or tuned.gain.is_told else "optimal, not told apart from linear"] = (
+        optimal
+    )
     times = jnp.linspace(0, 1, NUM_TIMES, dtype=h.dtype)
     gammas = {
         name: np.asarray(interpolations.beta(beta.a, beta.b).gamma(times)) for name, beta in betas.items()
@@ -248,7 +258,9 @@ def schedule_study(
     sweep = _sweep(h.size, num_steps, reveal)
     return ScheduleStudy(
         [
-            PlannedSteps(name, plan, equivalent_linear_steps(h, plan.path_kl or 0.0, reveal))
+            PlannedSteps(
+                name, plan, equivalent_linear_steps(h, plan.path_kl or 0.0, reveal), plan_bounds(h, plan)
+            )
             for name, plan in plans.items()
         ],
         sweep,
@@ -256,23 +268,6 @@ def schedule_study(
         np.asarray(times),
         gammas,
     )
-
-
-def optimal_plan(profile: Float[Array, " length"], num_steps: int, reveal: str) -> Plan:
-    """The optimal plan of K steps for a way to reveal tokens."""
-    if reveal == "fixed":
-        return fixed_plan(profile, np.asarray(optimal_counts(profile, num_steps)))
-    return bernoulli_plan(profile, optimal_alpha(profile, num_steps))
-
-
-def scheduled_plan(
-    profile: Float[Array, " length"], schedule: MaskSchedule, num_steps: int, reveal: str
-) -> Plan:
-    """The plan that a schedule makes, its counts by cumulative rounding if they are fixed."""
-    alpha = step_grid(schedule, num_steps).alpha
-    if reveal == "fixed":
-        return fixed_plan(profile, np.asarray(counts(alpha, profile.size)))
-    return bernoulli_plan(profile, alpha)
 
 
 def _sweep(length: int, num_steps: int, reveal: str) -> Int[np.ndarray, " numbers"]:

@@ -17,6 +17,7 @@ from mdmot.information import (
     jax_scorer,
 )
 from mdmot.models import Checkpoint
+from mdmot.tuning import Gain, interval_gain
 
 LENGTH, NUM_STEPS = 64, 16
 NUM_WINDOWS, BATCH_SIZE = 4096, 64
@@ -32,7 +33,7 @@ class TextSchedules(NamedTuple):
       study: The plans.
       path_kl: Their error on other text held out, from which no plan was made, in the order of the plans.
       standard_error: Of these errors.
-      gain: Error of linear steps less that of the optimal plan, there.
+      gain: Error of linear steps less that of the optimal plan, there, with its interval.
       gain_error: Standard error of the gain; the plans meet the same texts and orders.
     """
 
@@ -41,7 +42,7 @@ class TextSchedules(NamedTuple):
     study: ScheduleStudy
     path_kl: np.ndarray
     standard_error: np.ndarray
-    gain: float
+    gain: Gain
     gain_error: float
 
 
@@ -76,14 +77,17 @@ def text_schedules(seed: int, model: Checkpoint, text: TokenizedCorpus) -> TextS
     num_steps = min(NUM_STEPS, profile.length)
     study = schedule_study(profile.fitted, num_steps, "fixed")
     cuts = [FixedReveals(steps.plan.counts or ()) for steps in study.plans]
+    others = windows[1::2]
     costs = held_out_path_kl(
-        seed, scorer, windows[1::2], config.mask_id, cuts, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
+        seed, scorer, others, config.mask_id, cuts, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
     )
+    gain, gain_error = costs.difference(0, len(cuts) - 1)
     return TextSchedules(
         profile,
         saving(profile, num_steps),
         study,
         costs.mean,
         costs.standard_error,
-        *costs.difference(0, len(cuts) - 1),
+        interval_gain(gain, gain_error, min(JUDGING_DRAWS, len(others)), costs.mean[0]),
+        gain_error,
     )

@@ -14,6 +14,7 @@ from mdmot.information.estimate import forecast_profile as forecast_profile
 from mdmot.information.fit import Fit as Fit
 from mdmot.information.fit import ProfileWarning as ProfileWarning
 from mdmot.information.fit import fit_profile as fit_profile
+from mdmot.information.halves import Half as Half
 from mdmot.information.held_out import BernoulliReveals as BernoulliReveals
 from mdmot.information.held_out import ErrorParts as ErrorParts
 from mdmot.information.held_out import FixedReveals as FixedReveals

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
+from mdmot.information.halves import Half
 from mdmot.information.levels import checked_levels
-from mdmot.information.moments import Moments
+from mdmot.information.moments import SplitMoments
 from mdmot.information.resume import assert_same_model, read_state, write_state
 from mdmot.information.scorers import Scorer, prefix_losses
 
@@ -31,6 +32,8 @@ class Estimate:
       covariance: Of these means; off the diagonal, what levels share through rows that serve both.
       draws: Mask patterns a level.
       rows: Rows of the data that were used.
+      halves: What either half of these rows tells, for plans that are fitted to one and judged on the
+        other; none where a half has fewer than two rows at a level.
     """
 
     length: int
@@ -39,6 +42,7 @@ class Estimate:
     covariance: Float[np.ndarray, "levels levels"]
     draws: int
     rows: int
+    halves: tuple[Half, ...] = ()
 
     @property
     def standard_error(self) -> Float[np.ndarray, " levels"]:
@@ -122,7 +126,7 @@ def estimate_profile(
     run = _Run(seed, np.asarray(data), mask_id, draws, batch_size, levels)
     path = None if resume_file is None else pathlib.Path(resume_file)
     fingerprint = {} if path is None else run.fingerprint()
-    start, moments = 0, Moments.empty(run.levels.size)
+    start, moments = 0, SplitMoments.empty(run.levels.size)
     probe: list[float] = []
     if path is not None and path.exists():
         start, moments, probe = read_state(path, fingerprint, run)
@@ -139,7 +143,7 @@ def estimate_profile(
     saved = time.monotonic()
     for batch in range(start, run.batches):
         row, level, value = run.score(batch, scorer)
-        moments.add(row, level, value)
+        moments.add(row, level, value, run.rows)
         if batch < run.probes:
             probe += value.tolist()
         if time.monotonic() - saved >= SAVE_SECONDS or batch + 1 == run.batches:
@@ -147,8 +151,8 @@ def estimate_profile(
             saved = time.monotonic()
         if progress is not None:
             progress(batch + 1, run.batches)
-    mean, covariance = moments.finish()
-    return Estimate(run.length, run.levels, mean, covariance, draws, run.rows)
+    mean, covariance = moments.whole.finish()
+    return Estimate(run.length, run.levels, mean, covariance, draws, run.rows, moments.finish_halves())
 
 
 def forecast_profile(

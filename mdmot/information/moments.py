@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from mdmot.information.halves import FEWEST, Half
+
 
 @dataclasses.dataclass
 class Moments:
@@ -117,3 +119,68 @@ class Moments:
                     raise ValueError
             setattr(moments, name, value)
         return moments
+
+
+@dataclasses.dataclass
+class SplitMoments:
+    """The moments of all rows, and those of either half of them.
+
+    Values of one row never meet in different halves, so what is fitted to one half can be judged on the
+    other without having seen it.
+
+    Attributes:
+      whole: Of all rows.
+      halves: Of the first half of the rows in the order of their numbers, and of the others.
+    """
+
+    whole: Moments
+    halves: tuple[Moments, Moments]
+
+    @staticmethod
+    def empty(num_levels: int) -> "SplitMoments":
+        """No values yet."""
+        return SplitMoments(
+            Moments.empty(num_levels), (Moments.empty(num_levels), Moments.empty(num_levels))
+        )
+
+    @property
+    def values(self) -> tuple[int, int]:
+        """How many values all rows have given, and how many of these the halves have."""
+        parts = (self.whole, *self.halves)
+        whole, *halves = (int(part.number.sum() + part.counts.sum()) for part in parts)
+        return whole, sum(halves)
+
+    def add(
+        self,
+        row: Int[np.ndarray, " values"],
+        level: Int[np.ndarray, " values"],
+        value: Float[np.ndarray, " values"],
+        rows: int,
+    ) -> None:
+        """Adds values of some of 0..rows-1, in the order of their rows, which never falls."""
+        self.whole.add(row, level, value)
+        is_second = 2 * row >= rows
+        for half, chosen in zip(self.halves, (~is_second, is_second), strict=True):
+            half.add(row[chosen], level[chosen], value[chosen])
+
+    def finish_halves(self) -> tuple[Half, ...]:
+        """Both halves, once all values are in; none where a level has too few rows in one."""
+        for half in self.halves:
+            half._close()
+        if min(half.rows.min() for half in self.halves) < FEWEST:
+            return ()
+        return tuple(Half(*half.finish(), int(half.rows.min())) for half in self.halves)
+
+    def to_json(self) -> dict[str, Any]:
+        """The sums as JSON; every float is read back to the same bits."""
+        return {"whole": self.whole.to_json(), "halves": [half.to_json() for half in self.halves]}
+
+    @staticmethod
+    def from_json(content: dict[str, Any], num_levels: int) -> "SplitMoments":
+        """The sums that `to_json` wrote.
+
+        Raises:
+          ValueError, KeyError, TypeError, OverflowError: If they are not as written.
+        """
+        first, second = (Moments.from_json(half, num_levels) for half in content["halves"])
+        return SplitMoments(Moments.from_json(content["whole"], num_levels), (first, second))

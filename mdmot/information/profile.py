@@ -17,6 +17,7 @@ from mdmot.errors import InputError, shown
 from mdmot.files import write_atomically
 from mdmot.information.estimate import Estimate
 from mdmot.information.fit import assert_levels, fit_profile, warn_of_rises
+from mdmot.information.halves import Half, halves_from_json
 from mdmot.information.worth import bootstrap_interval, fixed_step_ratio
 
 VERSION = 1
@@ -35,6 +36,9 @@ class Profile:
       step_ratio: Steps that even counts need for one of the best plan's, in the limit of many steps.
       step_ratio_interval: Where it lies with 95% confidence.
       provenance: What made the profile: command, seed, versions, data.
+      halves: What either half of the sequences tells; none of a profile that is exact, or too small, or
+        of a file from before they were kept.
+      is_exact: Whether it was computed, and not measured by draws, whose error may seem 0 by accident.
     """
 
     length: int
@@ -45,6 +49,16 @@ class Profile:
     step_ratio: float
     step_ratio_interval: tuple[float, float]
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    halves: tuple[Half, ...] = ()
+    is_exact: bool = False
+
+    @property
+    def covariance(self) -> Float[np.ndarray, "levels levels"]:
+        """Of the entropies at the levels, as far as it is known: all, or else the diagonal."""
+        if not self.halves:
+            return np.diag(self.standard_error**2)
+        first, second = self.halves
+        return (first.covariance + second.covariance) / 4
 
     @property
     def entropy(self) -> float:
@@ -75,6 +89,8 @@ class Profile:
             "dual_total_correlation": self.dual_total_correlation,
             "step_ratio": self.step_ratio,
             "step_ratio_interval": list(self.step_ratio_interval),
+            "halves": [half.to_json() for half in self.halves],
+            "exact": self.is_exact,
             "provenance": self.provenance,
         }
 
@@ -109,7 +125,8 @@ def exact_profile(
     warn_of_rises(levels, known, error)
     fitted = np.minimum.accumulate(known)
     ratio = _ratio(fitted)
-    return Profile(known.size, levels, known, error, fitted, ratio, (ratio, ratio), dict(provenance or {}))
+    about = dict(provenance or {})
+    return Profile(known.size, levels, known, error, fitted, ratio, (ratio, ratio), about, is_exact=True)
 
 
 def estimated_profile(
@@ -151,6 +168,7 @@ def estimated_profile(
         _ratio(fit.profile),
         interval,
         dict(provenance or {}),
+        estimate.halves,
     )
 
 
@@ -244,6 +262,7 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
     try:
         assert_levels(length, levels.astype(int), entropies, errors)
         assert_levels(length, np.arange(length), fitted, np.zeros(length))
+        halves = halves_from_json(content.get("halves"), entropies)
     except InputError as error:
         raise InputError(f"profile {path}: {error}") from None
     if interval.size != 2 or not _is_number(ratio) or not interval[0] <= ratio <= interval[1]:
@@ -255,7 +274,16 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
         raise InputError(f"profile {path}: provenance is no object; save it again")
     bounds = (float(interval[0]), float(interval[1]))
     fitted = np.minimum.accumulate(fitted)
-    return Profile(length, levels.astype(int), entropies, errors, fitted, float(ratio), bounds, provenance)
+    # Files from before it was said are taken at their numbers' word.
+    seems_exact = levels.size == length and not errors.any() and not halves
+    is_exact = content.get("exact", seems_exact and provenance.get("method") != "measured")
+    if not isinstance(is_exact, bool) or (is_exact and not seems_exact):
+        raise InputError(
+            f"profile {path}: exact is {shown(is_exact)}; expected true only of errors of 0 at all levels "
+            "and no halves"
+        )
+    measured = (length, levels.astype(int), entropies, errors, fitted)
+    return Profile(*measured, float(ratio), bounds, provenance, halves, is_exact)
 
 
 def _numbers(path: pathlib.Path, content: Mapping[str, Any], name: str) -> Float[np.ndarray, " numbers"]:

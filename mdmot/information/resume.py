@@ -8,9 +8,9 @@ import numpy as np
 
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
-from mdmot.information.moments import Moments
+from mdmot.information.moments import SplitMoments
 
-VERSION = 1
+VERSION = 2
 
 SAME_MODEL = 1e-3
 """Relative difference up to which the losses of draws count as those of the same model.
@@ -34,7 +34,7 @@ class Sizes(Protocol):
 
 
 def write_state(
-    path: pathlib.Path, fingerprint: dict[str, Any], done: int, moments: Moments, probe: list[float]
+    path: pathlib.Path, fingerprint: dict[str, Any], done: int, moments: SplitMoments, probe: list[float]
 ) -> None:
     """Replaces the file by the state after some batches.
 
@@ -52,7 +52,7 @@ def write_state(
 
 def read_state(
     path: pathlib.Path, fingerprint: dict[str, Any], sizes: Sizes
-) -> tuple[int, Moments, list[float]]:
+) -> tuple[int, SplitMoments, list[float]]:
     """Batches done, their sums and the probe.
 
     Raises:
@@ -75,14 +75,14 @@ def read_state(
         )
     try:
         done, probe = content["batches"], np.array(content["probe"], np.float64)
-        moments = Moments.from_json(content["moments"], sizes.levels.size)
+        moments = SplitMoments.from_json(content["moments"], sizes.levels.size)
     except (ValueError, KeyError, TypeError, OverflowError):
         raise _no_state(path) from None
     if type(done) is not int or not 0 <= done <= sizes.batches:
         raise InputError(f"resume file {path} counts {done} of {sizes.batches} batches; {CURE}")
     draws = min(done * sizes.batch_size, sizes.total)
     shown = min(draws, sizes.probes * sizes.batch_size)
-    if moments.number.sum() + moments.counts.sum() != draws or probe.shape != (shown,):
+    if moments.values != (draws, draws) or probe.shape != (shown,):
         raise InputError(f"resume file {path} holds other draws than those of {done} batches; {CURE}")
     return done, moments, probe.tolist()
 

@@ -3,6 +3,8 @@
 from mdmot.plans import bounds as bounds
 from mdmot.plans._inputs import ProfileLike as ProfileLike
 from mdmot.plans._inputs import falling as falling
+from mdmot.plans.bounded import PlanBounds as PlanBounds
+from mdmot.plans.bounded import plan_bounds as plan_bounds
 from mdmot.plans.continuous import optimal_alpha as optimal_alpha
 from mdmot.plans.density import square_root_alpha as square_root_alpha
 from mdmot.plans.density import square_root_gamma as square_root_gamma

@@ -7,29 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from mdmot.errors import InputError
-from mdmot.information import bernoulli_path_kl, fixed_path_kl
-from mdmot.plans import (
-    Plan,
-    ProfileLike,
-    bernoulli_plan,
-    falling,
-    fixed_plan,
-    optimal_alpha,
-    optimal_counts,
-)
+from mdmot.information import Profile, bernoulli_path_kl, fixed_path_kl
+from mdmot.plans import Plan, PlanBounds, ProfileLike, falling, plan_bounds
+from mdmot.tuning.gain import Gain, exact_gain, held_out_gain
 from mdmot.tuning.learning import LearnedBeta, learn_beta
-from mdmot.tuning.reference import (
-    BetaPoint,
-    assert_reveal,
-    baselines,
-    equivalent_linear_steps,
-    linear_steps,
-)
+from mdmot.tuning.making import linear_plan, optimal_plan
+from mdmot.tuning.reference import BetaPoint, baselines, equivalent_linear_steps, linear_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,16 +24,31 @@ class Tuning:
     """The optimal plan of a profile, and the schedules that it is compared with.
 
     Attributes:
-      plan: The plan of least factorisation error, with that error.
+      plan: The plan of least factorisation error, with that error, which no plan of as many steps is below.
+      linear: As many linear steps.
+      gain: Error of the linear steps less that of the plan, and whether it is beyond its own error.
+      bounds: What the error of the plan cannot exceed, from TC and DTC alone.
+      linear_bounds: The same of the linear steps.
+      is_exact: Whether the profile is known, and so all the numbers; else they are those of its fit.
       beta: The Beta schedule learned for the same reveals.
       baselines: Factorisation error of the schedules in use, by name.
       equivalent_linear_steps: Linear steps that it takes to err at most as much as the plan.
     """
 
     plan: Plan
+    linear: Plan
+    gain: Gain
+    bounds: PlanBounds
+    linear_bounds: PlanBounds
+    is_exact: bool
     beta: LearnedBeta
     baselines: dict[str, float]
     equivalent_linear_steps: int
+
+    @property
+    def taken(self) -> Plan:
+        """The plan to use: the optimal one where it is told to be better than linear steps, else those."""
+        return self.plan if self.gain.is_told else self.linear
 
     @property
     def paper_grid(self) -> BetaPoint:
@@ -73,7 +75,7 @@ class Worth(NamedTuple):
 
 
 def tune(
-    profile: ProfileLike,
+    profile: ProfileLike | Profile,
     num_steps: int,
     reveal: str,
     provenance: Mapping[str, Any] | None = None,
@@ -81,7 +83,8 @@ def tune(
     """Turns an information profile and a step budget into the optimal plan.
 
     Args:
-      profile: h_0 >= ... >= h_{n-1}.
+      profile: A `Profile`, whose fit is planned for and whose halves say what the plan gains; or numbers
+        h_0 >= ... >= h_{n-1}, which are taken for the truth.
       num_steps: K; at most n for fixed counts.
       reveal: "bernoulli", or "fixed".
       provenance: Where the profile comes from, for the plan.
@@ -100,14 +103,23 @@ def tune(
     References:
       Chen, Cong and Li, arXiv:2511.04647; Park et al., arXiv:2410.07761; Chen et al., arXiv:2509.13866.
     """
-    profile = falling(profile)
-    plan = _optimal_plan(profile, num_steps, reveal, provenance)
+    measured = profile if isinstance(profile, Profile) and not profile.is_exact else None
+    h = falling(profile.fitted if isinstance(profile, Profile) else profile)
+    plan, linear = (
+        dataclasses.replace(make(h, num_steps, reveal), provenance=dict(provenance or {}))
+        for make in (optimal_plan, linear_plan)
+    )
     assert plan.path_kl is not None, "a plan made from a profile knows its error"
     return Tuning(
         plan=plan,
-        beta=learn_beta(profile, num_steps, reveal),
-        baselines=baselines(profile, num_steps, reveal),
-        equivalent_linear_steps=equivalent_linear_steps(profile, plan.path_kl, reveal),
+        linear=linear,
+        gain=exact_gain(linear, plan) if measured is None else held_out_gain(measured, num_steps, reveal),
+        bounds=plan_bounds(h, plan),
+        linear_bounds=plan_bounds(h, linear),
+        is_exact=measured is None,
+        beta=learn_beta(h, num_steps, reveal),
+        baselines=baselines(h, num_steps, reveal),
+        equivalent_linear_steps=equivalent_linear_steps(h, plan.path_kl, reveal),
     )
 
 
@@ -145,7 +157,7 @@ def worth(
         raise InputError(
             f"bootstrap profiles have shape {list(drawn.shape)}; pass [profiles, {profile.size}]"
         )
-    plan = _optimal_plan(profile, num_steps, reveal, None)
+    plan = optimal_plan(profile, num_steps, reveal)
     profiles = jax.lax.cummin(jnp.concatenate([profile[None], drawn]), axis=1)
     if plan.counts is None:
         errors = jax.vmap(bernoulli_path_kl, (0, None))(profiles, jnp.asarray(plan.alpha, profile.dtype))
@@ -156,12 +168,3 @@ def worth(
         raise InputError("linear steps do not reach the plan's error under every profile; pass fewer steps")
     low, high = np.quantile(steps[1:] / num_steps, [0.025, 0.975])
     return Worth(float(steps[0] / num_steps), (float(low), float(high)))
-
-
-def _optimal_plan(
-    profile: Array, num_steps: int, reveal: str, provenance: Mapping[str, Any] | None
-) -> Plan:
-    assert_reveal(reveal)
-    if reveal == "fixed":
-        return fixed_plan(profile, optimal_counts(profile, num_steps), provenance)
-    return bernoulli_plan(profile, optimal_alpha(profile, num_steps), provenance)
