@@ -83,7 +83,7 @@ def assert_data_fit(data: TrainData, model: TransformerConfig) -> None:
 
 def rows_with_answers(
     rows: Integer[np.ndarray, "rows length"], answers: Answers | None
-) -> Integer[np.ndarray, "rows length"]:
+) -> Integer[np.ndarray, "found length"]:
     """The rows of which some token is learned.
 
     Args:
