@@ -1,4 +1,4 @@
-"""`mdmot train` killed with -9 at twenty random moments: its model is that of a run left alone, bit for bit.
+"""`mdmot train` killed with -9 at twenty random moments: its model is that of a run left alone.
 
     python test_kills.py
 
@@ -6,7 +6,6 @@ is a server: it imports everything once, and for each line, the folder of a run,
 """
 
 import os
-import pathlib
 import random
 import signal
 import subprocess
@@ -19,10 +18,10 @@ from mdmot.training import read_metrics, saved_steps
 
 pytestmark = pytest.mark.slow
 
-KILLS, STEPS, SECONDS = 20, 240, 300
+KILLS, STEPS, SAVE_EVERY, SECONDS = 20, 100, 2, 300
 ARGUMENTS = ["--preset", "tiny", "--language", "arithmetic:digits=1", "--width", "8", "--batch", "4"]
-ARGUMENTS += ["--steps", str(STEPS), "--log-every", "2", "--save-every", "4", "--evaluated", "4"]
-ARGUMENTS += ["--levels", "fitted", "--control-variate", "--resume"]
+ARGUMENTS += ["--steps", str(STEPS), "--log-every", "2", "--save-every", str(SAVE_EVERY)]
+ARGUMENTS += ["--evaluated", "4", "--levels", "fitted", "--control-variate", "--resume"]
 
 
 class Server:
@@ -55,6 +54,14 @@ def server(tmp_path):
     found.process.wait(SECONDS)
 
 
+def wait_for_more(folder, step):
+    """Waits for a checkpoint behind a step."""
+    deadline = time.monotonic() + SECONDS
+    while max(saved_steps(folder / "checkpoints"), default=0) <= step:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def numbers(folder):
     """The metrics but for the speed."""
     lines = read_metrics(folder / "metrics.jsonl")
@@ -64,25 +71,25 @@ def numbers(folder):
 def test_twenty_kills_change_no_bit_of_the_model(tmp_path, server):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     server.start(whole)
-    assert server.ended() == 0
-    first = time.monotonic()
-    server.start(tmp_path / "again")  # with all programs compiled
-    while not saved_steps(tmp_path / "again" / "checkpoints"):
-        assert time.monotonic() < first + SECONDS
-        time.sleep(0.005)
+    wait_for_more(whole, 0)
     begun = time.monotonic()
     assert server.ended() == 0
-    start_up, training = begun - first, time.monotonic() - begun
-    chance, reached = random.Random(0), []
-    for _ in range(KILLS):
+    interval = (time.monotonic() - begun) * SAVE_EVERY / STEPS
+    chance, reached, start_up = random.Random(0), [0], 0.0
+    for number in range(KILLS):
         pid = server.start(killed)
-        # Up to a tenth of the training behind the start: on average all kills leave two thirds of it.
-        time.sleep(chance.uniform(0, start_up + training / 10))
+        begun = time.monotonic()
+        if number % 2 == 0:  # from a checkpoint on: in an export, a step, a measurement, a save
+            wait_for_more(killed, reached[-1])
+            start_up = time.monotonic() - begun
+            time.sleep(chance.uniform(0, interval))
+        else:  # anywhere up to the first checkpoint
+            time.sleep(chance.uniform(0, start_up))
         os.kill(pid, signal.SIGKILL)
         assert server.ended() == -signal.SIGKILL
         reached.append(max(saved_steps(killed / "checkpoints"), default=0))
     assert reached == sorted(reached)
-    assert len(set(reached)) > 3  # many of the kills come when something has been trained
+    assert len(set(reached)) > KILLS // 2  # each of the first kind has a checkpoint more
     assert reached[-1] < STEPS
     server.start(killed)
     assert server.ended() == 0
@@ -98,11 +105,12 @@ def serve():
     import mdmot.models  # noqa: F401
     from mdmot.cli import main
 
-    log = pathlib.Path(os.devnull).open("w")
+    log = os.open(os.devnull, os.O_WRONLY)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            sys.stdout = sys.stderr = log
+            os.dup2(log, 1)
+            os.dup2(log, 2)
             os._exit(main.status(["train", *ARGUMENTS, "--out", line.strip()]))
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)

@@ -62,7 +62,7 @@ def second_moments(
 
 def fit_epr(
     shares: Float[np.ndarray, " levels"],
-    moments: Float[np.ndarray, " levels"],
+    moments: Float[np.ndarray, " moments"],
     *,
     num_starts: int = 20,
     seed: int = 0,
@@ -74,7 +74,7 @@ def fit_epr(
 
     Args:
       shares: Masked shares, in [0, 1], at least 7 different ones.
-      moments: Mean squared losses there, above 0, in any unit.
+      moments: Mean squared losses there, one each, above 0, in any unit.
       num_starts: At least 1.
       seed: Of the starts.
 
