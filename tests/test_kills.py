@@ -18,7 +18,7 @@ from mdmot.training import read_metrics, saved_steps
 
 pytestmark = pytest.mark.slow
 
-KILLS, STEPS, SAVE_EVERY, SECONDS = 20, 100, 2, 300
+KILLS, STEPS, SAVE_EVERY, SECONDS = 20, 80, 2, 300
 ARGUMENTS = ["--preset", "tiny", "--language", "arithmetic:digits=1", "--width", "8", "--batch", "4"]
 ARGUMENTS += ["--steps", str(STEPS), "--log-every", "2", "--save-every", str(SAVE_EVERY)]
 ARGUMENTS += ["--evaluated", "4", "--levels", "fitted", "--control-variate", "--resume"]
