@@ -166,7 +166,8 @@ def epr_numbers(text: str) -> "EprLevels | None":
         raise InputError(
             f"--levels {text}: {len(numbers)} numbers; pass {EPR}{EPR_PARAMETERS} or {EPR}MODEL"
         )
-    return EprLevels(*numbers)
+    a, r, b, q, amplitude, kappa, m = numbers
+    return EprLevels(a, r, b, q, amplitude, kappa, m)
 
 
 def measured_levels(
