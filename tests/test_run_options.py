@@ -208,6 +208,8 @@ def test_weights_go_by_tokens():
         ({"order": LearnedOrder(), "masks": ReweightedMasks()}, "has no use for masks"),
         ({"order": LearnedOrder(), "answers": Answers((3,))}, "has no use for answers"),
         ({"order": LearnedOrder(), "token_weights": (TokenWeight((1,), 0.5),)}, "no use for token_weights"),
+        ({"order": None}, "order = None; pass an object of mdmot.training"),
+        ({"answers": (3,)}, r"answers = \(3,\); pass an object of mdmot.training"),
         ({"maskable": (1,)}, "all tokens are maskable where answers = None"),
         ({"masks": ReweightedMasks(), "token_weights": (TokenWeight((1,), 2.0),)}, "as much as 1e.06"),
         ({"answers": Answers((4,))}, "answers: token 4, but the model's clean tokens are 0 to 3"),

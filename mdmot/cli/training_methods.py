@@ -20,8 +20,9 @@ EPR = "epr:"
 IDS = "ids:"
 LINE_END = "\n"
 EPR_PARAMETERS = "a,r,b,q,A,kappa,m"
-MEASURED, GRID, DRAWS = 64, 30, 10
-"""Windows, parts of [0, 1] between which levels are measured, and mask patterns for each of both."""
+MEASURED, TRIED, GRID, DRAWS = 64, 4096, 30, 10
+"""Windows, those among which some with an answer are sought, parts of [0, 1] between which levels are
+measured, and mask patterns for each window and level."""
 
 MARKS = ("answers_after", "answers_until", "isad", "isad_power", "syrm", "weight")
 TOKENS_HELP = f"each token of TEXT, or {IDS}N,N and so on"
@@ -189,6 +190,7 @@ def measured_levels(
 
     from mdmot.models import load_checkpoint
     from mdmot.training import fit_epr, second_moments
+    from mdmot.training.run_data import rows_with_answers
     from mdmot.vocabulary import assert_same_vocabulary
 
     folder = pathlib.Path(name.removeprefix(EPR))
@@ -199,8 +201,10 @@ def measured_levels(
             f"--levels {name}: that model reads {model.config.length} tokens, and windows have "
             f"{config.model.length}; pass a model of that --length"
         )
-    num = min(MEASURED, len(data.windows))
-    rows = np.asarray(data.windows[np.arange(num) * len(data.windows) // num], np.int32)
+    some = rows_with_answers(_evenly(data.windows, TRIED), config.answers)
+    if not len(some):
+        raise InputError(f"--levels {name}: of {TRIED} windows none has an answer; pass longer windows")
+    rows = np.asarray(_evenly(some, MEASURED), np.int32)
     shares = np.arange(1, GRID) / GRID
     moments = second_moments(
         jax.random.key(config.seed),
@@ -215,10 +219,16 @@ def measured_levels(
     numbers = (levels.a, levels.r, levels.b, levels.q, levels.amplitude, levels.kappa, levels.m)
     click.echo(
         f"train: --levels {EPR}{','.join(f'{number:.4g}' for number in numbers)}, fitted to {folder} on "
-        f"{num} windows, off by {worst:.0%} at most",
+        f"{len(rows)} windows, off by {worst:.0%} at most",
         err=True,
     )
     return levels
+
+
+def _evenly(rows: Any, most: int) -> Any:
+    """At most so many of the rows, from all of them alike."""
+    num = min(most, len(rows))
+    return rows[[i * len(rows) // num for i in range(num)]]
 
 
 def _answers(given: Mapping[str, Any], vocabulary: Vocabulary) -> Any:

@@ -20,6 +20,14 @@ from mdmot.training.update import Update
 
 BYTES = 256
 RANDOM_ORDER = RandomOrder()
+KINDS: dict[str, Any] = {
+    "levels": Levels,
+    "spread": Spread,
+    "masks": MaskLaw,
+    "order": Orders,
+    "control": ControlVariate | None,
+    "answers": Answers | None,
+}
 NOT_WITH_LEARNED_ORDERS = (
     *("masks", "control", "num_patterns", "spread"),
     *("answers", "maskable", "token_weights"),
@@ -142,7 +150,10 @@ class TrainConfig:
         return marked(tokens, self.answers, self.maskable, self.token_weights)
 
     def _assert_together(self) -> None:
-        """Refuses what makes no sense together, and tokens that are none."""
+        """Refuses what is of another kind or makes no sense together, and tokens that are none."""
+        for name, kind in KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} = {getattr(self, name)!r}; pass an object of mdmot.training")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         set_too = [name for name in NOT_WITH_LEARNED_ORDERS if getattr(self, name) != defaults[name]]
         if self.order != RANDOM_ORDER and set_too:
