@@ -208,8 +208,6 @@ def test_weights_go_by_tokens():
         ({"order": LearnedOrder(), "masks": ReweightedMasks()}, "has no use for masks"),
         ({"order": LearnedOrder(), "answers": Answers((3,))}, "has no use for answers"),
         ({"order": LearnedOrder(), "token_weights": (TokenWeight((1,), 0.5),)}, "no use for token_weights"),
-        ({"order": None}, "order = None; pass an object of mdmot.training"),
-        ({"answers": (3,)}, r"answers = \(3,\); pass an object of mdmot.training"),
         ({"maskable": (1,)}, "all tokens are maskable where answers = None"),
         ({"masks": ReweightedMasks(), "token_weights": (TokenWeight((1,), 2.0),)}, "as much as 1e.06"),
         ({"answers": Answers((4,))}, "answers: token 4, but the model's clean tokens are 0 to 3"),
@@ -221,6 +219,14 @@ def test_settings_that_make_no_sense_together_are_refused(change, words):
     with pytest.raises(InputError, match=words) as error:
         dataclasses.replace(CONFIG, **change)
     assert "\n" not in str(error.value)
+
+
+def test_settings_of_another_kind_are_refused():
+    for name, value in (("order", None), ("answers", (3,)), ("levels", "fitted")):
+        config = dataclasses.replace(CONFIG)
+        object.__setattr__(config, name, value)  # which the checks of this test suite would refuse before
+        with pytest.raises(InputError, match=f"{name} = .*; pass an object of mdmot.training"):
+            config._assert_together()
 
 
 @pytest.mark.parametrize(
