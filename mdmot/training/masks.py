@@ -165,7 +165,7 @@ class ReweightedMasks:
       >>> u = jnp.array([[[0.6, 0.2, 0.4, 0.6]]])
       >>> log_weights = jnp.log(jnp.array([[0.5, 1.0, 1.0, 1.0]]))  # of the first, q is the root
       >>> found = ReweightedMasks(1e-6).patterns(u, jnp.array([0.49]), log_weights, None)
-      >>> found.weight[0, 0].round(2).tolist()
+      >>> [round(w, 2) for w in found.weight[0, 0].tolist()]
       [1.43, 2.04, 2.04, 0.0]
 
     References:

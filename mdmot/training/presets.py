@@ -20,14 +20,9 @@ from mdmot.training.update import Update
 
 BYTES = 256
 RANDOM_ORDER = RandomOrder()
-KINDS: dict[str, Any] = {
-    "levels": Levels,
-    "spread": Spread,
-    "masks": MaskLaw,
-    "order": Orders,
-    "control": ControlVariate | None,
-    "answers": Answers | None,
-}
+PARTS = {"levels": "draw", "spread": "draw", "masks": "patterns", "order": "begin"}
+OPTIONAL_PARTS = {"control": "decay", "answers": "is_given"}
+"""Fields that are objects, and what each of them has: a damaged file of settings may give others."""
 NOT_WITH_LEARNED_ORDERS = (
     *("masks", "control", "num_patterns", "spread"),
     *("answers", "maskable", "token_weights"),
@@ -151,9 +146,10 @@ class TrainConfig:
 
     def _assert_together(self) -> None:
         """Refuses what is of another kind or makes no sense together, and tokens that are none."""
-        for name, kind in KINDS.items():
-            if not isinstance(getattr(self, name), kind):
-                raise InputError(f"{name} = {getattr(self, name)!r}; pass an object of mdmot.training")
+        for name, member in (PARTS | OPTIONAL_PARTS).items():
+            value = getattr(self, name)
+            if not hasattr(value, member) and not (value is None and name in OPTIONAL_PARTS):
+                raise InputError(f"{name} = {value!r}; pass an object of mdmot.training")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         set_too = [name for name in NOT_WITH_LEARNED_ORDERS if getattr(self, name) != defaults[name]]
         if self.order != RANDOM_ORDER and set_too:
