@@ -20,9 +20,15 @@ from mdmot.errors import InputError
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
 from mdmot.training import (
     PRESETS,
+    Answers,
     Antithetic,
+    ControlVariate,
     DivergenceError,
+    EprLevels,
+    LearnedOrder,
+    ReweightedMasks,
     RunResult,
+    TokenWeight,
     TrainConfig,
     checkpoints,
     evaluate,
@@ -325,6 +331,23 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
             ["--language", "sudoku", "--tokenizer", "TOKENIZER"],
             "--tokenizer is for text, and sudoku:size=4 has symbols",
         ),
+        (["--learned-order", "--control-variate"], "which has no use for control; leave one or the other"),
+        (["--learned-order", "--mirror"], "which has no use for num_patterns, spread; leave one"),
+        (["--syrm", "a"], "--syrm masks signs in prompts, and there are none; pass --answers-after TEXT"),
+        (["--isad-power", 0.4], "of the delimiters that --isad names; pass --isad TEXT too"),
+        (["--isad", "a", "--isad-power", 3], "power = 3.0; pass a number above 0 and at most 1"),
+        (["--isad", ""], "--isad '' has no token; pass at least one"),
+        (["--isad", "ids:1,x"], "--isad 'ids:1,x': expected numbers of tokens, as ids:10,58"),
+        (["--isad", "ids:256"], "token 256, but the model's clean tokens are 0 to 255"),
+        (["--language", "sudoku", "--isad", "="], "--isad: '=' not in the vocabulary"),
+        (["--weight", "abc"], "--weight 'abc': expected a number, a colon and tokens, as 0.5:"),
+        (["--weight", "0:abc"], "pass one token or more and a weight above 0"),
+        (["--weight", "2:a", "--isad", "b"], "pass a weight of at most 1"),
+        (["--answers-until", "a"], "pass --answers-after TEXT, where they begin, too"),
+        (["--text", "TEXT", "--answers-after", "no such"], "and an answer after them; pass the end of the"),
+        (["--levels", "epr:1,2,3"], "3 numbers; pass epr:a,r,b,q,A,kappa,m or epr:MODEL"),
+        (["--levels", "epr:1,1,1,1,1,1,0"], "r, q and m above 0"),
+        (["--text", "TEXT", "--levels", "epr:absent"], "model absent/model.json: cannot be read"),
         (["--language", "sudoku", "--length", 9], "--length 9: sequences of sudoku:size=4 have 16 tokens"),
         (["--tokenizer", "missing"], "tokenizer missing cannot be read (No such file"),
         (["--text", "TEXT", "--tokenizer", "EMPTY"], "no tokenizer"),
@@ -402,7 +425,7 @@ def test_settings_follow_those_that_are_given():
     assert (config(mirror=True).num_patterns, config(mirror=True).spread) == (2, Antithetic())
     assert config(mirror=True, patterns=4).num_patterns == 4
     assert config(width=64, heads=2).model.width == 64
-    for name in training_options.LEVELS:
+    for name in ("shifted", "independent", "antithetic", "stratified", "fitted", "epr:1,2,3,4,5,-6,7"):
         assert config(levels=name).levels == training_options.levels_named(name)
     assert config(levels="shifted").levels == preset.levels
 
@@ -413,7 +436,8 @@ def test_every_setting_is_a_field():
     sizes = {field.name for field in dataclasses.fields(TransformerConfig)}
     assert {one.field for one in training_options.SIZES.values()} < sizes
     left = fields - {one.field for one in training_options.SETTINGS.values()}
-    assert left == {"model", "levels", "spread", "seed"}
+    others = {"masks", "control", "answers", "maskable", "token_weights", "order"}
+    assert left == {"model", "levels", "spread", "seed"} | others
 
 
 def test_presets_are_listed(capsys):
@@ -618,3 +642,77 @@ def test_other_documents_than_those_held_out_are_named(capsys, tmp_path, monkeyp
     for path in text.iterdir():
         path.rename(path.with_suffix(".md"))
     assert "some may have been trained on" in run(capsys, "evaluate", folder)[2]
+
+
+def test_methods_are_named_by_options():
+    preset = PRESETS["tiny"]
+
+    def config(**given):
+        return training_options.new_config(preset, given, Bytes(), None)
+
+    given = config(
+        answers_after="A: ", isad="#", isad_power=0.25, syrm="|,", weight=("0.5:xy", "0.8:ids:7")
+    )
+    assert given.answers == Answers(tuple(b"A: "), tuple(b"\n"))
+    assert given.masks == ReweightedMasks()
+    assert given.maskable == tuple(b"|,")
+    assert given.token_weights == (
+        *(TokenWeight(tuple(b"xy"), 0.5), TokenWeight((7,), 0.8)),
+        TokenWeight(tuple(b"#"), 0.25),
+    )
+    assert config(answers_after="A", answers_until="ids:0,1").answers == Answers((65,), (0, 1))
+    assert training_options.new_config(
+        preset, {"answers_after": "="}, Symbols(("1", "=")), None
+    ).answers == Answers((1,), ())
+    assert config(learned_order=True).order == LearnedOrder()
+    assert config(control_variate=True).control == ControlVariate()
+    # A resumed run keeps what is not named again, and what is said of tokens is said as a whole.
+    again = training_options.replaced(given, {"control_variate": True}, Bytes())
+    assert again == dataclasses.replace(given, control=ControlVariate())
+    other = training_options.replaced(given, {"weight": ("0.5:x",)}, Bytes())
+    assert other == dataclasses.replace(
+        preset, model=given.model, token_weights=(TokenWeight((120,), 0.5),)
+    )
+
+
+def test_a_learned_order_is_kept_with_the_model_and_resumed(capsys, text, stop_at, tmp_path):
+    options = ["--text", text, *SMALL, "--learned-order"]
+    found(capsys, "train", *options, "--out", tmp_path / "whole")
+    stop_at(10)
+    assert run(capsys, "train", *options, "--out", tmp_path / "parts")[0] == 130
+    stop_at(None)
+    found(capsys, "train", "--out", tmp_path / "parts", "--resume")
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
+    parts, whole = (load_checkpoint(tmp_path / name).provenance for name in ("parts", "whole"))
+    learned = whole["order_log_weights"]
+    assert parts["order_log_weights"] == learned
+    assert len(learned) == 16
+    assert len(set(learned)) > 1
+    plain = even_model(tmp_path / "plain", Bytes(), 16)
+    assert jax.tree.structure(load_checkpoint(tmp_path / "whole").params) == jax.tree.structure(
+        load_checkpoint(plain).params
+    )
+
+
+def test_levels_are_fitted_to_a_model_and_stay_with_the_run(capsys, text, whole, tmp_path):
+    options = ["--text", text, *SMALL, "--levels", f"epr:{whole[0]}", "--out", tmp_path / "run"]
+    status, _, err = run(capsys, "train", *options)
+    assert status == 0
+    assert f"fitted to {whole[0]} on" in err
+    levels = read_config(tmp_path / "run" / "config.json")[0].levels
+    assert isinstance(levels, EprLevels)
+    # After twelve steps a token costs about as much at all levels, and at most its 8 bits and a half more.
+    shares = np.linspace(0.1, 0.9, 9)
+    spread = np.sqrt(levels.second_moment(shares)) / (8 * math.log(2))
+    assert (spread > 0.5).all()
+    assert (spread < 1.5).all()
+    before = weights(tmp_path / "run")
+    found(capsys, "train", "--out", tmp_path / "run", "--resume")
+    assert weights(tmp_path / "run") == before
+    short = ["--text", text, *SMALL[:2], "--length", 32, "--levels", f"epr:{whole[0]}"]
+    words = refused(capsys, "train", *short, "--out", tmp_path / "long")
+    assert "reads 16 tokens, and windows have 32" in words
+    symbols = ["--language", "sudoku", "--levels", f"epr:{whole[0]}", "--preset", "tiny"]
+    words = refused(capsys, "train", *symbols, "--out", tmp_path / "symbols")
+    assert "has a vocabulary of 4 symbols" in words

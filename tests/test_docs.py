@@ -84,7 +84,8 @@ def test_the_programs_of_the_training_page_run(tmp_path):
     assert 2 < float(printed[0]) < 8
     assert (printed[2][:3], printed[3]) == ("10 ", "(2, 32)")
     assert printed[-2] == "40"
-    assert {"my-run", "my-model", "my-sharded-run", "tokens"} == {path.name for path in tmp_path.iterdir()}
+    folders = {"my-run", "my-model", "my-ordered-run", "my-sharded-run", "tokens"}
+    assert folders == {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_programs_of_the_pretrained_page_run(tmp_path):

@@ -31,6 +31,8 @@ from mdmot.training import (
     Batch,
     DivergenceError,
     FittedLevels,
+    Independent,
+    LearnedOrder,
     TrainConfig,
     TrainData,
     checkpoints,
@@ -297,6 +299,7 @@ def test_eight_devices_train_as_one_does_and_keep_the_weights_split(tmp_path):
     assert found["devices"] == 8
     # Float32 sums in another order through 8 steps of Adam, which divides by small second moments.
     assert found["difference"] < 1e-3
+    assert found["ordered_difference"] < 1e-3
     assert found["split_difference"] < 1e-3
     assert found["places"] == found["restored_places"]
     assert found["places"]["left"] == [["None", "batch"]] * 4
@@ -327,6 +330,8 @@ def in_devices(folder):
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,))
     one = trained(folder / "one", config).state
     many = trained(folder / "many", config, mesh=mesh).state
+    ordered = dataclasses.replace(config, order=LearnedOrder(), num_patterns=1, spread=Independent())
+    alike = [trained(folder / f"ordered{m is None}", ordered, mesh=m).state for m in (None, mesh)]
     wide = {name: np.concatenate([leaf, leaf], axis=-1) for name, leaf in PARAMS.items()}
     split = {
         name: jax.device_put(leaf, NamedSharding(mesh, P(*[None] * (leaf.ndim - 1), "batch")))
@@ -349,6 +354,7 @@ def in_devices(folder):
         "refused": str(refused.value),
         "devices": jax.device_count(),
         "difference": difference(one, many),
+        "ordered_difference": difference(*alike),
         "split_difference": difference(alone, spread),
         "places": places(spread),
         "restored_places": places(restored),

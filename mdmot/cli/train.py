@@ -1,5 +1,6 @@
 """`mdmot train`: a model of one's own text, which a kill does not lose."""
 
+import dataclasses
 import json
 import pathlib
 import shlex
@@ -9,8 +10,10 @@ import click
 
 from mdmot.cli.options import common, print_json, use_precision
 from mdmot.cli.training_data import DataSource, as_begun, data_source
+from mdmot.cli.training_methods import measured_levels, methods
 from mdmot.cli.training_options import (
     DEFAULT_PRESET,
+    names_a_model,
     new_config,
     preset_named,
     replaced,
@@ -36,6 +39,7 @@ Examples:
   mdmot train --out notes-model --resume
   mdmot train --text notes/ --length 256 --width 256 --steps 10000 --levels fitted --mirror
   mdmot train --language arithmetic:digits=2 --preset tiny --steps 500 --out sums
+  mdmot train --language arithmetic:digits=2 --preset tiny --answers-after = --out answers
   mdmot sample notes-model --prompt 'Today'
 """
 
@@ -107,6 +111,7 @@ Examples:
     help="Devices that share the windows of a batch.  [default: all that divide it evenly]",
 )
 @settings
+@methods
 @common
 @click.pass_context
 def train(
@@ -136,18 +141,21 @@ def train(
     seed: a run that is killed and resumed ends with the weights of one that was not.
     """
     use_precision("float32")
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value not in (None, ())}
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
         given["seed"] = seed
     begun = _begun(out, resume)
     source = data_source(text, language, tokenizer, begun[1] if begun else {}, out / TOKENIZER_FILE)
     if begun and preset is None:
-        config = replaced(begun[0], given)
+        config = replaced(begun[0], given, source.vocabulary)
     else:
         length = source.language.length if source.language else None
         config = new_config(preset_named(preset or DEFAULT_PRESET), given, source.vocabulary, length)
     mesh = _mesh(config, devices)
     data = source.read(config.model.length, out, cache or out / TOKENS_FOLDER, config.seed)
+    if names_a_model(given.get("levels", "")):
+        levels = measured_levels(given["levels"], config, data, source.vocabulary)
+        config = dataclasses.replace(config, levels=levels)
     _keep_tokenizer(out, source)
     if begun:
         data = data._replace(description=as_begun(data.description, begun[1]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mdmot.cli.sample import NUMBER, WHOLE
+from mdmot.cli.training_methods import EPR, EPR_PARAMETERS, epr_numbers, with_methods
 from mdmot.errors import InputError
 from mdmot.vocabulary import Vocabulary
 
@@ -71,7 +72,9 @@ LEVELS = {
     "independent": "each by itself",
     "antithetic": "in pairs s and 1 - s",
     "stratified": "one in each of as many strata (StraTS)",
-    "fitted": "shifted, more where the loss is large (P-POTS)",
+    "fitted": "shifted, more where the loss is large (P-POTS), learned in training",
+    f"{EPR}MODEL": "the same from a curve of seven parameters, fitted to a trained MODEL before training",
+    f"{EPR}{EPR_PARAMETERS}": "that curve by its numbers",
 }
 
 
@@ -145,9 +148,16 @@ def levels_named(name: str) -> "Levels":
         "stratified": EvenLevels(Stratified()),
         "fitted": FittedLevels(),
     }
+    if name.startswith(EPR) and (levels := epr_numbers(name)):
+        return levels
     if name not in found:
-        raise InputError(f"--levels {name!r} is not known; use {', '.join(found)}")
+        raise InputError(f"--levels {name!r} is not known; use {', '.join(LEVELS)}")
     return found[name]
+
+
+def names_a_model(levels: str) -> bool:
+    """Whether the option --levels names a model from which they are measured."""
+    return levels.startswith(EPR) and epr_numbers(levels) is None
 
 
 def new_config(
@@ -178,11 +188,16 @@ def new_config(
     if "mirror" in given:
         given.setdefault("patterns", max(2, preset.num_patterns))
     model = dataclasses.replace(preset.model, vocab_size=vocabulary.size)
-    return replaced(dataclasses.replace(preset, model=model), given)
+    return replaced(dataclasses.replace(preset, model=model), given, vocabulary)
 
 
-def replaced(config: "TrainConfig", given: Mapping[str, Any]) -> "TrainConfig":
+def replaced(config: "TrainConfig", given: Mapping[str, Any], vocabulary: Vocabulary) -> "TrainConfig":
     """The settings with those fields replaced that are given.
+
+    Args:
+      config: The settings.
+      given: The options by name; `--levels epr:MODEL` needs data, and is left to `measured_levels`.
+      vocabulary: Of the data.
 
     Raises:
       InputError: If they do not fit together.
@@ -194,11 +209,11 @@ def replaced(config: "TrainConfig", given: Mapping[str, Any]) -> "TrainConfig":
     fields |= {"model": dataclasses.replace(config.model, **sizes)}
     if "seed" in given:
         fields["seed"] = given["seed"]
-    if "levels" in given:
+    if "levels" in given and not names_a_model(given["levels"]):
         fields["levels"] = levels_named(given["levels"])
     if "mirror" in given:
         fields["spread"] = Antithetic()
-    found = dataclasses.replace(config, **fields)
+    found = with_methods(dataclasses.replace(config, **fields), given, vocabulary)
     if found.spread == Antithetic() and found.num_patterns < 2:
         raise InputError("--mirror pairs mask patterns, and --patterns is 1; pass 2 or more")
     return found

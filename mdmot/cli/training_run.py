@@ -96,7 +96,8 @@ def train_in(
         raise
     except DivergenceError as error:
         # The last checkpoint may be gone, for its weights are where the loss is not finite.
-        restored = load_state(out / CHECKPOINTS, config.update(denoiser).init(params))
+        first = config.update(denoiser).init(config.order.begin(params, config.model.length))
+        restored = load_state(out / CHECKPOINTS, first)
         if restored is None:  # so a model that is there is of those weights
             for name in (MODEL_FILE, WEIGHTS_FILE):
                 (out / name).unlink(missing_ok=True)
@@ -152,11 +153,14 @@ class Export:
             "step": self.step,
             **{name: value for name, value in measured.items() if name.startswith("held_out")},
         }
+        log_weights = self.config.order.log_weights(state.best_params)
+        if log_weights is not None:
+            provenance["order_log_weights"] = [float(number) for number in log_weights]
         save_checkpoint(
             self.out,
             MaskedTransformer,
             dataclasses.replace(self.config.model, param_dtype=self.store),
-            jax.tree.map(lambda x: x.astype(self.store), state.best_params),
+            jax.tree.map(lambda x: x.astype(self.store), self.config.order.network(state.best_params)),
             self.vocabulary,
             provenance,
         )

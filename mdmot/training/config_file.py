@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
 from mdmot.models import TransformerConfig
+from mdmot.training.epr_levels import EprLevels
 from mdmot.training.levels import EvenLevels, FittedLevels
+from mdmot.training.marks import Answers, TokenWeight
+from mdmot.training.masks import CountedMasks, IndependentMasks, ReweightedMasks
+from mdmot.training.objective import ControlVariate
+from mdmot.training.orders import LearnedOrder, RandomOrder
 from mdmot.training.presets import TrainConfig
 from mdmot.training.spread import Antithetic, Independent, Shifted, Stratified
 
@@ -17,7 +22,9 @@ KIND, VERSION = "training", 1
 CLASSES = {
     found.__name__: found
     for found in (
-        *(TrainConfig, TransformerConfig, EvenLevels, FittedLevels),
+        *(TrainConfig, TransformerConfig, EvenLevels, FittedLevels, EprLevels),
+        *(CountedMasks, IndependentMasks, ReweightedMasks, ControlVariate),
+        *(Answers, TokenWeight, RandomOrder, LearnedOrder),
         *(Antithetic, Independent, Shifted, Stratified),
     )
 }
@@ -171,14 +178,14 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"class": type(value).__name__, **fields}
-    return value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _object(value: Any) -> Any:
     if isinstance(value, dict):
         fields = {name: _object(part) for name, part in value.items() if name != "class"}
         return CLASSES[value["class"]](**fields)
-    return value
+    return tuple(_object(part) for part in value) if isinstance(value, list) else value
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Integer
 from mdmot._types import Denoiser, Params, PRNGKey
 from mdmot.errors import InputError
 from mdmot.training.loss import nelbo
+from mdmot.training.marks import Answers, marked
 
 Windows = Integer[np.ndarray, "windows length"] | Integer[Array, "windows length"]
 
@@ -33,6 +34,8 @@ def evaluate(
     mask_id: int,
     *,
     batch_size: int,
+    answers: Answers | None = None,
+    log_weights: Float[Array, " length"] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Estimates the NELBO of a text, by one mask pattern a window.
@@ -44,6 +47,9 @@ def evaluate(
       data: Clean sequences, one a row; at least 2.
       mask_id: The token of a masked position.
       batch_size: Windows a network call, >= 1.
+      answers: What is counted, given the rest; None for all tokens.
+      log_weights: log w of each position in the order of revealing, for the bound of those orders; None
+        for uniformly random ones.
       progress: Called after each call with the number of windows done and that of all.
 
     Returns:
@@ -51,7 +57,7 @@ def evaluate(
       for independent: windows of one document are not, so that of few documents the true one is larger.
 
     Raises:
-      InputError: If the data do not fit the denoiser or are fewer than 2 windows.
+      InputError: If the data do not fit the denoiser, are fewer than 2 windows or have no answer.
 
     Example:
       >>> import jax
@@ -70,22 +76,42 @@ def evaluate(
         )
     starts = range(0, len(windows), batch_size)
     keys = jax.random.split(key, len(starts))
-    parts = []
+    nats, counted = [], []
     for i, start in enumerate(starts):
         some = windows[start : start + batch_size]
-        parts.append(np.asarray(_nats_per_token(keys[i], denoiser, params, some, mask_id)))
+        found = _nats(keys[i], denoiser, params, some, mask_id, answers, log_weights)
+        nats.append(np.asarray(found[0], np.float64))
+        counted.append(np.asarray(found[1], np.float64))
         if progress is not None:
             progress(start + len(some), len(windows))
-    rows = np.concatenate(parts)
-    return Evaluation(float(rows.mean()), float(rows.std(ddof=1) / math.sqrt(len(rows))))
+    return _ratio(np.concatenate(nats), np.concatenate(counted))
 
 
-@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id"))
-def _nats_per_token(
-    key: PRNGKey, denoiser: Denoiser, params: Params, windows: Array, mask_id: int
-) -> Float[Array, " batch"]:
-    tokens = windows.astype(jnp.int32)
-    return nelbo(key, denoiser, params, tokens, mask_id) / tokens.shape[1]
+def _ratio(nats: Float[np.ndarray, " batch"], counted: Float[np.ndarray, " batch"]) -> Evaluation:
+    """All nats over all tokens, of which rows may have different numbers."""
+    if not counted.any():
+        raise InputError("no window has an answer, of which there would be a loss; pass such windows")
+    mean = nats.sum() / counted.sum()
+    error = (nats - mean * counted).std(ddof=1) / math.sqrt(len(nats))
+    return Evaluation(float(mean), float(error / counted.mean()))
+
+
+@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id", "answers"))
+def _nats(
+    key: PRNGKey,
+    denoiser: Denoiser,
+    params: Params,
+    windows: Array,
+    mask_id: int,
+    answers: Answers | None,
+    log_weights: Float[Array, " length"] | None,
+) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
+    """The NELBO of each row, and the tokens that it counts."""
+    batch = marked(windows.astype(jnp.int32), answers)
+    if log_weights is not None:
+        log_weights = jnp.broadcast_to(log_weights[None], windows.shape)
+    nats = nelbo(key, denoiser, params, batch.tokens, mask_id, batch.is_given, log_weights)
+    return nats, batch.num_free()
 
 
 def windows_on_device(denoiser: Denoiser, params: Params, data: Windows, mask_id: int) -> Array:

@@ -134,14 +134,7 @@ class FittedLevels:
 
     def place(self, state: Bins, u: Float[Array, " batch"]) -> LevelDraw:
         """The shares below which a part u of the law lies, and their weights."""
-        density = self.density(state)
-        upper = jnp.cumsum(density) / density.sum()
-        index = jnp.minimum(jnp.searchsorted(upper, u, side="right"), self.num_bins - 1).astype(jnp.int32)
-        lower = jnp.concatenate([jnp.zeros(1, upper.dtype), upper[:-1]])
-        within = (u - lower[index]) * self.num_bins / density[index]
-        share = (index.astype(u.dtype) + jnp.clip(within, 0.0, LARGEST)) / self.num_bins
-        share = jnp.minimum(share, LARGEST)
-        return LevelDraw(share, 1.0 / density[bin_of(share, self.num_bins)])
+        return placed(self.density(state), u)
 
     def draw(self, key: PRNGKey, state: Bins, batch: int) -> LevelDraw:
         """See `Levels.draw`."""
@@ -150,3 +143,24 @@ class FittedLevels:
     def update(self, state: Bins, share: Float[Array, " batch"], losses: Float[Array, " batch"]) -> Bins:
         """See `Levels.update`."""
         return add_to_bins(state, share, losses**2, self.decay)
+
+
+def placed(density: Float[Array, " bins"], u: Float[Array, " batch"]) -> LevelDraw:
+    """The shares below which a part u of a law lies, and one over its density there.
+
+    Args:
+      density: In each of equal bins of [0, 1); above 0, of mean 1.
+      u: In [0, 1).
+
+    Example:
+      >>> placed(jnp.array([0.5, 1.5]), jnp.array([0.125, 0.625])).share.tolist()
+      [0.25, 0.75]
+    """
+    num_bins = density.shape[0]
+    upper = jnp.cumsum(density) / density.sum()
+    index = jnp.minimum(jnp.searchsorted(upper, u, side="right"), num_bins - 1).astype(jnp.int32)
+    lower = jnp.concatenate([jnp.zeros(1, upper.dtype), upper[:-1]])
+    within = (u - lower[index]) * num_bins / density[index]
+    share = (index.astype(u.dtype) + jnp.clip(within, 0.0, LARGEST)) / num_bins
+    share = jnp.minimum(share, LARGEST)
+    return LevelDraw(share, 1.0 / density[bin_of(share, num_bins)])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from mdmot._types import Denoiser, Params, PRNGKey, Tokens
 from mdmot.errors import InputError
@@ -19,7 +19,13 @@ MAX_PATTERNS = 2**16
 
 
 def nelbo(
-    key: PRNGKey, denoiser: Denoiser, params: Params, tokens: Tokens, mask_id: int
+    key: PRNGKey,
+    denoiser: Denoiser,
+    params: Params,
+    tokens: Tokens,
+    mask_id: int,
+    is_given: Bool[Array, "batch length"] | None = None,
+    log_weights: Float[Array, "batch length"] | None = None,
 ) -> Float[Array, " batch"]:
     r"""Unbiased estimate of each sequence's NELBO, in nats, from one mask pattern a row.
 
@@ -41,6 +47,10 @@ def nelbo(
       params: Its weights.
       tokens: Clean sequences.
       mask_id: The token of a masked position.
+      is_given: Tokens that are never masked and not counted, for the bound of the others given these; None
+        for no such.
+      log_weights: log w of each token in the order of revealing, for the bound of those orders; None for
+        uniformly random ones.
 
     Returns:
       One estimate a row; its mean over keys is the row's NELBO.
@@ -60,7 +70,7 @@ def nelbo(
     share_key, order_key = jax.random.split(key)
     share = Shifted().draw(share_key, tokens.shape[0], ())
     uniforms = Independent().draw(order_key, 1, tokens.shape)
-    patterns = CountedMasks().patterns(uniforms, share, None, None)
+    patterns = CountedMasks().patterns(uniforms, share, log_weights, is_given)
     return pattern_losses(denoiser, params, tokens, mask_id, patterns)[0]
 
 

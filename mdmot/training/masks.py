@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mdmot.errors import InputError
+
 Uniforms = Float[Array, "draws batch length"]
 PerToken = Float[Array, "batch length"]
 
@@ -132,6 +134,65 @@ class IndependentMasks:
         is_masked &= free_tokens(uniforms, is_given)[None]
         rate = weights / jnp.where(level > 0, level, 1.0)
         return Patterns(is_masked, jnp.where(is_masked, rate[None], 0.0))
+
+
+@dataclasses.dataclass(frozen=True)
+class ReweightedMasks:
+    r"""Each token by itself with a probability q of its own, and a loss that weighs 1/q (ISAD, SyRM).
+
+    At the share s token l is masked with probability
+    :math:`q_l(s) = (\epsilon + (1 - \epsilon)\, s)^{w_l}`, with w = 1 where no weights are given: of a
+    weight below 1 it is masked more often at every level. The loss :math:`\sum_{l \in M} c_l / q_l` over
+    the masked is an unbiased estimate of
+
+    .. math::
+        \sum_l \mathbb{E}_{M \ni l}\, c_l(M),
+
+    where l is masked and each other token k is with probability :math:`q_k(s)`: every token counts once,
+    whatever its q. Over all levels and with equal weights that is the NELBO but for the levels below
+    epsilon, which are left out; with unequal weights it is no bound of -log p, since the tokens that are
+    masked more often are seen less by the others.
+
+    Attributes:
+      least: epsilon, the least masked share of a token of weight 1, above 0 and below 1: no weight 1/q of
+        such a token exceeds 1 / epsilon.
+
+    Raises:
+      InputError: If it is out of its range.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> u = jnp.array([[[0.6, 0.2, 0.4, 0.6]]])
+      >>> log_weights = jnp.log(jnp.array([[0.5, 1.0, 1.0, 1.0]]))  # of the first, q is the root
+      >>> found = ReweightedMasks(1e-6).patterns(u, jnp.array([0.49]), log_weights, None)
+      >>> [round(w, 2) for w in found.weight[0, 0].tolist()]
+      [1.43, 2.04, 2.04, 0.0]
+
+    References:
+      arXiv:2511.18159 (masked probabilities of their own with weights 1/q; epsilon as in LLaDA). That q is
+      a power of the share is a choice made here.
+    """
+
+    least: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least < 1:
+            raise InputError(f"least = {self.least}; pass a share above 0 and below 1")
+
+    def patterns(
+        self,
+        uniforms: Uniforms,
+        share: Float[Array, " batch"],
+        log_weights: PerToken | None,
+        is_given: Bool[Array, "batch length"] | None,
+    ) -> Patterns:
+        """See `MaskLaw.patterns`."""
+        powers = jnp.ones_like(uniforms[0]) if log_weights is None else jnp.exp(log_weights)
+        level = jnp.broadcast_to((self.least + (1.0 - self.least) * share)[:, None], powers.shape)
+        chance = level.astype(powers.dtype) ** powers
+        is_masked = uniforms.astype(powers.dtype) < chance[None]
+        is_masked &= free_tokens(uniforms, is_given)[None]
+        return Patterns(is_masked, jnp.where(is_masked, 1.0 / chance[None], 0.0))
 
 
 def free_tokens(

@@ -7,15 +7,26 @@ from typing import Any
 import jax
 import optax
 
-from mdmot._types import Denoiser
+from mdmot._types import Denoiser, Tokens
 from mdmot.errors import InputError
 from mdmot.models import TransformerConfig
 from mdmot.training.levels import Levels
-from mdmot.training.objective import EVEN, INDEPENDENT, NelboObjective
+from mdmot.training.marks import Answers, TokenIds, TokenWeight, assert_tokens, marked
+from mdmot.training.masks import MaskLaw, ReweightedMasks
+from mdmot.training.objective import COUNTED, EVEN, INDEPENDENT, Batch, ControlVariate, NelboObjective
+from mdmot.training.orders import Orders, RandomOrder
 from mdmot.training.spread import Spread
 from mdmot.training.update import Update
 
 BYTES = 256
+RANDOM_ORDER = RandomOrder()
+PARTS = {"levels": "draw", "spread": "draw", "masks": "patterns", "order": "begin"}
+OPTIONAL_PARTS = {"control": "decay", "answers": "is_given"}
+"""Fields that are objects, and what each of them has: a damaged file of settings may give others."""
+NOT_WITH_LEARNED_ORDERS = (
+    *("masks", "control", "num_patterns", "spread"),
+    *("answers", "maskable", "token_weights"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +47,13 @@ class TrainConfig:
       levels: Law of the masked share.
       num_patterns: Mask patterns of a window.
       spread: How a window's patterns keep apart.
+      masks: Law of the patterns.
+      control: Running mean of the loss at each level that is taken off it; None for none.
+      answers: What of a window is learned; None for all of it.
+      maskable: Tokens that may be masked, and count, in prompts too.
+      token_weights: Weights of some tokens in the order of revealing, or under `ReweightedMasks` of how
+        often they are masked.
+      order: Whether orders are uniformly random, or those of the weights of the tokens; or learned.
       seed: Of the first weights, the order of the data, the levels and the patterns.
       log_every: Updates a line of metrics.
       save_every: Updates a checkpoint, a multiple of `log_every`.
@@ -43,7 +61,7 @@ class TrainConfig:
       num_evaluated: Held-out windows on which the running mean of the weights is measured at a checkpoint.
 
     Raises:
-      InputError: If a number is out of its range.
+      InputError: If a number is out of its range, or settings make no sense together.
 
     Example:
       >>> PRESETS["tiny"].model.length
@@ -62,6 +80,12 @@ class TrainConfig:
     levels: Levels = EVEN
     num_patterns: int = 1
     spread: Spread = INDEPENDENT
+    masks: MaskLaw = COUNTED
+    control: ControlVariate | None = None
+    answers: Answers | None = None
+    maskable: TokenIds = ()
+    token_weights: tuple[TokenWeight, ...] = ()
+    order: Orders = RANDOM_ORDER
     seed: int = 0
     log_every: int = 10
     save_every: int = 100
@@ -93,21 +117,61 @@ class TrainConfig:
                 f"{self.batch_size}, num_microbatches = {self.num_microbatches}; pass a multiple of "
                 "log_every as save_every, and of num_microbatches as batch_size"
             )
+        self._assert_together()
 
     def optimizer(self) -> optax.GradientTransformation:
         """AdamW on clipped gradients with warm-up and decay; of equal settings it is the same object."""
         return _optimizer(self)
 
-    def update(self, denoiser: Denoiser) -> Update:
-        """The step of training of a network."""
-        objective = NelboObjective(
+    def nelbo(self, denoiser: Denoiser) -> NelboObjective:
+        """What a step minimises if no order is learned."""
+        return NelboObjective(
             denoiser,
             self.model.mask_id,
             levels=self.levels,
+            masks=self.masks,
             num_patterns=self.num_patterns,
             spread=self.spread,
+            control=self.control,
         )
+
+    def update(self, denoiser: Denoiser) -> Update:
+        """The step of training of a network: of what `order.begin` makes of its weights."""
+        objective = self.order.objective(self.nelbo(denoiser))
         return Update(objective, self.optimizer(), self.average_decay, self.num_microbatches)
+
+    def marked(self, tokens: Tokens) -> Batch:
+        """Windows with what is given and what weighs otherwise."""
+        return marked(tokens, self.answers, self.maskable, self.token_weights)
+
+    def _assert_together(self) -> None:
+        """Refuses what is of another kind or makes no sense together, and tokens that are none."""
+        for name, member in (PARTS | OPTIONAL_PARTS).items():
+            value = getattr(self, name)
+            if not hasattr(value, member) and not (value is None and name in OPTIONAL_PARTS):
+                raise InputError(f"{name} = {value!r}; pass an object of mdmot.training")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        set_too = [name for name in NOT_WITH_LEARNED_ORDERS if getattr(self, name) != defaults[name]]
+        if self.order != RANDOM_ORDER and set_too:
+            raise InputError(
+                f"order = {self.order} draws two orders of all tokens of a window, which has no use for "
+                f"{', '.join(set_too)}; leave one or the other out"
+            )
+        if self.maskable and self.answers is None:
+            raise InputError(
+                f"maskable = {self.maskable} are tokens of prompts, and all tokens are maskable where "
+                "answers = None; pass answers, or no maskable tokens"
+            )
+        raised = [one.weight for one in self.token_weights if one.weight > 1]
+        if isinstance(self.masks, ReweightedMasks) and raised:
+            raise InputError(
+                f"a token's weight {raised[0]:g} under {self.masks} would weigh losses by as much as "
+                f"{self.masks.least ** -raised[0]:.3g}; pass a weight of at most 1"
+            )
+        answers = () if self.answers is None else self.answers.after + self.answers.until
+        assert_tokens(answers, self.model.vocab_size, "answers")
+        weighted = tuple(token for one in self.token_weights for token in one.tokens)
+        assert_tokens(self.maskable + weighted, self.model.vocab_size, "maskable or weighted tokens")
 
 
 @functools.lru_cache(maxsize=16)

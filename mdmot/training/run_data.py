@@ -1,5 +1,6 @@
 """The data of a training run: checked once, and batched in an order that is known at any step."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from mdmot.data.order import ShuffledOrder
 from mdmot.errors import InputError
 from mdmot.models import TransformerConfig
 from mdmot.training.loop import Batches
+from mdmot.training.marks import Answers
 from mdmot.training.objective import Batch
 
 TOKENS_AT_ONCE = 2**22
@@ -77,3 +79,50 @@ def assert_data_fit(data: TrainData, model: TransformerConfig) -> None:
                     f"{name} hold token {low if low < 0 else high}, but the model's clean tokens are 0 to "
                     f"{model.vocab_size - 1}; pass clean tokens or a larger vocab_size"
                 )
+
+
+def rows_with_answers(
+    rows: Integer[np.ndarray, "rows length"], answers: Answers | None
+) -> Integer[np.ndarray, "found length"]:
+    """The rows of which some token is learned.
+
+    Args:
+      rows: Clean sequences.
+      answers: What of them is learned; None for all, and all rows.
+
+    Example:
+      >>> rows_with_answers(np.array([[1, 9, 2], [1, 2, 3]]), Answers(after=(9,))).tolist()
+      [[1, 9, 2]]
+    """
+    if answers is None:
+        return rows
+    return rows[np.concatenate([~np.asarray(part).all(axis=1) for part in _is_given(rows, answers)])]
+
+
+def assert_answers(data: TrainData, answers: Answers | None) -> None:
+    """Refuses data without answers, where only these are learned.
+
+    Args:
+      data: The data.
+      answers: What of them is learned; None for all.
+
+    Raises:
+      InputError: If there is no answer to train on, or there are fewer than 2 held-out windows with one.
+    """
+    if answers is None:
+        return
+    if all(part.all() for part in _is_given(data.windows, answers)):
+        raise InputError(
+            f"no window has tokens {list(answers.after)} and an answer after them; pass the end of the "
+            "prompts as it stands in the data, or longer windows"
+        )
+    found = len(rows_with_answers(data.held_out, answers))
+    if found < 2:
+        raise InputError(f"{found} held-out windows have an answer; pass more data or longer windows")
+
+
+def _is_given(rows: Integer[np.ndarray, "rows length"], answers: Answers) -> Iterator[np.ndarray]:
+    """What is given, a part of the rows at a time."""
+    size = max(1, TOKENS_AT_ONCE // rows.shape[1])
+    for start in range(0, len(rows), size):
+        yield np.asarray(answers.is_given(jnp.asarray(rows[start : start + size], jnp.int32)))

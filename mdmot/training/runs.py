@@ -18,10 +18,16 @@ from mdmot.files import alone_in, prepare_folder
 from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
 from mdmot.training.config_file import assert_same_run, is_config, note_extension, write_config
 from mdmot.training.evaluation import evaluate
-from mdmot.training.loop import DivergenceError, Progress, training_steps
+from mdmot.training.loop import Batches, DivergenceError, Progress, training_steps
 from mdmot.training.metrics_file import append_metrics, read_metrics, truncate_metrics
 from mdmot.training.presets import TrainConfig
-from mdmot.training.run_data import TrainData, assert_data_fit, shuffled_batches
+from mdmot.training.run_data import (
+    TrainData,
+    assert_answers,
+    assert_data_fit,
+    rows_with_answers,
+    shuffled_batches,
+)
 from mdmot.training.sharding import replicate_rest, split_rows
 from mdmot.training.update import TrainState
 
@@ -35,7 +41,7 @@ class RunResult(NamedTuple):
     """Where a run has ended.
 
     Attributes:
-      state: After the last step.
+      state: After the last step; its weights are an `OrderedParams` if the order is learned.
       metrics: The last line of metrics.jsonl.
       resumed_from: Steps of the state it began from, 0 for a new one.
     """
@@ -119,13 +125,14 @@ def _run(
 ) -> RunResult:
     checkpoints, metrics_file = folder / CHECKPOINTS, folder / METRICS_FILE
     _prepare(folder, config, data, resume)
+    held_out = rows_with_answers(data.held_out, config.answers)
     params = jax.tree.map(jnp.asarray, params)
     update = config.update(denoiser)
-    batches = shuffled_batches(data.windows, config.seed, config.batch_size)
+    batches = _marked(config, shuffled_batches(data.windows, config.seed, config.batch_size))
     if mesh is not None:
         batches = split_rows(batches, mesh, mesh.axis_names[0])
         params = _on_mesh(params, mesh)
-    first = replicate_rest(update.init(params))
+    first = replicate_rest(update.init(config.order.begin(params, config.model.length)))
     restored = load_state(checkpoints, first) if resume else None
     begin = 0 if restored is None else restored.step
     if restored is not None and begin > config.num_steps:
@@ -151,7 +158,7 @@ def _run(
             if step % config.log_every == 0 or is_last:
                 line = {"step": step, **clock.line(), "gradient_norm": float(info.gradient_norm)}
                 if is_saved:
-                    line |= _held_out(config, denoiser, state, data.held_out)
+                    line |= _held_out(config, denoiser, state, held_out)
                 append_metrics(metrics_file, line)
             if is_saved:
                 save_state(checkpoints, state, config.keep)
@@ -202,6 +209,7 @@ class _Clock:
 def _prepare(folder: pathlib.Path, config: TrainConfig, data: TrainData, resume: bool) -> None:
     """Refuses a folder or data that the run cannot use, and writes down the settings of a new run."""
     assert_data_fit(data, config.model)
+    assert_answers(data, config.answers)
     path = folder / CONFIG_FILE
     if resume and path.exists():
         assert_same_run(path, config, data.description)
@@ -212,6 +220,10 @@ def _prepare(folder: pathlib.Path, config: TrainConfig, data: TrainData, resume:
     if path.exists() and not is_config(path):
         raise InputError(f"{path} is not of a training run and would be lost; choose another folder")
     write_config(path, config, json.loads(json.dumps(data.description)))
+
+
+def _marked(config: TrainConfig, batches: Batches) -> Batches:
+    return lambda step: config.marked(batches(step).tokens)
 
 
 def _on_mesh(params: Params, mesh: Mesh) -> Params:
@@ -229,10 +241,12 @@ def _held_out(
     found = evaluate(
         jax.random.key(config.seed),
         denoiser,
-        state.best_params,
+        config.order.network(state.best_params),
         some,
         config.model.mask_id,
         batch_size=min(config.batch_size, len(some)),
+        answers=config.answers,
+        log_weights=config.order.log_weights(state.best_params),
     )
     return {
         "held_out_bits_per_token": found.nats_per_token / NATS_PER_BIT,
