@@ -12,7 +12,7 @@ Stopped, it goes on where it was; a larger sample contains the smaller one of th
 
 import argparse
 import contextlib
-import filecmp
+import hashlib
 import os
 import random
 import shlex
@@ -144,11 +144,12 @@ def run(arguments: argparse.Namespace) -> None:
     tree.mkdir(parents=True, exist_ok=True)
     with use_db(str(work / "session.sqlite")) as session:
         if not arguments.list:
-            stale = [x for x in package.modules if not same(ROOT / x, tree / x)]
             copy_tree(tree)
             enter(tree)
-            if stale or not session.num_work_items:
+            digest, noted = digest_of(package.modules), work / "code.sha256"
+            if not noted.is_file() or noted.read_text() != digest:
                 init(package.modules, session, {})  # the code has changed: earlier results say nothing
+                noted.write_text(digest)
         sample = draw(session, arguments.sample, arguments.seed)
         if not arguments.list:
             test(session, [x for x in sample if is_due(session, x, arguments.again)], package.tests)
@@ -156,8 +157,9 @@ def run(arguments: argparse.Namespace) -> None:
         report(package, [(x.mutations[0], results[x.job_id]) for x in sample if x.job_id in results])
 
 
-def same(one: Path, other: Path) -> bool:
-    return other.is_file() and filecmp.cmp(one, other, shallow=False)
+def digest_of(modules: list[Path]) -> str:
+    """Of the code of the working tree: the copy's may still hold the mutant of a run that was stopped."""
+    return hashlib.sha256(b"".join((ROOT / module).read_bytes() for module in modules)).hexdigest()
 
 
 def draw(session: Any, size: int | None, seed: int) -> list:

@@ -274,6 +274,10 @@ def test_series_match_their_closed_forms():
             assert abs(float(geometry.squared_angle(chord2)) - exact) <= 4 * EPS * exact
 
 
+def test_a_chord_that_rounding_makes_too_long_is_antipodal():
+    assert float(geometry.squared_angle(np.nextafter(4.0, 5.0))) == pytest.approx(np.pi**2, rel=8 * EPS)
+
+
 def test_second_derivatives_of_the_series_match_their_closed_forms():
     """Each derivative multiplies the last terms of a series by their power: here the cut is seen first."""
     with mpmath.workdps(40):

@@ -301,5 +301,7 @@ def test_too_many_states_are_refused():
     assert transport.single_token_jumps(2, 63).sum() == 4096 * 2 * 63  # the most that are served
     with pytest.raises(InputError, match=r"6561 partly.*4096"):
         transport.single_token_jumps(8, 2)
-    with pytest.raises(InputError, match="at least 1"):
-        transport.unmasking_jumps(0, 2)
+    for length, vocab_size in ((0, 2), (2, 0)):
+        with pytest.raises(InputError, match="at least 1"):
+            transport.unmasking_jumps(length, vocab_size)
+    assert transport.unmasking_jumps(1, 1).tolist() == [[False, False], [True, False]]  # the least
