@@ -234,7 +234,7 @@ def test_sets_of_states_that_no_jump_joins_are_optimal_each_for_itself():
     prob_dot = np.array([gain, -gain, other, -other])
     pairs = np.kron(np.eye(2), np.ones((2, 2))).astype(bool)
     flux, potentials, energy = transport.restricted_optimal_flux(prob, prob_dot, pairs)
-    # Two states leave no choice: one flux, and the potentials differ by it over p(z) p(x) about a mean of 0.
+    # Two states leave no choice: one flux, and potentials that differ by it over p(z) p(x), of mean 0.
     expected = np.zeros((4, 4))
     expected[1, 0], expected[2, 3] = gain, -other
     np.testing.assert_allclose(flux, expected, atol=1e-9)

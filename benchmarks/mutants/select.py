@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-# One or two near faults a place. The other replacements of the tool (a shift of floats, `is` for `<`) mostly
+# One or two near faults a place. Other replacements of the tool (a shift of floats, `is` for `<`) mostly
 # raise a TypeError at once, and would flatter the score.
 OPERATORS = {
     f"core/{name}"
