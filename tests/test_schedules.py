@@ -22,6 +22,7 @@ from mdmot.schedules import (
     grid_from_alpha,
     interpolations,
     masks,
+    pad_grid,
     step_grid,
     time,
 )
@@ -186,6 +187,26 @@ def test_grid_of_plain_alphas_skips_empty_steps():
     np.testing.assert_array_equal(grid.reveal, [0.25, 0.0, 1.0, 0.0])
 
 
+def test_a_grid_of_one_step_reveals_all():
+    for schedule in (masks.linear(), masks.beta(0.2, 3.0)):
+        grid = step_grid(schedule, 1)
+        assert (grid.alpha.tolist(), grid.reveal.tolist()) == ([0.0, 1.0], [1.0])
+
+
+def test_padding_adds_steps_that_reveal_nothing():
+    grid = step_grid(masks.power(jnp.array(2.0)), 4)
+    rows = jax.tree.map(lambda x: jnp.stack([x, x]), grid)
+    for padded in (
+        pad_grid(grid, 6),
+        *(jax.tree.map(lambda x, i=i: x[i], pad_grid(rows, 6)) for i in (0, 1)),
+    ):
+        assert padded.alpha.tolist() == [*grid.alpha.tolist(), 1.0, 1.0]
+        assert padded.reveal.tolist() == [*grid.reveal.tolist(), 0.0, 0.0]
+    assert pad_grid(grid, 4).reveal.tolist() == grid.reveal.tolist()
+    with pytest.raises(InputError, match="has 4 steps"):
+        pad_grid(grid, 3)
+
+
 ENDS = jnp.array([-1.0, 0.0, 1.0, 2.0, jnp.nan])
 
 
@@ -275,6 +296,10 @@ def test_one_grid_program_serves_every_schedule():
         (lambda: masks.power(True), "n has dtype bool; pass real numbers"),
         (lambda: masks.power(np.array(["2"])), "n is not an array of numbers"),
         (lambda: interpolations.spline([0.0, 0.0], [0.0, 1.0]), "one knot more"),
+        (lambda: interpolations.spline(np.zeros((2, 2))), "logits of shape (2, 2)"),
+        (lambda: interpolations.spline([]), "logits of shape (0,)"),
+        (lambda: interpolations.spline_through([0.0]), "two or more values"),
+        (lambda: interpolations.spline_through(np.zeros((2, 2))), "two or more values"),
         (lambda: interpolations.spline([0.0, np.nan, 1.0]), "logits[1] = nan"),
         (lambda: grid_from_alpha([0.0, np.nan, 1.0]), "alpha[1] = nan"),
         (lambda: step_grid(masks.linear(), 0), "num_steps = 0"),
