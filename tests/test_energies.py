@@ -89,9 +89,16 @@ def test_infinite_exactly_where_the_exponents_say():
         schedule = getattr(masks, name)()
         for a, b in itertools.product((0.5, 0.99, 1.0, 1.5, 2.0, 2.5), repeat=2):
             energy = energies.energy(schedule, interpolations.beta(a, b))
-            assert np.isfinite(energy) == (p > a and q > b), (name, a, b)
+            assert np.isfinite(energy) if p > a and q > b else energy == np.inf, (name, a, b)
     assert energies.energy(masks.linear(), LINEAR) == np.inf
     assert energies.beta_energy(0.5, 0.5, 1.0, 1.0) == np.inf
+    # Quadrature and enumeration say so, too, where one exponent is at its limit.
+    table = flows.partial_marginals(LAWS["one"])
+    for schedule, shape in ((masks.sine(), (1.0, 1.5)), (masks.cosine(), (1.5, 1.0))):
+        interpolation = interpolations.beta(*shape)
+        assert energies.quadrature_energy(schedule, interpolation) == np.inf
+        assert energies.excess_energy(schedule, interpolation) == np.inf
+        assert energies.enumerated_energies(table, schedule, interpolation) == (np.inf,) * 3
 
 
 def test_gradients_are_finite_everywhere_and_zero_where_infinite():
