@@ -376,6 +376,12 @@ def test_slope_in_x_has_its_limits_at_the_ends():
         np.testing.assert_allclose(slope, 1 / density, rtol=8 * EPS)
 
 
+def test_a_density_that_vanishes_at_an_end_does_so_for_all_parameters():
+    slopes = jax.jit(jax.vmap(jax.jacrev(jax.jacrev(betainc, argnums=2), argnums=(0, 1, 2))))
+    for slope in slopes(*np.array([(2.5, 3.0, 0.0), (2.5, 3.0, 1.0)]).T):
+        np.testing.assert_array_equal(slope, 0.0)
+
+
 def test_no_number_outside_the_domain():
     two, half, bad = stretched(2.0, 0.5, [0.0, -1.0, np.inf, np.nan])
     (outside,) = stretched([-0.1, 1.1, np.nan])
