@@ -89,9 +89,16 @@ def test_infinite_exactly_where_the_exponents_say():
         schedule = getattr(masks, name)()
         for a, b in itertools.product((0.5, 0.99, 1.0, 1.5, 2.0, 2.5), repeat=2):
             energy = energies.energy(schedule, interpolations.beta(a, b))
-            assert np.isfinite(energy) == (p > a and q > b), (name, a, b)
+            assert np.isfinite(energy) if p > a and q > b else energy == np.inf, (name, a, b)
     assert energies.energy(masks.linear(), LINEAR) == np.inf
     assert energies.beta_energy(0.5, 0.5, 1.0, 1.0) == np.inf
+    # Quadrature and enumeration say so, too, where one exponent is at its limit.
+    table = flows.partial_marginals(LAWS["one"])
+    for schedule, shape in ((masks.sine(), (1.0, 1.5)), (masks.cosine(), (1.5, 1.0))):
+        interpolation = interpolations.beta(*shape)
+        assert energies.quadrature_energy(schedule, interpolation) == np.inf
+        assert energies.excess_energy(schedule, interpolation) == np.inf
+        assert energies.enumerated_energies(table, schedule, interpolation) == (np.inf,) * 3
 
 
 def test_gradients_are_finite_everywhere_and_zero_where_infinite():
@@ -184,7 +191,16 @@ def test_impossible_shapes_are_refused(shape):
     with pytest.raises(InputError, match="not positive and finite"):
         energies.beta_energy(*shape)
     if np.nanmin(shape) <= 0:
-        assert np.isnan(jax.jit(energies.beta_energy)(*shape))
+        assert np.isnan(traced_beta_energy(*shape))
+
+
+traced_beta_energy = jax.jit(energies.beta_energy)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.5])
+def test_traced_shapes_that_are_not_positive_give_nan(wrong):
+    for place in range(4):
+        assert np.isnan(traced_beta_energy(*(wrong if k == place else 1.0 for k in range(4))))
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -250,7 +266,7 @@ def test_sampling_refuses_nonsense_and_reports_infinity():
     with pytest.raises(InputError, match="at least 1 token and 2 samples"):
         energies.conditional_energy_estimate(jax.random.key(0), masks.linear(), LINEAR, 0, 10)
     estimate = energies.conditional_energy_estimate(jax.random.key(0), masks.linear(), LINEAR, 5, 10)
-    assert estimate.mean == np.inf
+    assert (estimate.mean, estimate.standard_error) == (np.inf, 0.0)
 
 
 CHORD_MINIMA = {1: 8, 2: 9.3725830020, 3: 9.6461709275, 4: 9.7434198386, 8: 9.8379364335, 64: 9.8691089628}

@@ -156,6 +156,40 @@ def test_masked_flow_at_the_ends_of_time():
     np.testing.assert_array_equal(end.rates, 0.0)
 
 
+@pytest.mark.parametrize("clock", [0.0, 1.0])
+def test_derivatives_in_the_clock_are_finite_at_its_ends(clock):
+    law, source = sequence_law("full support"), np.full(4, 0.25)
+
+    def total(clock, clock_dot):
+        found = (
+            flows.masked_flow(law, clock, clock_dot),
+            flows.mixture_flow(source, 2, clock, clock_dot),
+            flows.geodesic_flow(source, np.eye(4)[0], clock, clock_dot),
+        )
+        return sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(found))
+
+    assert np.isfinite(jax.jit(jax.grad(total, (0, 1)))(clock, 1.0)).all()
+
+
+def test_a_vocabulary_of_one_token_is_served():
+    flow = flows.masked_flow(np.ones((1, 1)), 0.3, 1.0)
+    np.testing.assert_allclose(flow.prob, [0.09, 0.21, 0.21, 0.49], rtol=4 * EPS)
+    assert_is_flow(flow, scale=2.0)
+
+
+def test_every_clean_sequence_is_served():
+    for tokens in itertools.product(range(2), repeat=2):
+        prob = flows.conditional_masked_flow(np.array(tokens), 2, 0.3, 1.0).prob.reshape(3, 3)
+        np.testing.assert_allclose(prob[tokens], 0.09, rtol=4 * EPS)
+
+
+def test_distributions_may_be_off_by_the_root_of_rounding():
+    law = sequence_law("full support")
+    flows.masked_flow(law * (1 + 1e-9), 0.5, 1.0)
+    with pytest.raises(InputError, match="sums to 1"):
+        flows.masked_flow(law * (1 + 1e-7), 0.5, 1.0)
+
+
 def test_partial_marginals_sum_the_masked_positions():
     law = sequence_law("half support")
     expected = [visible_prob(law, state) for state in STATES]
@@ -333,6 +367,10 @@ def test_power_beta_has_its_derivative():
         (
             lambda: flows.conditional_masked_flow(np.array([0, 2]), 2, 0.5, 1.0),
             r"\[0, 2\] are not all in \[0, 2\)",
+        ),
+        (
+            lambda: flows.conditional_masked_flow(np.array([0, -1]), 2, 0.5, 1.0),
+            r"\[0, -1\] are not all in \[0, 2\)",
         ),
         (
             lambda: flows.conditional_masked_flow(np.zeros(12, int), 2, 0.5, 1.0),

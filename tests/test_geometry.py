@@ -274,6 +274,30 @@ def test_series_match_their_closed_forms():
             assert abs(float(geometry.squared_angle(chord2)) - exact) <= 4 * EPS * exact
 
 
+def test_a_chord_that_rounding_makes_too_long_is_antipodal():
+    assert float(geometry.squared_angle(np.nextafter(4.0, 5.0))) == pytest.approx(np.pi**2, rel=8 * EPS)
+
+
+def test_second_derivatives_of_the_series_match_their_closed_forms():
+    """Each derivative multiplies the last terms of a series by their power: here the cut is seen first."""
+    with mpmath.workdps(40):
+        for function, form, points in (
+            (geometry.sinc_root, lambda x: mpmath.sin(mpmath.sqrt(x)) / mpmath.sqrt(x), (0.5, 0.999, 2.0)),
+            (geometry.squared_angle, lambda x: 4 * mpmath.asin(mpmath.sqrt(x) / 2) ** 2, (0.5, 2.0, 3.9)),
+        ):
+            measured = jax.jit(jax.vmap(jax.hessian(function)))(np.array(points))
+            exact = [float(mpmath.diff(form, mpmath.mpf(x), 2)) for x in points]
+            # Near the antipode the slope is that of a root: 1 / (4 - x)^2 magnifies the rounding of 4 - x.
+            np.testing.assert_allclose(measured, exact, rtol=100 * EPS)
+
+
+def test_no_nan_arises_on_the_way_to_a_derivative():
+    with jax.debug_nans(True), jax.disable_jit():
+        for p, q in ((MASK, MASK), (MASK, TOKEN), (TOKEN, np.array([0.2, 0.3, 0.5]))):
+            for slope in jax.grad(geometry.fisher_rao_distance, (0, 1))(jnp.asarray(p), jnp.asarray(q)):
+                assert jnp.isfinite(slope).all()
+
+
 def test_leading_axes_broadcast():
     p, q, s = POINTS[:4].reshape(2, 2, 3), POINTS[4:6], np.array([[0.2], [0.7]])
     together = geodesic(p, q, s)

@@ -22,6 +22,7 @@ from mdmot.schedules import (
     grid_from_alpha,
     interpolations,
     masks,
+    pad_grid,
     step_grid,
     time,
 )
@@ -186,6 +187,26 @@ def test_grid_of_plain_alphas_skips_empty_steps():
     np.testing.assert_array_equal(grid.reveal, [0.25, 0.0, 1.0, 0.0])
 
 
+def test_a_grid_of_one_step_reveals_all():
+    for schedule in (masks.linear(), masks.beta(0.2, 3.0)):
+        grid = step_grid(schedule, 1)
+        assert (grid.alpha.tolist(), grid.reveal.tolist()) == ([0.0, 1.0], [1.0])
+
+
+def test_padding_adds_steps_that_reveal_nothing():
+    grid = step_grid(masks.power(jnp.array(2.0)), 4)
+    rows = jax.tree.map(lambda x: jnp.stack([x, x]), grid)
+    for padded in (
+        pad_grid(grid, 6),
+        *(jax.tree.map(lambda x, i=i: x[i], pad_grid(rows, 6)) for i in (0, 1)),
+    ):
+        assert padded.alpha.tolist() == [*grid.alpha.tolist(), 1.0, 1.0]
+        assert padded.reveal.tolist() == [*grid.reveal.tolist(), 0.0, 0.0]
+    assert pad_grid(grid, 4).reveal.tolist() == grid.reveal.tolist()
+    with pytest.raises(InputError, match="has 4 steps"):
+        pad_grid(grid, 3)
+
+
 ENDS = jnp.array([-1.0, 0.0, 1.0, 2.0, jnp.nan])
 
 
@@ -210,8 +231,8 @@ def test_no_silent_nan_in_derivatives():
     assert np.isfinite(jax.grad(lambda a: masks.beta(a, 0.7).alpha_dot(times).sum())(0.6))
     assert np.isfinite(jax.grad(lambda n: masks.power(n).alpha_dot(times).sum())(1.5))
     assert np.isfinite(jax.vmap(jax.grad(jax.grad(masks.sine().alpha)))(times)).all()
-    gradient = jax.grad(lambda x: grid_from_alpha(jnp.array([0.0, x, 1.0, 1.0])).reveal.sum())(0.5)
-    assert gradient == 1  # d/dx of x + (1 - x)/(1 - x) + 0
+    gradient = jax.grad(lambda alpha: grid_from_alpha(alpha).reveal.sum())(jnp.array([0.0, 0.5, 1.0, 1.0]))
+    assert gradient.tolist() == [-0.5, 1, 2, 0]  # of (y - x)/(1 - x) + (z - y)/(1 - y) + 0
 
 
 @pytest.mark.parametrize("shape", [(20.0, 0.05), (3.0, 3.0), (0.05, 20.0)])
@@ -275,6 +296,10 @@ def test_one_grid_program_serves_every_schedule():
         (lambda: masks.power(True), "n has dtype bool; pass real numbers"),
         (lambda: masks.power(np.array(["2"])), "n is not an array of numbers"),
         (lambda: interpolations.spline([0.0, 0.0], [0.0, 1.0]), "one knot more"),
+        (lambda: interpolations.spline(np.zeros((2, 2))), "logits of shape (2, 2)"),
+        (lambda: interpolations.spline([]), "logits of shape (0,)"),
+        (lambda: interpolations.spline_through([0.0]), "two or more values"),
+        (lambda: interpolations.spline_through(np.zeros((2, 2))), "two or more values"),
         (lambda: interpolations.spline([0.0, np.nan, 1.0]), "logits[1] = nan"),
         (lambda: grid_from_alpha([0.0, np.nan, 1.0]), "alpha[1] = nan"),
         (lambda: step_grid(masks.linear(), 0), "num_steps = 0"),

@@ -11,6 +11,7 @@ import pytest
 import scipy.special
 
 from mdmot.special import betainc, betainc_logit, betaincinv, betaincinv_logit, betaln, log_betainc
+from mdmot.special._tails import log1m
 
 EPS = np.finfo(np.float64).eps
 PARAMETERS = (0.05, 0.3, 2.5, 20.0)
@@ -364,6 +365,19 @@ def test_ends_in_logits_and_logarithms():
             np.testing.assert_array_equal(slopes, 0.0)
 
 
+def test_forward_slopes_of_the_logit_at_its_ends():
+    # Reverse mode would not see a constant among the tangents.
+    slopes = jax.jit(jax.vmap(jax.jacfwd(betaincinv_logit, argnums=(0, 1))))
+    for slope in slopes(*np.array([(0.3, 2.5, 0.0), (2.5, 0.3, 1.0)]).T):
+        np.testing.assert_array_equal(slope, 0.0)
+
+
+def test_log1m_is_accurate_relative_to_itself():
+    x = np.array([1e-300, 1e-12, 0.01, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.9, 1 - 1e-9])
+    exactly = [float(mp.log(1 - mp.mpf(float(c)))) for c in x]
+    np.testing.assert_allclose(log1m(jnp.asarray(x)), exactly, rtol=4 * EPS)
+
+
 def test_slope_in_x_has_its_limits_at_the_ends():
     # The beta density at 0 is inf, b or 0 as a is below, at or above 1, and mirrored at 1.
     a, b = np.array([(0.5, 0.5), (2.0, 1.0), (1.0, 3.0), (2.0, 2.0)]).T
@@ -374,6 +388,12 @@ def test_slope_in_x_has_its_limits_at_the_ends():
     *_, slope = quantile_slopes(*arguments)
     with np.errstate(divide="ignore"):
         np.testing.assert_allclose(slope, 1 / density, rtol=8 * EPS)
+
+
+def test_a_density_that_vanishes_at_an_end_does_so_for_all_parameters():
+    slopes = jax.jit(jax.vmap(jax.jacrev(jax.jacrev(betainc, argnums=2), argnums=(0, 1, 2))))
+    for slope in slopes(*np.array([(2.5, 3.0, 0.0), (2.5, 3.0, 1.0)]).T):
+        np.testing.assert_array_equal(slope, 0.0)
 
 
 def test_no_number_outside_the_domain():

@@ -229,6 +229,41 @@ def test_restricted_optimum_takes_float32_and_paths_at_rest():
     assert not rest.flux.any()
 
 
+def test_sets_of_states_that_no_jump_joins_are_optimal_each_for_itself():
+    prob, (gain, other) = np.array([0.1, 0.2, 0.3, 0.4]), (0.7, -0.2)
+    prob_dot = np.array([gain, -gain, other, -other])
+    pairs = np.kron(np.eye(2), np.ones((2, 2))).astype(bool)
+    flux, potentials, energy = transport.restricted_optimal_flux(prob, prob_dot, pairs)
+    # Two states leave no choice: one flux, and potentials that differ by it over p(z) p(x), of mean 0.
+    expected = np.zeros((4, 4))
+    expected[1, 0], expected[2, 3] = gain, -other
+    np.testing.assert_allclose(flux, expected, atol=1e-9)
+    np.testing.assert_allclose(potentials, prob_dot / prob / np.repeat([0.3, 0.7], 2), rtol=1e-8)
+    np.testing.assert_allclose(energy, gain**2 / (0.1 * 0.2) + other**2 / (0.3 * 0.4), rtol=1e-8)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_a_path_run_faster_has_its_flux_faster(scale):
+    prob, prob_dot = random_path(9, 5)
+    allowed = transport.single_token_jumps(2, 2)
+    slow, fast = (transport.restricted_optimal_flux(prob, c * prob_dot, allowed) for c in (1.0, scale))
+    np.testing.assert_allclose(fast.flux, scale * slow.flux, rtol=1e-7, atol=1e-9 * scale)
+    np.testing.assert_allclose(fast.energy_density, scale**2 * slow.energy_density, rtol=1e-8)
+
+
+@pytest.mark.parametrize("least", 10.0 ** -np.arange(2, 20, 2))
+def test_what_it_returns_moves_the_path_however_small_the_probabilities(least):
+    """On a chain the flux is known: it carries what the states before have lost. Else it must refuse."""
+    prob, prob_dot = np.array([1 - 3 * least, *3 * [least]]), np.array([-1.0, 0.0, 0.0, 1.0])
+    try:
+        flux = transport.restricted_optimal_flux(prob, prob_dot, np.eye(4, k=1, dtype=bool)).flux
+    except InputError:
+        assert least < 1e-6
+    else:
+        error = (net_inflow(flux) - prob_dot) / np.sqrt(prob)
+        assert np.linalg.norm(error) <= 1e-8 * np.linalg.norm(prob_dot / np.sqrt(prob))
+
+
 def test_sets_of_jumps():
     states = np.array(list(itertools.product(range(4), repeat=2)))
     changed = (states[:, None] != states[None, :]).sum(-1)
@@ -263,7 +298,10 @@ def test_impossible_programs_are_refused_with_the_way_out(prob, prob_dot, allowe
 
 
 def test_too_many_states_are_refused():
+    assert transport.single_token_jumps(2, 63).sum() == 4096 * 2 * 63  # the most that are served
     with pytest.raises(InputError, match=r"6561 partly.*4096"):
         transport.single_token_jumps(8, 2)
-    with pytest.raises(InputError, match="at least 1"):
-        transport.unmasking_jumps(0, 2)
+    for length, vocab_size in ((0, 2), (2, 0)):
+        with pytest.raises(InputError, match="at least 1"):
+            transport.unmasking_jumps(length, vocab_size)
+    assert transport.unmasking_jumps(1, 1).tolist() == [[False, False], [True, False]]  # the least

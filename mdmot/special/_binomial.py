@@ -2,6 +2,7 @@
 
 import functools
 import math
+from decimal import Decimal
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +10,16 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+_HALF, _LOG_2_PI = Decimal("0.5"), Decimal("1.837877066409345483560659472811")
+
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def binomial_pmf(trials: int, prob: Float[Array, "*points"]) -> Float[Array, "*points counts"]:
-    """P(Bin(trials, prob) = 0..trials), to a few ulp for thousands of trials, exact at 0 and 1.
+    """P(Bin(trials, prob) = 0..trials), to rounding for thousands of trials, exact at 0 and 1.
 
     Loader's form: the value at prob = count/trials, where the mass peaks, times exp(-deviance). Logarithms
-    of factorials, thousands of times larger than the result, never meet.
+    of factorials, thousands of times larger than the result, never meet. Measured against mpmath, float64,
+    up to 3000 trials: within 2e-16 absolutely, and within 2e-13 of itself where it is above 1e-30.
     """
     prob = prob[..., None]
     shape = (1,) * (prob.ndim - 1) + (trials + 1,)
@@ -41,8 +45,11 @@ def _deviance(observed: Array, expected: Array) -> Array:
     """observed log(observed/expected) + expected - observed, without its cancellation near equality."""
     is_positive = observed > 0
     excess = observed - expected
-    ratio = jnp.where(is_positive, excess / expected, 0.0)
-    return jnp.where(is_positive, observed * jnp.log1p(ratio) - excess, expected)
+    quotient = jnp.where(is_positive, observed / expected, 1.0)
+    # XLA's float64 `log1p` loses two digits on CPU in (-0.53, -0.28): see `log1m`.
+    is_near = abs(quotient - 1.0) < 0.25
+    log_quotient = jnp.where(is_near, jnp.log1p(excess / expected), jnp.log(quotient))
+    return jnp.where(is_positive, observed * log_quotient - excess, expected)
 
 
 def _log_peak(trials: int) -> np.ndarray:
@@ -56,8 +63,10 @@ def _log_peak(trials: int) -> np.ndarray:
 
 def _stirling_remainder(largest: int) -> np.ndarray:
     """log m! - (m + 1/2) log m + m - log(2 pi)/2 for m = 0..largest; 0 at m = 0 by convention."""
+    # Decimals: the terms are up to 30, their difference down to 1/180.
     small = [
-        math.lgamma(m + 1) - (m + 0.5) * math.log(m) + m - 0.5 * math.log(2 * math.pi) for m in range(1, 16)
+        float(Decimal(math.factorial(m)).ln() - (m + _HALF) * Decimal(m).ln() + m - _HALF * _LOG_2_PI)
+        for m in range(1, 16)
     ]
     m = np.arange(16.0, max(16, largest) + 1)
     series = (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / m**2) / m**2) / m**2) / m**2) / m

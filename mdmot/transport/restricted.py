@@ -173,7 +173,8 @@ def _multipliers(balance: Any, demand: np.ndarray) -> np.ndarray:  # a SciPy spa
     infeasible = clarabel.SolverStatus.PrimalInfeasible, clarabel.SolverStatus.AlmostPrimalInfeasible
     if solution.status in infeasible:
         raise InputError(
-            "no flux on the allowed jumps moves prob as prob_dot says: probability would have to "
-            "flow against their direction, so allow more jumps"
+            "the solver finds no flux on the allowed jumps that moves prob as prob_dot says: probability "
+            "would have to flow against their direction, so allow more jumps; or, if it need not, the "
+            "probabilities differ too much in size, so choose a time further from the ends"
         )
     return -np.array(solution.z[:rows])
