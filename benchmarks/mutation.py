@@ -1,8 +1,8 @@
 """Mutation testing of a package: the share of small faults in its code that its own tests notice.
 
-Needs the extra `mutation` (cosmic-ray). A copy of the working tree is mutated, never the tree itself, and each
-mutant is tested in a fresh process. `benchmarks/mutants/PACKAGE.toml` names the modules, the tests that guard
-them, and the mutants that change nothing, with the reason.
+Needs the extra `mutation` (cosmic-ray). A copy of the working tree is mutated, never the tree itself, and
+each mutant is tested in a fresh process. `benchmarks/mutants/PACKAGE.toml` names the modules, the tests
+that guard them, and the mutants that change nothing, with the reason.
 
     python benchmarks/mutation.py special --sample 80 --seed 0
     python benchmarks/mutation.py special --sample 80 --seed 0 --again   # retests the survivors
@@ -22,7 +22,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = Path(__file__).with_name("mutants")
@@ -95,24 +95,24 @@ def changed_lines(diff: str) -> tuple[str, str]:
 
 
 def report(package: Package, done: list) -> None:
+    """Prints the survivors one by one, then the score."""
     from scipy.stats import binomtest
 
-    killed = [result for _, result in done if result.is_killed]
-    survivors, equivalent = [], []
-    for item, result in done:
-        if not result.is_killed:
-            key = (str(item.mutations[0].module_path), *changed_lines(result.diff))
-            (equivalent if key in package.equivalent else survivors).append((item, key))
-    for item, (module, was, now) in sorted(survivors, key=lambda x: (x[1][0], x[0].mutations[0].start_pos)):
-        print(
-            f"\n{module}:{item.mutations[0].start_pos[0]}  {item.mutations[0].operator_name}\n- {was}\n+ {now}"
-        )
-    tested = len(killed) + len(survivors)
-    line = f"{len(killed)} killed, {len(survivors)} survived, {len(equivalent)} equivalent"
-    if tested:
-        low, high = binomtest(len(killed), tested).proportion_ci(0.95, "wilson")
-        line += f": {len(killed) / tested:.1%} of {tested} killed, 95 % interval {low:.1%} to {high:.1%}"
-    print(f"\n{line}")
+    num_killed, num_equivalent, survivors = 0, 0, []
+    for mutation, result in done:
+        module, changes = str(mutation.module_path), changed_lines(result.diff)
+        if result.is_killed:
+            num_killed += 1
+        elif (module, *changes) in package.equivalent:
+            num_equivalent += 1
+        else:
+            survivors.append((module, mutation.start_pos[0], mutation.operator_name, *changes))
+    for module, line, operator, was, now in sorted(survivors):
+        print(f"\n{module}:{line}  {operator}\n- {was}\n+ {now}")
+    print(f"\n{num_killed} killed, {len(survivors)} survived, {num_equivalent} equivalent")
+    if tested := num_killed + len(survivors):
+        low, high = binomtest(num_killed, tested).proportion_ci(0.95, "wilson")
+        print(f"{num_killed / tested:.1%} of {tested} killed, 95 % interval {low:.1%} to {high:.1%}")
 
 
 def main() -> None:
@@ -127,7 +127,7 @@ def main() -> None:
     )
     parser.add_argument("--list", action="store_true", help="Report what was tested so far and stop.")
     parser.add_argument(
-        "--work", type=Path, help="Folder of copy and session; build/mutation/PACKAGE if not given."
+        "--work", type=Path, help="Folder of copy and session; else build/mutation/PACKAGE."
     )
     arguments = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
@@ -136,59 +136,66 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from cosmic_ray.commands import init
-    from cosmic_ray.mutating import mutate_and_test
     from cosmic_ray.work_db import use_db
-
-    from mutants.select import is_telling  # the folder of this script is on the path
 
     package = read_package(arguments.package)
     work = (arguments.work or ROOT / "build" / "mutation" / arguments.package).resolve()
     tree = work / "tree"
     tree.mkdir(parents=True, exist_ok=True)
     with use_db(str(work / "session.sqlite")) as session:
-        stale = [
-            x
-            for x in package.modules
-            if not (tree / x).is_file() or not filecmp.cmp(ROOT / x, tree / x, False)
-        ]
         if not arguments.list:
+            stale = [x for x in package.modules if not same(ROOT / x, tree / x)]
             copy_tree(tree)
             enter(tree)
             if stale or not session.num_work_items:
                 init(package.modules, session, {})  # the code has changed: earlier results say nothing
-        telling = sorted(
-            (item for item in session.work_items if is_telling(item.mutations[0], ROOT)),
-            key=lambda item: (
-                str(item.mutations[0].module_path),
-                item.mutations[0].operator_name,
-                item.mutations[0].occurrence,
-            ),
-        )
-        sample = random.Random(arguments.seed).sample(telling, len(telling))[: arguments.sample]
+        sample = draw(session, arguments.sample, arguments.seed)
+        if not arguments.list:
+            test(session, [x for x in sample if is_due(session, x, arguments.again)], package.tests)
         results = dict(session.results)
-        todo = [
-            item
-            for item in sample
-            if item.job_id not in results or (arguments.again and not results[item.job_id].is_killed)
-        ]
-        print(f"{len(telling)} mutants of {arguments.package}, {len(sample)} in the sample")
-        if todo and not arguments.list:
-            tests = " ".join(package.tests)
-            options = "-q -n 0 -x -p no:cacheprovider -m 'not slow'"
-            command = f"{shlex.quote(sys.executable)} -m pytest {options} {tests}"
-            clean_s = clean_run(command)
-            print(f"{clean_s:.0f} s a clean run of {tests}", flush=True)
-            for number, item in enumerate(todo, 1):
-                mutation, start = item.mutations[0], time.perf_counter()
-                result = mutate_and_test(item.mutations, command, PATIENCE * clean_s)
-                session.set_result(item.job_id, result)
-                print(
-                    f"{number}/{len(todo)} {result.test_outcome.value} in {time.perf_counter() - start:.0f} s: "
-                    f"{mutation.module_path}:{mutation.start_pos[0]} {mutation.operator_name}",
-                    flush=True,
-                )
-        results = dict(session.results)
-        report(package, [(item, results[item.job_id]) for item in sample if item.job_id in results])
+        report(package, [(x.mutations[0], results[x.job_id]) for x in sample if x.job_id in results])
+
+
+def same(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+def draw(session: Any, size: int | None, seed: int) -> list:
+    """The first `size` mutants of a random order that depends on the code and the seed alone."""
+    from mutants.select import is_telling  # the folder of this script is on the path
+
+    def place(item: Any) -> tuple[str, str, int]:
+        mutation = item.mutations[0]
+        return str(mutation.module_path), mutation.operator_name, mutation.occurrence
+
+    telling = sorted((x for x in session.work_items if is_telling(x.mutations[0], ROOT)), key=place)
+    sample = random.Random(seed).sample(telling, len(telling))[:size]
+    print(f"{len(telling)} mutants, {len(sample)} in the sample", flush=True)
+    return sample
+
+
+def is_due(session: Any, item: Any, again: bool) -> bool:
+    result = dict(session.results).get(item.job_id)
+    return result is None or (again and not result.is_killed)
+
+
+def test(session: Any, items: list, tests: list[str]) -> None:
+    """Tests each mutant in a fresh process and writes what came of it to the session at once."""
+    from cosmic_ray.mutating import mutate_and_test
+
+    if not items:
+        return
+    options = "-q -n 0 -x -p no:cacheprovider -m 'not slow'"
+    command = f"{shlex.quote(sys.executable)} -m pytest {options} {' '.join(tests)}"
+    clean_s = clean_run(command)
+    print(f"{clean_s:.0f} s a clean run of {' '.join(tests)}", flush=True)
+    for number, item in enumerate(items, 1):
+        mutation, start = item.mutations[0], time.perf_counter()
+        result = mutate_and_test(item.mutations, command, PATIENCE * clean_s)
+        session.set_result(item.job_id, result)
+        outcome, seconds = result.test_outcome.value, time.perf_counter() - start
+        where = f"{mutation.module_path}:{mutation.start_pos[0]} {mutation.operator_name}"
+        print(f"{number}/{len(items)} {outcome} in {seconds:.0f} s: {where}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-# One or two near faults a place. The tool's other replacements (a shift of floats, `is` for `<`) mostly raise a
-# TypeError at once, and would flatter the score.
+# One or two near faults a place. The other replacements of the tool (a shift of floats, `is` for `<`) mostly
+# raise a TypeError at once, and would flatter the score.
 OPERATORS = {
     f"core/{name}"
     for name in (
