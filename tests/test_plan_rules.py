@@ -91,6 +91,10 @@ def test_jump_your_steps():
     assert three == pytest.approx(min(path_kl(T1, option) for option in options), abs=1e-12)
 
 
+def test_a_level_profile_is_split_in_the_middle():
+    assert plans.greedy_alpha(np.full(5, 0.3), 8).tolist() == [k / 8 for k in range(9)]
+
+
 def test_a_split_finds_a_fall_behind_a_level_start():
     cliff = np.repeat([1.0, 0.0], 500)
     point = float(plans.greedy_alpha(cliff, 2)[1])
