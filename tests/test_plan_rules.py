@@ -91,8 +91,8 @@ def test_jump_your_steps():
     assert three == pytest.approx(min(path_kl(T1, option) for option in options), abs=1e-12)
 
 
-def test_a_level_profile_is_split_in_the_middle():
-    assert plans.greedy_alpha(np.full(5, 0.3), 8).tolist() == [k / 8 for k in range(9)]
+def test_a_split_that_gains_nothing_is_in_the_middle():
+    assert plans.greedy_alpha(np.zeros(5), 8).tolist() == [k / 8 for k in range(9)]
 
 
 def test_a_split_finds_a_fall_behind_a_level_start():

@@ -37,14 +37,14 @@ from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, Forw
 from mdmot.samplers.selection import root
 from mdmot.schedules import StepGrid, grid_from_alpha
 
-GRID = grid_from_alpha([0.0, 0.5, 1.0])
+GRID, TOKENS = grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((2, 3), 4)
 
 
 def flat(params, tokens):
     return jnp.zeros((*tokens.shape, 4))
 
 
-def accept(sampler, grid=GRID, tokens=jnp.full((2, 3), 4)):
+def accept(sampler, grid=GRID, tokens=TOKENS):
     assert_inputs(jax.random.key(0), sampler, None, grid, tokens)
 
 
@@ -113,7 +113,7 @@ def test_small_integers_hold_as_many_tokens_as_they_can(dtype, largest):
         check(-1, largest + 1)
         check(-128, largest + 1)
     for mask_id, vocab_size in ((largest + 1, largest + 1), (0, largest + 2)):
-        with pytest.raises(InputError, match="cast them to int32|clean tokens; use an id"):
+        with pytest.raises(InputError, match=r"cast them to int32|clean tokens; use an id"):
             check(mask_id, vocab_size)
 
 
