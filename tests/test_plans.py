@@ -154,6 +154,13 @@ def test_fixed_optima_of_the_toys():
     np.testing.assert_array_equal(plans.optimal_path_kls(T1, 5)[1:], 0)
 
 
+def test_equal_plans_are_told_apart_by_their_last_steps_whatever_the_level():
+    # Every plan that begins with one token is free of error; rounding at an odd level must not choose.
+    for level in np.random.default_rng(0).random(12):
+        found = plans.optimal_counts(np.where(np.arange(37) < 1, 1.0, level), 8)
+        assert found.tolist() == [1] * 7 + [30]
+
+
 CHAINS = {
     # stay, length: linear and optimum at 32 steps, steps that the optimum needs for linear's error
     (0.9, 256): (4.359, 2.993, 24),
