@@ -1,6 +1,7 @@
 """Estimates from models whose losses are known in closed form: equality to rounding, no sampling error."""
 
 import functools
+import pathlib
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ from mdmot.errors import InputError
 from mdmot.information.held_out import _costs
 from mdmot.information.levels import checked_levels
 from mdmot.information.moments import Moments
+from mdmot.information.resume import assert_same_model
 
 ULP = np.finfo(np.float64).eps
 LENGTH, MASK = 6, 9
@@ -187,3 +189,19 @@ def test_losses_a_little_below_zero_are_rounding():
     np.testing.assert_allclose(found.mean, -1e-6, rtol=1e-12)
     with pytest.raises(InputError, match="at least 0"):
         information.estimate_profile(0, nearly_certain(-2e-3), **run)
+
+
+def test_a_model_is_the_same_up_to_a_thousandth_of_its_losses():
+    def assert_same(before, now):
+        assert_same_model(pathlib.Path("run.json"), before, now)
+
+    assert_same([], [])
+    # Relative to each loss and, where that is near 0, to the mean; where that is near 0 too, to 0.001 nats.
+    for before, within, beyond in (
+        ([2.0, 4.0], [2.0049, 4.0], [2.0051, 4.0]),
+        ([0.0, 4.0], [0.0019, 4.0], [0.0021, 4.0]),
+        ([0.0, 0.0], [9e-7, 0.0], [1.1e-6, 0.0]),
+    ):
+        assert_same(before, within)
+        with pytest.raises(InputError, match="another model: draw 0 cost"):
+            assert_same(before, beyond)
