@@ -205,3 +205,18 @@ def test_a_model_is_the_same_up_to_a_thousandth_of_its_losses():
         assert_same(before, within)
         with pytest.raises(InputError, match="another model: draw 0 cost"):
             assert_same(before, beyond)
+
+
+def test_a_run_that_stopped_in_its_first_batch_starts_afresh(tmp_path):
+    def stop(tokens, clean):
+        raise KeyboardInterrupt
+
+    run = {"data": ROWS, "mask_id": MASK, "draws": 4, "batch_size": 5}
+    with pytest.raises(KeyboardInterrupt):
+        information.estimate_profile(1, stop, resume_file=tmp_path / "run.json", **run)
+    seen = []
+    found = information.estimate_profile(
+        1, by_level, resume_file=tmp_path / "run.json", progress=lambda *done: seen.append(done), **run
+    )
+    assert seen == [(done, 5) for done in range(1, 6)]
+    np.testing.assert_allclose(found.mean, PROFILE, rtol=4 * ULP)
