@@ -31,10 +31,12 @@ from mdmot.samplers import (
     WithoutToken,
 )
 from mdmot.samplers._inputs import assert_inputs
+from mdmot.samplers.contract import StepInput
 from mdmot.samplers.preset_grids import shares, whole
 from mdmot.samplers.remasking_grids import dfm_grid, loop_grid
 from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, ForwardBackward, Loop, Rescale
 from mdmot.samplers.selection import root
+from mdmot.samplers.self_planning import floored
 from mdmot.schedules import StepGrid, grid_from_alpha
 
 GRID, TOKENS = grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((2, 3), 4)
@@ -169,3 +171,11 @@ def test_a_grid_that_stands_still_may_do_so_at_one_step():
     for wrong in ({"start": 0.0}, {"stop": 1.0}, {"start": 0.6, "stop": 0.5}, {"alpha": 0.0}):
         with pytest.raises(InputError, match="pass 0 < start <= stop < 1"):
             loop_grid(4, **wrong)
+
+
+@pytest.mark.parametrize(("above", "revealed"), [(0.0, 4), (0.75 * 2.0**-22, 4), (1.5 * 2.0**-22, 5)])
+def test_a_whole_number_is_lost_to_more_than_rounding_only(above, revealed):
+    """Of 8 tokens half stay masked, also where alpha is a rounding of float32 above one half."""
+    step = StepInput(*map(jnp.asarray, (0.0, 0.5 + above, 0.5 + above, 0, 3)))
+    eight = jnp.asarray([8], jnp.int32)
+    assert floored(step, eight, eight).tolist() == [revealed]
