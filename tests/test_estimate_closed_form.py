@@ -220,3 +220,17 @@ def test_a_run_that_stopped_in_its_first_batch_starts_afresh(tmp_path):
     )
     assert seen == [(done, 5) for done in range(1, 6)]
     np.testing.assert_allclose(found.mean, PROFILE, rtol=4 * ULP)
+
+
+def test_chi_square_is_the_sum_of_squared_residuals():
+    levels, error = np.array([0, 3, 6, 10, 15]), np.array([0.1, 0.2, 0.1, 0.3, 0.1])
+    fit = information.fit_profile(16, levels, np.array([1.1, 0.7, 0.75, 0.3, 0.2]), error)
+    residuals = (fit.profile[levels] - np.array([1.1, 0.7, 0.75, 0.3, 0.2])) / error
+    assert fit.chi_square == pytest.approx((residuals**2).sum(), rel=1e-6)
+    assert fit.chi_square > 0.1
+
+
+def test_rises_count_as_level_in_the_ratios():
+    rises, level = jnp.array([1.0, 0.5, 0.6, 0.1]), jnp.array([1.0, 0.5, 0.5, 0.0])
+    for ratio in (information.fixed_step_ratio, information.bernoulli_step_ratio):
+        assert float(ratio(rises)) == pytest.approx(float(ratio(level)), rel=1e-12)

@@ -116,6 +116,21 @@ def test_plan_files_that_contradict_themselves_are_refused(tmp_path, change, wor
     assert words in str(caught.value)
 
 
+def test_files_that_are_no_plans_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "plan.json"
+    for text, words in (
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("3", "holds 3"),
+    ):
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(InputError, match=words) as caught:
+            plans.read_plan(path)
+        assert "\n" not in str(caught.value)
+
+
 def test_gamma_may_have_lost_a_few_digits(tmp_path):
     path = tmp_path / "plan.json"
     plan = plans.fixed_plan(PROFILE, [2, 3])
