@@ -234,3 +234,26 @@ def test_rises_count_as_level_in_the_ratios():
     rises, level = jnp.array([1.0, 0.5, 0.6, 0.1]), jnp.array([1.0, 0.5, 0.5, 0.0])
     for ratio in (information.fixed_step_ratio, information.bernoulli_step_ratio):
         assert float(ratio(rises)) == pytest.approx(float(ratio(level)), rel=1e-12)
+
+
+def test_what_rounding_leaves_below_zero_is_relative_to_the_profile():
+    for top, rounded, wrong in ((100.0, -5e-8, -2e-7), (0.01, -5e-12, -2e-11)):
+        assert information.exact_profile([top, rounded]).fitted.tolist() == [top, 0.0]
+        with pytest.raises(InputError, match=r"entropies at levels \[1\]"):
+            information.exact_profile([top, wrong])
+
+
+def test_intervals_need_two_draws_and_a_share():
+    def interval(**changes):
+        levels, covariance = np.arange(3), np.zeros((3, 3))
+        fitted = np.array([1.0, 0.5, 0.2])
+        return information.bootstrap_interval(
+            0, lambda h: float(h[0]), fitted, levels, covariance, **changes
+        )
+
+    # Without an error every draw is the profile.
+    assert interval(resamples=2) == pytest.approx((1, 1), rel=1e-6)
+    assert interval(resamples=3, coverage=0.999) == pytest.approx((1, 1), rel=1e-6)
+    for wrong in ({"resamples": 1}, {"coverage": 0.0}, {"coverage": 1.0}):
+        with pytest.raises(InputError, match="a share within"):
+            interval(**wrong)
