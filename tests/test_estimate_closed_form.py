@@ -257,3 +257,11 @@ def test_intervals_need_two_draws_and_a_share():
     for wrong in ({"resamples": 1}, {"coverage": 0.0}, {"coverage": 1.0}):
         with pytest.raises(InputError, match="a share within"):
             interval(**wrong)
+
+
+def test_a_variance_that_rounding_leaves_below_zero_is_none():
+    covariance = np.diag([-1e-20, 4.0])
+    estimate = information.Estimate(2, np.arange(2), np.ones(2), covariance, 8, 8)
+    costs = information.PlanCosts(np.ones(2), covariance)
+    assert estimate.standard_error.tolist() == costs.standard_error.tolist() == [0.0, 2.0]
+    assert information.PlanCosts(np.ones(2), -covariance).difference(0, 1) == (0.0, 0.0)
