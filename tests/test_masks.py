@@ -221,3 +221,17 @@ def test_counted_masks_of_given_and_of_equal_draws():
     total = np.maximum(odds.sum(axis=1, keepdims=True), 1.0)
     assert chosen.sum(axis=1).tolist() == [3, 3, 0]
     np.testing.assert_allclose(found.weight[0], np.array([[4], [3], [0]]) * odds / total, rtol=1e-6)
+
+
+def test_rows_without_masks_have_finite_slopes_in_the_weights():
+    uniforms = jnp.full((1, 2, 3), 0.5)
+
+    def total(log_weights, masks, given):
+        share = jnp.zeros(2, jnp.float32)
+        return masks.patterns(uniforms, share, log_weights, given).weight.sum()
+
+    # At share 0 no independent token is masked, and of given tokens none is by any law.
+    slope = jax.grad(total)(jnp.zeros((2, 3)), IndependentMasks(), None)
+    np.testing.assert_array_equal(slope, 0)
+    slope = jax.grad(total)(jnp.zeros((2, 3)), CountedMasks(), jnp.ones((2, 3), bool))
+    np.testing.assert_array_equal(slope, 0)
