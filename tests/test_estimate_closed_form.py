@@ -248,7 +248,12 @@ def test_intervals_need_two_draws_and_a_share():
         levels, covariance = np.arange(3), np.zeros((3, 3))
         fitted = np.array([1.0, 0.5, 0.2])
         return information.bootstrap_interval(
-            0, lambda h: float(h[0]), fitted, levels, covariance, **changes
+            seed=0,
+            statistic=lambda h: float(h[0]),
+            fitted=fitted,
+            levels=levels,
+            covariance=covariance,
+            **changes,
         )
 
     # Without an error every draw is the profile.
