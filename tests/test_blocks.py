@@ -85,6 +85,15 @@ def test_a_row_stops_after_the_block_that_drew_an_end():
     np.testing.assert_array_equal(result.network_calls, [2, 6, 4, 0])
 
 
+def test_a_block_without_a_distribution_is_reported_whatever_the_others_are():
+    logits = jnp.zeros((3, 6, 4)).at[0, 0].set(jnp.nan).at[1, 5].set(jnp.inf)
+    sampler = SemiAutoregressive(FixedUnmasking(lambda params, tokens: params, 4), 2)
+    result = sample(
+        jax.random.key(0), sampler, logits, grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((3, 6), 4)
+    )
+    assert result.finite.tolist() == [False, False, True]
+
+
 @pytest.mark.parametrize("block_length", [0, -1])
 def test_bad_block_length_is_refused(block_length):
     sampler = SemiAutoregressive(FixedUnmasking(denoiser, MASK), block_length)

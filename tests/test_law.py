@@ -358,9 +358,18 @@ def test_infeasible_sizes_and_bad_plans_are_refused():
 
 
 def test_batches_do_not_show(monkeypatch):
-    # 26 sequences of 3^3 terms make 4 batches of 7, the last one padded.
     monkeypatch.setattr("mdmot.law._BATCH_TERMS", 200)
+    sizes, in_batches = [], jax.lax.map
+
+    def recorded(function, x, *, batch_size):
+        sizes.append(batch_size)
+        return in_batches(function, x, batch_size=batch_size)
+
+    monkeypatch.setattr("mdmot.law.lax.map", recorded)
     reveal = jnp.array([0.2, 0.5, 1.0])
     q = bernoulli_law(SMALL, 3, reveal, jnp.asarray(SMALL_STATES[1:]))
+    # 26 sequences of 3^3 terms do not fit into 3 batches of 200 terms: 4 of 7, the last one padded.
+    assert sizes == [7]
+    monkeypatch.undo()
     expected = bernoulli_law(SMALL, 3, reveal, jnp.asarray(SMALL_STATES))[1:]
     np.testing.assert_allclose(q, expected, rtol=4 * ULP)

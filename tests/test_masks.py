@@ -10,10 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mdmot.errors import InputError
 from mdmot.training import (
     Antithetic,
     Batch,
+    ControlVariate,
     CountedMasks,
+    FittedLevels,
     Independent,
     IndependentMasks,
     NelboObjective,
@@ -151,3 +154,84 @@ def test_independent_tokens_are_masked_with_the_power_of_their_weight():
     # Counts of a grid are off by at most one of its cells.
     np.testing.assert_allclose(found, share[:, None] ** np.exp(LOG_WEIGHTS), rtol=0, atol=2.0**-12)
     assert (found[:, 0] > share + 0.05).all()
+
+
+def test_settings_at_the_ends_of_their_ranges_are_accepted_and_those_beyond_refused():
+    def make(cls, **changes):
+        return NelboObjective(priced, MASK, **changes) if cls is NelboObjective else cls(**changes)
+
+    for cls, name, least, beyond in (
+        (FittedLevels, "num_bins", 1, 0),
+        (FittedLevels, "uniform_part", 1.0, 1.01),
+        (FittedLevels, "uniform_part", 1e-6, 0.0),
+        (FittedLevels, "decay", 1.0, 1.01),
+        (FittedLevels, "decay", 1e-6, 0.0),
+        (ControlVariate, "num_bins", 1, 0),
+        (ControlVariate, "decay", 1.0, 1.01),
+        (ControlVariate, "decay", 1e-6, 0.0),
+        (NelboObjective, "num_patterns", 1, 0),
+    ):
+        make(cls, **{name: least})
+        with pytest.raises(InputError, match=name):
+            make(cls, **{name: beyond})
+
+
+def test_density_follows_the_root_of_the_second_moment():
+    levels = FittedLevels(num_bins=2, uniform_part=0.25, decay=0.5)
+    state = levels.init()
+    for _ in range(30):
+        state = levels.update(state, jnp.array([0.2, 0.7], jnp.float32), jnp.array([1.0, 3.0], jnp.float32))
+    # Sums of a geometric series: each bin has seen 2 losses that count.
+    np.testing.assert_allclose(state.number, 2.0, rtol=1e-6)
+    np.testing.assert_allclose(state.total, [2.0, 18.0], rtol=1e-6)
+    density = np.asarray(levels.density(state), np.float64)
+    u = np.linspace(0, 1, 9)[:-1].astype(np.float32)
+    drawn = levels.place(state, jnp.asarray(u))
+    share, weight = np.asarray(drawn.share, np.float64), np.asarray(drawn.weight, np.float64)
+    # The share below which a part u of the law lies, from the law's distribution function.
+    cumulated = np.interp(share, [0, 0.5, 1], [0, density[0] / 2, 1])
+    np.testing.assert_allclose(density.mean(), 1, rtol=1e-6)
+    np.testing.assert_allclose(cumulated, u, atol=1e-6)
+    np.testing.assert_allclose(weight, 1 / density[(share >= 0.5).astype(int)], rtol=1e-6)
+
+
+def test_rows_know_how_many_tokens_they_are_asked_for():
+    tokens = jnp.zeros((3, 4), jnp.int32)
+    assert Batch(tokens).num_free().tolist() == [4.0] * 3
+    given = jnp.arange(4)[None] < jnp.array([0, 1, 4])[:, None]
+    assert Batch(tokens, given).num_free().tolist() == [4.0, 3.0, 0.0]
+
+
+def test_counted_masks_of_given_and_of_equal_draws():
+    uniforms = jnp.array([[[0.5, 0.5, 0.5, 0.5], [0.9, 0.1, 0.2, 0.3], [0.9, 0.1, 0.2, 0.3]]], jnp.float32)
+    given = jnp.array([[False] * 4, [False, True, False, False], [True] * 4])
+    shares = jnp.array([0.5, 0.99, 0.3], jnp.float32)
+    found = CountedMasks().patterns(uniforms, shares, None, given)
+    # 1 + floor(4/2) of equal draws, the earlier token masked first; all three of the free ones; none.
+    np.testing.assert_array_equal(found.is_masked[0], [[1, 1, 1, 0], [1, 0, 1, 1], [0, 0, 0, 0]])
+    np.testing.assert_allclose(
+        found.weight[0], [[4 / 3, 4 / 3, 4 / 3, 0], [1, 0, 1, 1], [0] * 4], rtol=1e-6
+    )
+    # The weights of a Plackett-Luce law, times the number of tokens that are not given.
+    log_weights = jnp.log(jnp.array([[1.0, 2.0, 3.0, 4.0]] * 3, jnp.float32))
+    same = jnp.exp(-log_weights * 0.5)[None]
+    found = CountedMasks().patterns(same, shares, log_weights, given)
+    chosen = np.asarray(found.is_masked[0])
+    odds = np.where(chosen, np.arange(1.0, 5.0), 0.0)
+    total = np.maximum(odds.sum(axis=1, keepdims=True), 1.0)
+    assert chosen.sum(axis=1).tolist() == [3, 3, 0]
+    np.testing.assert_allclose(found.weight[0], np.array([[4], [3], [0]]) * odds / total, rtol=1e-6)
+
+
+def test_rows_without_masks_have_finite_slopes_in_the_weights():
+    uniforms = jnp.full((1, 2, 3), 0.5)
+
+    def total(log_weights, masks, given):
+        share = jnp.zeros(2, jnp.float32)
+        return masks.patterns(uniforms, share, log_weights, given).weight.sum()
+
+    # At share 0 no independent token is masked, and of given tokens none is by any law.
+    slope = jax.grad(total)(jnp.zeros((2, 3)), IndependentMasks(), None)
+    np.testing.assert_array_equal(slope, 0)
+    slope = jax.grad(total)(jnp.zeros((2, 3)), CountedMasks(), jnp.ones((2, 3), bool))
+    np.testing.assert_array_equal(slope, 0)

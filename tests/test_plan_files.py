@@ -87,6 +87,24 @@ def test_a_plan_that_cannot_be_saved_leaves_the_old_one(tmp_path):
         ({"path_kl": math.inf}, "path_kl is Infinity; expected a number of nats, or null"),
         ({"path_kl": "1"}, 'path_kl is "1"; expected a number of nats'),
         ({"provenance": [1]}, "provenance is [1]; expected an object"),
+        ({"kind": "profile"}, 'kind is "profile"; expected "plan"'),
+        ({"version": 2}, "version 2; this mdmot reads 1"),
+        ({"version": True}, "version true; this mdmot reads 1"),
+        ({"length": 0}, "length is 0; expected a whole number of at least 1"),
+        ({"length": True}, "length is true; expected a whole number"),
+        ({"length": 6}, "counts sum to 5; expected them to sum to 6"),
+        ({"steps": 0}, "steps is 0; expected a whole number of at least 1"),
+        ({"steps": 3}, "counts has 2 entries; 3 steps need a list of 3"),
+        ({"reveal": "none"}, 'reveal is "none"; expected "bernoulli" or "fixed"'),
+        ({"reveal": "bernoulli"}, 'reveal "bernoulli" does not go with counts'),
+        ({"counts": None}, 'reveal "fixed" does not go with counts null'),
+        ({"counts": [-1, 6]}, "counts[0] is -1; expected a whole number of at least 0"),
+        ({"counts": [2.0, 3]}, "counts[0] is 2.0; expected a whole number"),
+        ({"counts": [2, 4]}, "counts sum to 6; expected them to sum to 5"),
+        ({"alpha": [0.0, 1.5, 1.0]}, "alpha[1] is 1.5; expected a number from 0 to 1"),
+        ({"alpha": [0.0, -0.5, 1.0]}, "alpha[1] is -0.5; expected a number from 0 to 1"),
+        ({"alpha": [0.0, True, 1.0]}, "alpha[1] is true; expected a number from 0 to 1"),
+        ({"alpha": [0.1, 0.4, 1.0]}, "alpha"),
     ],
 )
 def test_plan_files_that_contradict_themselves_are_refused(tmp_path, change, words):
@@ -96,6 +114,61 @@ def test_plan_files_that_contradict_themselves_are_refused(tmp_path, change, wor
     with pytest.raises(InputError) as caught:
         plans.read_plan(path)
     assert words in str(caught.value)
+
+
+def test_files_that_are_no_plans_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "plan.json"
+    for text, words in (
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("3", "holds 3"),
+    ):
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(InputError, match=words) as caught:
+            plans.read_plan(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_gamma_may_have_lost_a_few_digits(tmp_path):
+    path = tmp_path / "plan.json"
+    plan = plans.fixed_plan(PROFILE, [2, 3])
+    plans.write_plan(path, plan)
+    written = path.read_text()
+    for shift in (9e-7, -9e-7):
+        gamma = [0.0, plan.gamma[1] + shift, 1.0]
+        path.write_text(json.dumps(json.loads(written) | {"gamma": gamma}))
+        assert plans.read_plan(path, length=5) == plan
+        gamma[1] = plan.gamma[1] + 1.2 * shift
+        path.write_text(json.dumps(json.loads(written) | {"gamma": gamma}))
+        with pytest.raises(InputError, match=r"gamma\[1\] is"):
+            plans.read_plan(path)
+    path.write_text(written)
+    with pytest.raises(InputError, match="is for 5 tokens; expected 4"):
+        plans.read_plan(path, length=4)
+
+
+@pytest.mark.parametrize("name", ["length", "steps", "reveal", "counts", "alpha"])
+def test_plan_files_without_a_field_are_refused(tmp_path, name):
+    path = tmp_path / "plan.json"
+    plans.write_plan(path, plans.fixed_plan(PROFILE, [2, 3]))
+    content = json.loads(path.read_text())
+    del content[name]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"field '{name}' is missing"):
+        plans.read_plan(path)
+
+
+def test_the_smallest_plans(tmp_path):
+    path = tmp_path / "plan.json"
+    for plan in (
+        plans.Plan(1, "fixed", (1,), (0.0, 1.0)),
+        plans.Plan(3, "fixed", (0, 3, 0), (0.0, 0.0, 1.0, 1.0), 0.0),
+        plans.Plan(1, "bernoulli", None, (0.0, 1.0), 1e300),
+    ):
+        plans.write_plan(path, plan)
+        assert plans.read_plan(path) == plan
 
 
 def test_plan_files_need_neither_gamma_nor_the_error(tmp_path):
@@ -182,7 +255,11 @@ def test_a_plan_is_a_grid_for_its_own_length_and_reveals_only():
 
 @pytest.mark.parametrize(
     "change",
-    [{"reveal": "Fixed"}, {"counts": None}, {"counts": (1, 1)}, {"alpha": (0.0, 0.5)}, {"length": 4}],
+    [
+        *({"reveal": "Fixed"}, {"counts": None}, {"counts": (1, 1)}, {"alpha": (0.0, 0.5)}, {"length": 4}),
+        *({"counts": (-1, 4)}, {"counts": (1, 1, 1)}, {"reveal": "bernoulli"}),
+        *({"length": 0, "counts": (0, 0)}, {"reveal": "bernoulli", "counts": None, "length": 0}),
+    ],
 )
 def test_a_plan_that_contradicts_itself_is_not_made(change):
     good = {"length": 3, "reveal": "fixed", "counts": (1, 2), "alpha": (0.0, 1 / 3, 1.0)}

@@ -91,6 +91,10 @@ def test_jump_your_steps():
     assert three == pytest.approx(min(path_kl(T1, option) for option in options), abs=1e-12)
 
 
+def test_a_split_that_gains_nothing_is_in_the_middle():
+    assert plans.greedy_alpha(np.zeros(5), 8).tolist() == [k / 8 for k in range(9)]
+
+
 def test_a_split_finds_a_fall_behind_a_level_start():
     cliff = np.repeat([1.0, 0.0], 500)
     point = float(plans.greedy_alpha(cliff, 2)[1])
@@ -172,6 +176,22 @@ def errors_and_bounds(h, alpha, revealed):
     return (bernoulli_path_kl(h, alpha), fixed_path_kl(h, revealed), *both, log_odds, total)
 
 
+def bounds_in_words(alpha, total, fall, mass):
+    """The four bounds as their docstrings state them, step by step."""
+    steps = [(now, after) for now, after in itertools.pairwise(alpha.tolist()) if after > now]
+    widths = [after - now for now, after in steps]
+    ratios = [1.0, *(after / before for before, after in itertools.pairwise(widths))]
+    rates = [(after - now) / (now * (1 - now)) for now, after in steps if now > 0 and after < 1]
+    least, most, first, last = min(ratios), max(ratios), widths[0], widths[-1]
+    found = [
+        max(widths) * fall,
+        (1 - least) * total + least * last * fall,
+        (most - 1) * (fall - total) + first * fall,
+        (first + last) * fall + max(rates, default=0.0) * mass,
+    ]
+    return [min(bound, total) for bound in found]
+
+
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(levels, shares)
 def test_bounds_hold_for_every_falling_profile(h, inner):
@@ -184,6 +204,11 @@ def test_bounds_hold_for_every_falling_profile(h, inner):
     assert of_chance <= log_odds + slack
     assert (of_counts <= for_counts + slack).all()
     assert (np.concatenate([for_chance, for_counts]) <= total + slack).all()
+    words = bounds_in_words(
+        alpha, float(total), float(total + (h - h[-1]).sum()), float(bounds.growth_mass(h))
+    )
+    # A difference of what is above and below TC may be rounded by an eps of the larger.
+    np.testing.assert_allclose([*for_chance, log_odds], words, rtol=20 * ULP, atol=slack)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)

@@ -13,6 +13,8 @@ from scipy.stats import binom
 
 from mdmot import plans
 from mdmot.errors import InputError
+from mdmot.information import profile_curve
+from mdmot.plans.continuous import _damped_step, _evaluate, _moved
 from mdmot.schedules import masks
 
 ULP = np.finfo(np.float64).eps
@@ -152,6 +154,13 @@ def test_fixed_optima_of_the_toys():
     np.testing.assert_array_equal(plans.optimal_path_kls(T1, 5)[1:], 0)
 
 
+def test_equal_plans_are_told_apart_by_their_last_steps_whatever_the_level():
+    # Every plan that begins with one token is free of error; rounding at an odd level must not choose.
+    for level in np.random.default_rng(0).random(12):
+        found = plans.optimal_counts(np.where(np.arange(37) < 1, 1.0, level), 8)
+        assert found.tolist() == [1] * 7 + [30]
+
+
 CHAINS = {
     # stay, length: linear and optimum at 32 steps, steps that the optimum needs for linear's error
     (0.9, 256): (4.359, 2.993, 24),
@@ -253,6 +262,48 @@ def test_optimal_alpha_is_the_best_that_scipy_finds():
     np.testing.assert_allclose(found[-1], np.arange(5) / 4, atol=ULP)  # nothing to gain
     with jax.no_tracing():
         many(jnp.asarray(profiles[::-1].copy()))
+
+
+INNER = np.array([0.1, 0.35, 0.6, 0.62])
+
+
+def test_newton_system_is_that_of_the_sum():
+    def value(inner):
+        grid = jnp.concatenate([jnp.zeros(1), inner, jnp.ones(1)])
+        return jnp.diff(grid) @ profile_curve(CLIFFS, grid[:-1])
+
+    gradient, hessian = jax.jit(lambda inner: (jax.grad(value)(inner), jax.hessian(value)(inner)))(INNER)
+    found = _evaluate(jnp.asarray(CLIFFS * CLIFFS.size), jnp.asarray([0, *INNER, 1]))
+    # Sums of some hundreds of nats over the squares of short steps.
+    close = {"rtol": 1e-11, "atol": 1e-10}
+    assert float(found.value) == pytest.approx(float(value(INNER)), rel=1e-13)
+    np.testing.assert_allclose(found.gradient, gradient, **close)
+    np.testing.assert_allclose(found.diagonal, np.diag(hessian), **close)
+    np.testing.assert_allclose(found.coupling[:-1], np.diag(hessian, 1), **close)
+    np.testing.assert_allclose(
+        _damped_step(found, jnp.zeros(())), -np.linalg.solve(hessian, gradient), rtol=1e-9
+    )
+    # The damping is relative: in bits or nats the step is the same, and large it is down the gradient.
+    bits = found._replace(**{name: getattr(found, name) / math.log(2) for name in found._fields[1:]})
+    steps = [np.asarray(_damped_step(found, jnp.asarray(damping))) for damping in (0.5, 1e6)]
+    np.testing.assert_allclose(_damped_step(bits, jnp.asarray(0.5)), steps[0], rtol=1e-12)
+    scale = np.abs(np.diag(hessian) + 2 * found.coupling) - 2 * found.coupling
+    np.testing.assert_allclose(steps[1], -gradient / scale / 1e6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_a_step_of_newton_leaves_every_gap_a_tenth(size):
+    alpha = np.array([0, *INNER, 1])
+    step = size * np.array([0.4, -0.2, 0.3, 0.7])
+    moved = np.asarray(_moved(jnp.asarray(alpha), jnp.asarray(step)))
+    assert (moved[0], moved[-1]) == (0, 1)
+    assert (np.diff(moved) >= np.diff(alpha) / 10 * (1 - 1e-9)).all()
+    share = (moved[1:-1] - INNER) / step
+    np.testing.assert_allclose(share, share[0], rtol=1e-9)
+    if size == 1e-3:
+        assert share[0] == pytest.approx(1)
+    else:  # no shorter than needed
+        assert (np.diff(moved) / np.diff(alpha)).min() == pytest.approx(0.1)
 
 
 def test_optimal_alpha_where_no_grid_is_better_than_even_steps():

@@ -1,0 +1,181 @@
+"""What samplers accept: values at the ends of their ranges, tokens that just fit; and one step beyond."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mdmot.errors import InputError
+from mdmot.samplers import (
+    AnnealedNoise,
+    BernoulliUnmasking,
+    Categorical,
+    ConstantNoise,
+    EntropyBoundUnmasking,
+    FactorUnmasking,
+    FixedUnmasking,
+    Forbid,
+    KLASSUnmasking,
+    Likeliest,
+    RemaskingUnmasking,
+    SelfPlanning,
+    SemiAutoregressive,
+    Temperature,
+    ThetaTrapezoidal,
+    ThresholdUnmasking,
+    TimeFree,
+    TopK,
+    TopP,
+    WithoutToken,
+)
+from mdmot.samplers._inputs import assert_inputs
+from mdmot.samplers.contract import StepInput
+from mdmot.samplers.preset_grids import shares, whole
+from mdmot.samplers.remasking_grids import dfm_grid, loop_grid
+from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, ForwardBackward, Loop, Rescale
+from mdmot.samplers.selection import root
+from mdmot.samplers.self_planning import floored
+from mdmot.schedules import StepGrid, grid_from_alpha
+
+GRID, TOKENS = grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((2, 3), 4)
+
+
+def flat(params, tokens):
+    return jnp.zeros((*tokens.shape, 4))
+
+
+def accept(sampler, grid=GRID, tokens=TOKENS):
+    assert_inputs(jax.random.key(0), sampler, None, grid, tokens)
+
+
+def choosing(*transforms):
+    return FixedUnmasking(flat, 4, Categorical(transforms))
+
+
+def remasking(rule):
+    return RemaskingUnmasking(flat, 4, rule)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        *(choosing(Temperature(0)), choosing(TopK(1)), choosing(TopP(1)), choosing(TopP(1e-9))),
+        *(choosing(Forbid([0])), choosing(Forbid([3])), FixedUnmasking(flat, 4, Likeliest((TopK(4),)))),
+        *(remasking(rule(eta)) for rule in (Cap, Rescale, Loop, ByConfidence) for eta in (0, 1)),
+        *(remasking(DFMCorrector(0, 0)), remasking(ForwardBackward())),
+        *(SelfPlanning(flat, 4, 0), SelfPlanning(flat, 4, 7.5)),
+        *(ThresholdUnmasking(flat, 4, 0), ThresholdUnmasking(flat, 4, 1)),
+        *(FactorUnmasking(flat, 4, 0), FactorUnmasking(flat, 4, math.inf)),
+        *(EntropyBoundUnmasking(flat, 4, 0), EntropyBoundUnmasking(flat, 4, math.inf)),
+        KLASSUnmasking(flat, 4, 4, confidence=0, divergence=0, history=1, fallback=1),
+        KLASSUnmasking(flat, 4, 4, confidence=1, divergence=math.inf),
+        *(ThetaTrapezoidal(TimeFree(flat), 4, 1e-6), ThetaTrapezoidal(TimeFree(flat), 4, 0.999)),
+        *(SemiAutoregressive(choosing(), 1), SemiAutoregressive(choosing(), 99, end_id=0)),
+        SemiAutoregressive(choosing(), 2, end_id=3),
+        FixedUnmasking(WithoutToken(flat, 3), 3),
+        *(BernoulliUnmasking(flat, mask_id) for mask_id in (4, -1, 5)),
+    ],
+)
+def test_values_at_the_ends_of_their_ranges_are_accepted(sampler):
+    accept(sampler, tokens=jnp.full((2, 3), sampler.mask_id))
+
+
+@pytest.mark.parametrize("noise", [ConstantNoise(0), ConstantNoise(2.5), AnnealedNoise(0)])
+def test_noise_of_no_scale_is_accepted(noise):
+    noise.assert_values()
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [choosing(Forbid([4])), SemiAutoregressive(choosing(), 1, end_id=-1), KLASSUnmasking(flat, 4, 0)],
+)
+def test_values_just_beyond_are_refused(sampler):
+    with pytest.raises(InputError):
+        accept(sampler)
+
+
+def wide(params, tokens):
+    return jnp.zeros((*tokens.shape, params.size))
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(jnp.int8, 127), (jnp.uint8, 255)])
+def test_small_integers_hold_as_many_tokens_as_they_can(dtype, largest):
+    """The largest clean token, or a mask beyond the clean ones, is the largest number of the type."""
+
+    def check(mask_id, vocab_size):
+        tokens = jnp.full((1, 2), min(mask_id, largest), dtype)
+        assert_inputs(
+            jax.random.key(0), BernoulliUnmasking(wide, mask_id), jnp.zeros(vocab_size), GRID, tokens
+        )
+
+    check(largest, largest)
+    if dtype == jnp.int8:
+        check(-1, largest + 1)
+        check(-128, largest + 1)
+    for mask_id, vocab_size in ((largest + 1, largest + 1), (0, largest + 2)):
+        with pytest.raises(InputError, match=r"cast them to int32|clean tokens; use an id"):
+            check(mask_id, vocab_size)
+
+
+def test_rows_of_blocks_need_a_number_for_what_comes_later():
+    blocks = SemiAutoregressive(FixedUnmasking(flat, 4), 1)
+    accept(blocks, tokens=jnp.full((1, 2), 4, jnp.int8))
+    with pytest.raises(InputError, match="cannot hold -1"):
+        accept(blocks, tokens=jnp.full((1, 2), 4, jnp.uint8))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "reveal"),
+    [([0.0, 1.0], [1.0]), ([0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0]), ([0.0, 0.25, 1.0], [0.25, 1.0])],
+)
+def test_grids_may_stand_still(alpha, reveal):
+    accept(choosing(), StepGrid(jnp.asarray(alpha), jnp.asarray(reveal)))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "reveal"),
+    [([0.0], []), ([0.0, 1.0], [1.0, 1.0]), ([0.0, 0.5, 0.9], [0.5, 1.0]), ([0.0, 1.0, 1.0], [1.0, -0.1])],
+)
+def test_grids_that_are_none_are_refused(alpha, reveal):
+    with pytest.raises(InputError, match="grid"):
+        accept(choosing(), StepGrid(jnp.asarray(alpha), jnp.asarray(reveal)))
+
+
+def test_given_tokens_are_any_clean_ones():
+    accept(choosing(), tokens=jnp.asarray([[0, 3, 4]]))
+    # What was found right is not looked at again, what is another array is.
+    with pytest.raises(InputError, match="token 5 in row 0, position 1"):
+        accept(choosing(), tokens=jnp.asarray([[0, 5, 4]]))
+
+
+def test_root_is_rounded_up():
+    assert [root(n) for n in range(1, 200)] == [math.ceil(math.sqrt(n)) for n in range(1, 200)]
+
+
+def test_shares_where_nothing_is_left():
+    np.testing.assert_array_equal(shares(np.array([1.0, 0.5, 0.5, 0.0, 0.0])), [0.5, 0.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("make", [whole, loop_grid, dfm_grid])
+def test_one_step_is_enough_and_none_too_few(make):
+    make(1)
+    for num_steps in (0, True, -1):
+        with pytest.raises(InputError, match="is not a whole number of at least 1"):
+            make(num_steps)
+
+
+def test_a_grid_that_stands_still_may_do_so_at_one_step():
+    assert loop_grid(4, start=0.5, stop=0.5).alpha.tolist() == pytest.approx([0, 0.45, 0.9, 0.95, 1])
+    for wrong in ({"start": 0.0}, {"stop": 1.0}, {"start": 0.6, "stop": 0.5}, {"alpha": 0.0}):
+        with pytest.raises(InputError, match="pass 0 < start <= stop < 1"):
+            loop_grid(4, **wrong)
+
+
+@pytest.mark.parametrize(("above", "revealed"), [(0.0, 4), (0.75 * 2.0**-22, 4), (1.5 * 2.0**-22, 5)])
+def test_a_whole_number_is_lost_to_more_than_rounding_only(above, revealed):
+    """Of 8 tokens half stay masked, also where alpha is a rounding of float32 above one half."""
+    step = StepInput(*map(jnp.asarray, (0.0, 0.5 + above, 0.5 + above, 0, 3)))
+    eight = jnp.asarray([8], jnp.int32)
+    assert floored(step, eight, eight).tolist() == [revealed]
