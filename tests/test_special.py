@@ -396,6 +396,13 @@ def test_a_density_that_vanishes_at_an_end_does_so_for_all_parameters():
         np.testing.assert_array_equal(slope, 0.0)
 
 
+def test_second_slopes_in_x_of_laws_that_are_powers():
+    # I is 1 - (1 - x)^3 for a = 1 and x^3 for b = 1: one factor of the density is constant.
+    second = jax.jit(jax.vmap(jax.grad(jax.grad(betainc, argnums=2), argnums=2)))
+    found = second(*np.array([(1.0, 3.0, 0.3), (3.0, 1.0, 0.3), (1.0, 1.0, 0.3)]).T)
+    np.testing.assert_allclose(found, [-6 * 0.7, 6 * 0.3, 0.0], rtol=20 * EPS)
+
+
 def test_no_number_outside_the_domain():
     two, half, bad = stretched(2.0, 0.5, [0.0, -1.0, np.inf, np.nan])
     (outside,) = stretched([-0.1, 1.1, np.nan])
