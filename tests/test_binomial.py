@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mdmot.special import binomial_pmf
+from mdmot.special._binomial import _stirling_remainder
 
 EPS = float(np.finfo(np.float64).eps)
 mp = mpmath.mp.clone()
@@ -43,6 +44,15 @@ def test_probabilities_match_mpmath(trials, dtype):
         np.testing.assert_allclose(row, truth, rtol=0, atol=2 * eps)
     np.testing.assert_array_equal(found[0], np.eye(trials + 1)[0])
     np.testing.assert_array_equal(found[-1], np.eye(trials + 1)[-1])
+
+
+def test_stirling_remainders_match_mpmath():
+    exactly = [
+        mp.loggamma(m + 1) - (m + mp.mpf(1) / 2) * mp.log(m) + m - mp.log(2 * mp.pi) / 2
+        for m in range(1, 31)
+    ]
+    # The series that starts at 16 leaves 1.1e-16 there.
+    np.testing.assert_allclose(_stirling_remainder(30), [0.0, *map(float, exactly)], rtol=0, atol=2e-16)
 
 
 @pytest.mark.parametrize("trials", [0, 1, 2, 17])

@@ -12,6 +12,7 @@ import scipy.optimize
 import scipy.special
 
 from mdmot import energies, flows
+from mdmot.energies.quadrature import log_odds_nodes, panel_nodes
 from mdmot.errors import InputError
 from mdmot.schedules import interpolations, masks
 from mdmot.schedules.curves import PowerCurve
@@ -142,6 +143,19 @@ def test_number_of_nodes_suffices():
     )
 
 
+@pytest.mark.parametrize("decay", [(1.0, 1.0), (0.1, 1.0), (1.0, 0.1), (0.3, 2.0)])
+def test_nodes_integrate_powers_at_both_ends(decay):
+    """t^(p-1) (1-t)^(q-1) over B(p, q), with and without panels; the nodes serve (1, 1) by default."""
+    p, q = decay
+    in_panels = panel_nodes([jnp.array([0.7, 0.2])], 101, jnp.dtype(float), tuple(map(jnp.asarray, decay)))
+    whole = log_odds_nodes(101, jnp.dtype(float), *([] if decay == (1.0, 1.0) else [decay]))
+    for nodes in (in_panels, whole):
+        log_power = (p - 1) * nodes.when.log_t + (q - 1) * nodes.when.log_1mt
+        total = jnp.exp(log_power + nodes.log_weight).sum() / scipy.special.beta(p, q)
+        # Logarithms of size 45 / 0.1 at the outermost nodes.
+        np.testing.assert_allclose(total, 1.0, rtol=1000 * EPS)
+
+
 def test_quadrature_in_float32():
     with jax.enable_x64(False):
         schedule, interpolation = masks.beta(0.8, 1.1), interpolations.beta(1.0, 0.9)
@@ -267,6 +281,9 @@ def test_sampling_refuses_nonsense_and_reports_infinity():
         energies.conditional_energy_estimate(jax.random.key(0), masks.linear(), LINEAR, 0, 10)
     estimate = energies.conditional_energy_estimate(jax.random.key(0), masks.linear(), LINEAR, 5, 10)
     assert (estimate.mean, estimate.standard_error) == (np.inf, 0.0)
+    with pytest.raises(InputError, match="at least 1 token and 2 samples"):
+        energies.conditional_energy_estimate(jax.random.key(0), masks.linear(), LINEAR, 1, 1)
+    energies.conditional_energy_estimate(jax.random.key(0), masks.linear(), LINEAR, 1, 2)  # the least
 
 
 CHORD_MINIMA = {1: 8, 2: 9.3725830020, 3: 9.6461709275, 4: 9.7434198386, 8: 9.8379364335, 64: 9.8691089628}
@@ -356,6 +373,12 @@ def test_model_probabilities_solve_the_forward_equation():
         expected = forward_equation(at, 2, 2, alpha)
         found = np.asarray(prob[index]) * alpha**num_unmasked * (1 - alpha) ** (2 - num_unmasked)
         np.testing.assert_allclose(found, expected, atol=1e-8)  # 100 x the solver's tolerance
+
+
+def test_alpha_nodes_are_the_chebyshev_points():
+    np.testing.assert_allclose(
+        energies.alpha_nodes(5), (1 - np.cos(np.pi * np.arange(5) / 4)) / 2, atol=EPS
+    )
 
 
 def test_model_energy_is_constant_for_networks_without_time():

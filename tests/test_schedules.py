@@ -207,7 +207,7 @@ def test_padding_adds_steps_that_reveal_nothing():
         pad_grid(grid, 3)
 
 
-ENDS = jnp.array([-1.0, 0.0, 1.0, 2.0, jnp.nan])
+ENDS = jnp.array([-0.5, 0.0, 1.0, 1.5, jnp.nan])
 
 
 @pytest.mark.parametrize("name", ALL)

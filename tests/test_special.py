@@ -374,7 +374,7 @@ def test_forward_slopes_of_the_logit_at_its_ends():
 
 def test_log1m_is_accurate_relative_to_itself():
     x = np.array([1e-300, 1e-12, 0.01, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.9, 1 - 1e-9])
-    exactly = [float(mp.log(1 - mp.mpf(float(c)))) for c in x]
+    exactly = [float(mp.log1p(-mp.mpf(float(c)))) for c in x]
     np.testing.assert_allclose(log1m(jnp.asarray(x)), exactly, rtol=4 * EPS)
 
 
@@ -394,6 +394,13 @@ def test_a_density_that_vanishes_at_an_end_does_so_for_all_parameters():
     slopes = jax.jit(jax.vmap(jax.jacrev(jax.jacrev(betainc, argnums=2), argnums=(0, 1, 2))))
     for slope in slopes(*np.array([(2.5, 3.0, 0.0), (2.5, 3.0, 1.0)]).T):
         np.testing.assert_array_equal(slope, 0.0)
+
+
+def test_second_slopes_in_x_of_laws_that_are_powers():
+    # I is 1 - (1 - x)^3 for a = 1 and x^3 for b = 1: one factor of the density is constant.
+    second = jax.jit(jax.vmap(jax.grad(jax.grad(betainc, argnums=2), argnums=2)))
+    found = second(*np.array([(1.0, 3.0, 0.3), (3.0, 1.0, 0.3), (1.0, 1.0, 0.3)]).T)
+    np.testing.assert_allclose(found, [-6 * 0.7, 6 * 0.3, 0.0], rtol=20 * EPS)
 
 
 def test_no_number_outside_the_domain():
