@@ -1,39 +1,34 @@
 """Tensors out of PyTorch's pickled files, without PyTorch and without executing what they say."""
 
-import collections
 import io
+import math
 import os
-import pickle
 import zipfile
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
 
 from mdmot.errors import InputError
+from mdmot.models.pretrained.pickle_program import Storage, Tensor, interpret
 
-STORAGES = {
-    "DoubleStorage": np.dtype(np.float64),
-    "FloatStorage": np.dtype(np.float32),
-    "HalfStorage": np.dtype(np.float16),
-    "BFloat16Storage": np.dtype(jnp.bfloat16),
-    "LongStorage": np.dtype(np.int64),
-    "IntStorage": np.dtype(np.int32),
-    "BoolStorage": np.dtype(np.bool_),
-}
+MOST_USES = 8
+"""How often a number may be part of a tensor, on average: tied weights are one number of several."""
 
 
 def read_pickled(source: str | os.PathLike[str] | io.IOBase) -> dict[str, np.ndarray]:
     """The tensors of a pytorch_model.bin, as `torch.save` writes it since PyTorch 1.6.
 
-    A pickle is a program. This one is run by an interpreter that knows tensors and dictionaries and
-    nothing else: whatever other function or class it names is refused before it is called.
+    A pickle is a program. This one is run by `interpret`, on which nothing is a function, a class or a
+    type of numbers: whatever it names beside tensors and dictionaries is refused, and what it names of
+    these is a text. Memory is proportional to the file: the sizes of all parts are compared before one
+    is read, and compressed parts, which PyTorch does not write, are refused.
 
     Args:
       source: The file.
 
     Returns:
-      The tensors by name.
+      The tensors by name, which cannot be written to: those that share numbers in the file share them.
 
     Raises:
       InputError: If it is no such file, is damaged, or names anything but tensors and dictionaries.
@@ -41,71 +36,74 @@ def read_pickled(source: str | os.PathLike[str] | io.IOBase) -> dict[str, np.nda
     where = getattr(source, "name", source)
     try:
         with zipfile.ZipFile(source) as archive:
+            _assert_plain(archive)
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(pickles) != 1:
-                raise InputError(f"{where}: has {len(pickles)} pickles; pass what torch.save wrote")
-            found = _Reader(archive, pickles[0]).load()
-    except InputError:
-        raise
+                raise InputError(f"has {len(pickles)} pickles; pass what torch.save wrote")
+            return _tensors(archive, pickles[0].removesuffix("data.pkl"))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     except OSError as error:
-        raise InputError(f"{where}: cannot be read ({error.strerror}); pass a pytorch_model.bin") from None
-    except Exception as error:  # what a damaged pickle raises is not listed anywhere
-        raise InputError(f"{where}: is no pickled tensors ({error}); copy the file again") from None
-    if not isinstance(found, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, np.ndarray) for name, tensor in found.items()
-    ):
-        raise InputError(f"{where}: is no dictionary of tensors; pass a model's state_dict")
-    return dict(found)
+        reason = error.strerror or "damaged"
+        raise InputError(f"{where}: cannot be read ({reason}); pass a pytorch_model.bin") from None
+    except Exception as error:  # what a damaged archive or pickle raises is not listed anywhere
+        reason = str(error).encode("unicode_escape").decode()[:200]
+        raise InputError(f"{where}: is no pickled tensors ({reason}); copy the file again") from None
 
 
-class _Reader(pickle.Unpickler):
-    """Interprets a pickle of tensors; knows no names but theirs."""
-
-    def __init__(self, archive: zipfile.ZipFile, name: str):
-        super().__init__(io.BytesIO(archive.read(name)))
-        self._archive = archive
-        self._root = name.removesuffix("data.pkl")
-        order = f"{self._root}byteorder"
-        is_big = order in archive.namelist() and archive.read(order) == b"big"
-        self._order: Literal[">", "<"] = ">" if is_big else "<"
-
-    def find_class(self, module: str, name: str) -> Any:
-        """What a name in the pickle stands for."""
-        if module == "torch" and name in STORAGES:
-            return STORAGES[name]
-        known = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-            ("torch._utils", "_rebuild_parameter"): _parameter,
-        }
-        if (module, name) not in known:
-            raise InputError(f"the pickle names {module}.{name}, which is no tensor; it was not run")
-        return known[module, name]
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        """The numbers of a storage, a file of the archive."""
-        kind, dtype, key, _, size = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise InputError(f"the pickle has a {kind!r}, expected the storage of a tensor")
-        content = self._archive.read(f"{self._root}data/{key}")
-        numbers = np.frombuffer(content, dtype.newbyteorder(self._order)).astype(dtype)
-        if numbers.size != size:
-            raise InputError(f"storage {key} has {numbers.size} numbers instead of {size}")
-        return numbers
+def _assert_plain(archive: zipfile.ZipFile) -> None:
+    """Refuses an archive from which more could be read than it has bytes."""
+    handle = archive.fp
+    if handle is None:
+        raise InputError("is closed; pass an open file")
+    length = handle.seek(0, os.SEEK_END)
+    entries = archive.infolist()
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+            raise InputError("has compressed parts; pass what torch.save wrote, which has none")
+    if sum(entry.file_size for entry in entries) > length:
+        raise InputError(f"tells of more than the {length} bytes that it has; copy the file again")
 
 
-def _tensor(
-    storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
-) -> np.ndarray:
-    """The tensor that a storage holds; refuses one that reaches beyond it."""
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    entries = int(np.prod(size, dtype=object))
-    is_inside = min((offset, *size, *stride)) >= 0 and entries <= storage.size
-    if not is_inside or (entries and last >= storage.size):
-        raise InputError(f"a tensor of shape {list(size)} reaches beyond its storage")
-    bytes_stride = [step * storage.itemsize for step in stride]
-    return np.lib.stride_tricks.as_strided(storage[offset:], size, bytes_stride).copy()
+def _tensors(archive: zipfile.ZipFile, root: str) -> dict[str, np.ndarray]:
+    found = interpret(archive.read(f"{root}data.pkl"))
+    if type(found) is not dict or not all(type(tensor) is Tensor for tensor in found.values()):
+        raise InputError("is no dictionary of tensors; pass a model's state_dict")
+    for name in found:
+        if not name.isprintable() or name == "__metadata__":
+            shown = name.encode("unicode_escape").decode()[:100]
+            raise InputError(f"a tensor has the name '{shown}'; pass a model's state_dict")
+    storages = {tensor.storage for tensor in found.values()}
+    files = {storage.key: archive.getinfo(f"{root}data/{storage.key}") for storage in storages}
+    for storage in storages:
+        numbers, rest = divmod(files[storage.key].file_size, _dtype(storage).itemsize)
+        if (numbers, rest) != (storage.size, 0):
+            raise InputError(f"storage '{storage.key}' has not the {storage.size} numbers it should have")
+    wanted = sum(math.prod(tensor.shape) * _dtype(tensor.storage).itemsize for tensor in found.values())
+    stored = sum(file.file_size for file in files.values())
+    if wanted > MOST_USES * stored:
+        raise InputError(f"its tensors take {wanted} bytes out of {stored}; pass a model's state_dict")
+    order = f"{root}byteorder"
+    is_big = order in archive.namelist() and archive.read(order) == b"big"
+    end: Literal[">", "<"] = ">" if is_big else "<"
+    contents = {key: archive.read(file) for key, file in files.items()}
+    numbers_of = {
+        storage: np.frombuffer(contents[storage.key], _dtype(storage).newbyteorder(end)).astype(
+            _dtype(storage), copy=False
+        )
+        for storage in storages
+    }
+    return {name: _view(numbers_of[tensor.storage], tensor) for name, tensor in found.items()}
 
 
-def _parameter(tensor: np.ndarray, *_: Any) -> np.ndarray:
-    return tensor
+def _dtype(storage: Storage) -> np.dtype:
+    return np.dtype(jnp.bfloat16 if storage.dtype == "bfloat16" else storage.dtype)
+
+
+def _view(numbers: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """The tensor that a storage holds, in which it has been found to lie."""
+    if 0 in tensor.shape:
+        return np.empty(tensor.shape, numbers.dtype)
+    stride = [step * numbers.itemsize for step in tensor.stride]
+    part = numbers[tensor.offset :]
+    return np.lib.stride_tricks.as_strided(part, tensor.shape, stride, writeable=False)
