@@ -6,6 +6,7 @@ import click
 
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
+from mdmot.cli.interruption import INTERRUPTED, MESSAGE, interruptible
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.profile import profile
@@ -17,7 +18,7 @@ from mdmot.cli.verify import verify
 from mdmot.cli.watch import one_line
 from mdmot.errors import InputError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -36,7 +37,7 @@ for command in (verify, energy, law, profile, tune, sample, train, evaluate, rep
 
 def main() -> None:
     """Runs the command line and exits with its status."""
-    sys.exit(status(sys.argv[1:]))
+    sys.exit(interruptible(lambda: status(sys.argv[1:])))
 
 
 def status(arguments: list[str]) -> int:
@@ -53,7 +54,7 @@ def status(arguments: list[str]) -> int:
     except OSError as error:
         message = f"cannot write the output: {error}; free some space or write elsewhere"
     except (KeyboardInterrupt, click.Abort):
-        click.echo("mdmot: interrupted", err=True)
+        click.echo(MESSAGE, err=True)
         return INTERRUPTED
     else:
         return result if isinstance(result, int) else 0
