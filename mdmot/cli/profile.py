@@ -39,7 +39,7 @@ Examples:
     "--out",
     type=click.Path(path_type=pathlib.Path),
     metavar="FILE",
-    help="Write the profile, for `mdmot tune`.",
+    help="Write the profile, for `mdmot tune`; - is standard output.",
 )
 @click.option(
     "--plots",
@@ -69,15 +69,16 @@ def profile(
 
     The measurement is announced with its time and memory, and goes on after an interruption.
     """
-    from mdmot.cli.outputs import prepare_outputs
+    from mdmot.cli.outputs import beside_output, output_file, prepare_outputs
 
-    prepare_outputs(out, plots)
+    prepare_outputs(out, plots, as_json)
     with kept_until_written(resume, out) as state:
         found = obtain_profile(Request("profile", model, resume=resume, state=state, seed=seed, **given))
         if out is not None:
             from mdmot.information import write_profile
 
-            write_profile(out, found)
+            with output_file(out) as path:
+                write_profile(path, found)
     if plots is not None:
         from mdmot.files import write_atomically
         from mdmot.report import figures
@@ -88,7 +89,8 @@ def profile(
         return
     from mdmot.experiments.data_to_schedule import saving
 
-    _show(found, saving(found, min(steps, found.length)))
+    with beside_output(out):
+        _show(found, saving(found, min(steps, found.length)))
 
 
 def _show(found: "Profile", value: "Saving") -> None:

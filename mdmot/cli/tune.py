@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.options import common, print_json, print_table, versions
-from mdmot.cli.outputs import prepare_outputs
+from mdmot.cli.outputs import STANDARD_OUTPUT, beside_output, output_file, prepare_outputs
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
 from mdmot.cli.searching import require_task, searched_plan, searching
 
@@ -47,7 +47,7 @@ MOST_SHOWN = 40
     "--out",
     type=click.Path(path_type=pathlib.Path),
     metavar="FILE",
-    help="Write the plan, for `mdmot sample` and `mdmot law`.",
+    help="Write the plan, for `mdmot sample` and `mdmot law`; - is standard output.",
 )
 @click.option(
     "--plots",
@@ -81,7 +81,7 @@ def tune(
     divergence of the samples, in nats a sequence. The plan is its exact minimum.
     """
     require_task(model, trials, task, storage)
-    prepare_outputs(out, plots)
+    prepare_outputs(out, plots, as_json)
     with kept_until_written(resume, out) as state:
         request = Request("tune", model, resume=resume, state=state, seed=seed, **given)
         profile = obtain_profile(request)
@@ -93,7 +93,8 @@ def tune(
             plan = _with_path_kl(plan, profile)
             result |= _steps_of(plan) | {"search": found}
         if out is not None:
-            _write(out, plan, profile, seed)
+            with output_file(out) as path:
+                _write(path, plan, profile, seed)
     if request.is_shipped:
         click.echo(
             f"planned by the profile that came with {request.name}; --text, --length or --draws "
@@ -105,8 +106,9 @@ def tune(
     if as_json:
         print_json(result | {"seed": seed})
     else:
-        _show(plan, result)
-    if out is not None:
+        with beside_output(out):
+            _show(plan, result)
+    if out is not None and out != STANDARD_OUTPUT:
         click.echo(f"wrote {out}", err=True)
 
 

@@ -241,6 +241,11 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
     levels, entropies, errors, fitted, interval = (_numbers(path, content, name) for name in names)
     if not (levels == np.round(levels)).all():
         raise InputError(f"profile {path}: levels are not all whole numbers; save it again")
+    # Before anything of that length is made.
+    if fitted.size != length:
+        raise InputError(
+            f"profile {path}: fitted has {fitted.size} numbers for a length of {length}; save it again"
+        )
     try:
         assert_levels(length, levels.astype(int), entropies, errors)
         assert_levels(length, np.arange(length), fitted, np.zeros(length))
