@@ -96,10 +96,25 @@ def writing_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
         ) from None
 
 
-def assert_writable(path: pathlib.Path) -> None:
-    """Refuses, before any long work, a file that `writing_atomically` could not write.
+def assert_folder_writable(path: pathlib.Path) -> None:
+    """Refuses, before any long work, a folder that could not be made or written, and leaves nothing behind.
 
-    Its folder is made, if it is missing. A pipe is not opened.
+    Raises:
+      InputError: If it could not.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        prepare_folder(path)
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):  # what another process has begun to use stays
+                folder.rmdir()
+
+
+def assert_writable(path: pathlib.Path) -> None:
+    """Refuses, before any long work, a file that could not be written, and leaves nothing behind.
+
+    Its folder may be missing. A pipe is not opened.
 
     Raises:
       InputError: If the file is a folder, is protected or of a kind that holds no text, or its folder
@@ -111,7 +126,7 @@ def assert_writable(path: pathlib.Path) -> None:
             return
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another file") from None
-    prepare_folder(pathlib.Path(os.path.realpath(path)).parent)
+    assert_folder_writable(pathlib.Path(os.path.realpath(path)).parent)
 
 
 def _status(path: pathlib.Path) -> os.stat_result | None:
@@ -134,7 +149,7 @@ def _status(path: pathlib.Path) -> os.stat_result | None:
 
 
 def _is_stream(path: pathlib.Path, status: os.stat_result) -> bool:
-    """Whether a file is written into rather than replaced: a device, a pipe, or the file under /dev/stdout."""
+    """Whether a file is written into, not replaced: a device, a pipe, or the file behind /dev/stdout."""
     return not stat.S_ISREG(status.st_mode) or (
         path.absolute().parts[1:2] in (("dev",), ("proc",)) and _descriptor(status) is not None
     )

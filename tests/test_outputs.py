@@ -160,10 +160,99 @@ def test_a_run_of_another_process_is_left_alone(capsys, tmp_path):
     from mdmot.files import alone_in
 
     out = tmp_path / "run"
-    with pytest.raises(InputError), contextlib.ExitStack() as other:
+
+    def refused(other):
         with nothing_left_if_refused(out, out / "tokens"):
             out.mkdir()
             other.enter_context(alone_in(out))
             (out / "config.json").write_text("the other's")
             raise InputError("in use")
+
+    with contextlib.ExitStack() as other, pytest.raises(InputError, match="in use"):
+        refused(other)
     assert (out / "config.json").read_text() == "the other's"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tune", "gone.txt", "--steps", 2, "--out", "new/deep/plan.json", "--plots", "plots/deep"),
+        ("profile", "gone.txt", "--out", "new/deep/profile.json", "--plots", "plots/deep"),
+        ("report", "--text", "gone.txt", "--out", "new/deep"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_refused_command_makes_no_folder(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run(capsys, *arguments)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "gone.txt" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_are_made_for_what_is_written(capsys, tmp_path):
+    plan, plots = tmp_path / "new" / "plan.json", tmp_path / "deep" / "plots"
+    assert run(capsys, "profile", LAW, "--out", plan, "--plots", plots)[0] == 0
+    assert plan.is_file()
+    assert [path.name for path in plots.iterdir()] == ["profile.svg"]
+
+
+@pytest.mark.parametrize(
+    ("taken", "arguments"),
+    [
+        ("plots/data_gamma.svg", ("tune", LAW, "--steps", 2, "--plots", "plots")),
+        ("plots/profile.svg", ("profile", LAW, "--plots", "plots")),
+        ("out/report.json", ("report", "--out", "out")),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_is_refused_before_any_work(
+    capsys, tmp_path, monkeypatch, taken, arguments
+):
+    def compute(*_):
+        raise AssertionError("computed too early")
+
+    for name in ("tune.obtain_profile", "profile.obtain_profile", "report._read_text"):
+        monkeypatch.setattr(f"mdmot.cli.{name}", compute)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / taken).mkdir(parents=True)
+    status, out, err = run(capsys, *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"{taken} cannot be written (Is a directory)" in err
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("command", ["train", "report"])
+def test_standard_output_is_no_folder(capsys, tmp_path, monkeypatch, name, command):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, command, "--out", name)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"--out {name} is standard output, expected a folder" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_device_of_standard_output_does_not_mix_with_json(capsys):
+    status, out, err = run(capsys, "tune", LAW, "--steps", 2, "--out", "/dev/stdout", "--json")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "--out /dev/stdout and --json" in err
+
+
+def test_a_running_training_keeps_its_files(capsys, tmp_path):
+    from mdmot.files import alone_in
+
+    out, text = tmp_path / "run", tmp_path / "text"
+    for folder in (out, text):
+        folder.mkdir()
+    for number in range(40):
+        (text / f"{number}.txt").write_text("some words\n" * 20)
+    with alone_in(out):
+        status, _, err = run(capsys, "train", "--preset", "tiny", "--text", text, "--out", out)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "is in use by another process" in err
+    assert not list(out.iterdir())
+
+
+def test_a_state_may_lie_in_a_new_folder(capsys, tmp_path):
+    state = tmp_path / "new" / "state.json"
+    options = ("--estimate", "--draws", 8, "--levels", 3, "--batch", 8, "--resume", state)
+    assert run(capsys, "profile", LAW, *options)[0] == 0
+    assert json.loads(state.read_text())["kind"] == "profile-run"

@@ -69,9 +69,9 @@ def profile(
 
     The measurement is announced with its time and memory, and goes on after an interruption.
     """
-    from mdmot.cli.outputs import beside_output, output_file, prepare_outputs
+    from mdmot.cli.outputs import assert_outputs, beside_output, output_file
 
-    prepare_outputs(out, plots, as_json)
+    assert_outputs(out, plots, ("profile",), as_json)
     with kept_until_written(resume, out) as state:
         found = obtain_profile(Request("profile", model, resume=resume, state=state, seed=seed, **given))
         if out is not None:
@@ -80,10 +80,10 @@ def profile(
             with output_file(out) as path:
                 write_profile(path, found)
     if plots is not None:
-        from mdmot.files import write_atomically
+        from mdmot.files import prepare_folder, write_atomically
         from mdmot.report import figures
 
-        write_atomically(plots / "profile.svg", figures.profile(found))
+        write_atomically(prepare_folder(plots) / "profile.svg", figures.profile(found))
     if as_json:
         print_json(found.to_json() | {"seed": seed})
         return

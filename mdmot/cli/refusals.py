@@ -11,15 +11,19 @@ TOKENIZER_FILE = "tokenizer.json"
 
 
 def assert_nothing_lost(out: pathlib.Path, vocabulary: Vocabulary) -> None:
-    """Refuses a folder with files that a run would overwrite and that are not of a run.
+    """Refuses a folder that is in use, or with files that a run would overwrite and that are not of a run.
 
     Raises:
       InputError: If there is one, with its name.
     """
+    from mdmot.files import alone_in
     from mdmot.models.checkpoint import WEIGHTS_FILE
     from mdmot.training.config_file import is_config
     from mdmot.training.runs import CONFIG_FILE, METRICS_FILE
 
+    if out.is_dir():
+        with alone_in(out):  # the run asks again, but its tokenizer is kept before
+            pass
     if is_config(out / CONFIG_FILE):
         return
     lost = [name for name in (METRICS_FILE, WEIGHTS_FILE) if (out / name).exists()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.options import common, print_json, use_precision
+from mdmot.cli.outputs import assert_folder
 from mdmot.cli.refusals import TOKENIZER_FILE, assert_nothing_lost, nothing_left_if_refused
 from mdmot.cli.training_data import DataSource, as_begun, data_source
 from mdmot.cli.training_options import (
@@ -140,6 +141,7 @@ def train(
     given = {name: value for name, value in given.items() if value is not None}
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
         given["seed"] = seed
+    assert_folder(out)
     begun = _begun(out, resume)
     source = data_source(text, language, tokenizer, begun[1] if begun else {}, out / TOKENIZER_FILE)
     if begun and preset is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.options import common, print_json, print_table, versions
-from mdmot.cli.outputs import STANDARD_OUTPUT, beside_output, output_file, prepare_outputs
+from mdmot.cli.outputs import assert_outputs, beside_output, is_standard_output, output_file
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
 from mdmot.cli.searching import require_task, searched_plan, searching
 
@@ -81,7 +81,7 @@ def tune(
     divergence of the samples, in nats a sequence. The plan is its exact minimum.
     """
     require_task(model, trials, task, storage)
-    prepare_outputs(out, plots, as_json)
+    assert_outputs(out, plots, PLOTS, as_json)
     with kept_until_written(resume, out) as state:
         request = Request("tune", model, resume=resume, state=state, seed=seed, **given)
         profile = obtain_profile(request)
@@ -108,7 +108,7 @@ def tune(
     else:
         with beside_output(out):
             _show(plan, result)
-    if out is not None and out != STANDARD_OUTPUT:
+    if out is not None and not is_standard_output(out):
         click.echo(f"wrote {out}", err=True)
 
 
@@ -166,7 +166,7 @@ def _write(out: pathlib.Path, plan: "Plan", profile: "Profile", seed: int) -> No
 
 def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
     from mdmot.experiments.data_to_schedule import schedule_study
-    from mdmot.files import write_atomically
+    from mdmot.files import prepare_folder, write_atomically
     from mdmot.report import figures
 
     study = schedule_study(profile.fitted, tuned.plan.steps, tuned.plan.reveal, tuned)
@@ -176,6 +176,7 @@ def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
         figures.path_kl_against_steps(study),
         figures.data_gamma(study),
     )
+    prepare_folder(folder)
     for name, svg in zip(PLOTS, drawn, strict=True):
         write_atomically(folder / f"{name}.svg", svg)
 
