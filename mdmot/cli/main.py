@@ -20,6 +20,8 @@ from mdmot.errors import InputError
 
 BAD_INPUT = 2
 
+NO_MEMORY = "out of memory; make what was asked for smaller, as --steps, --length, --width or --batch"
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @with_version
@@ -51,11 +53,18 @@ def status(arguments: list[str]) -> int:
         return BAD_INPUT
     except click.ClickException as error:
         message = f"{error.format_message().rstrip('.')}; see {_help_of(error)}"
+    except MemoryError:
+        message = NO_MEMORY
     except OSError as error:
         message = f"cannot write the output: {error}; free some space or write elsewhere"
     except (KeyboardInterrupt, click.Abort):
         click.echo(MESSAGE, err=True)
         return INTERRUPTED
+    except RuntimeError as error:
+        # JAX's class for it has no name that is promised.
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        message = NO_MEMORY
     else:
         return result if isinstance(result, int) else 0
     click.echo(f"mdmot: {one_line(' '.join(message.split()))}", err=True)
