@@ -1,4 +1,4 @@
-"""Time of `import mdmot` over that of `import jax`: medians of alternating fresh processes."""
+"""Time to load the quickstart's names of mdmot over that of jax: medians of alternating fresh processes."""
 
 import argparse
 import json
@@ -7,10 +7,16 @@ import subprocess
 import sys
 import time
 
+# `import mdmot` alone loads nothing.
+JAX, MDMOT = (
+    "import jax",
+    "from mdmot import BernoulliUnmasking, energy, interpolations, masks, sample, step_grid",
+)
 
-def seconds(module: str) -> float:
+
+def seconds(statement: str) -> float:
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+    subprocess.run([sys.executable, "-c", statement], check=True)
     return time.perf_counter() - start
 
 
@@ -19,14 +25,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--limit", type=float, help="Exit with 1 if the ratio is above this.")
     arguments = parser.parse_args()
-    for module in ("jax", "mdmot"):
-        seconds(module)  # writes the bytecode
-    pairs = [(seconds("jax"), seconds("mdmot")) for _ in range(arguments.repeats)]
+    for statement in (JAX, MDMOT):
+        seconds(statement)  # writes the bytecode
+    pairs = [(seconds(JAX), seconds(MDMOT)) for _ in range(arguments.repeats)]
     jax_s, mdmot_s = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(mdmot_s / jax_s for jax_s, mdmot_s in pairs)
     print(json.dumps({"import_jax_s": jax_s, "import_mdmot_s": mdmot_s, "ratio": ratio}))
     if arguments.limit is not None and ratio > arguments.limit:
-        sys.exit(f"import mdmot takes {ratio:.2f} x import jax, more than {arguments.limit}")
+        sys.exit(f"mdmot takes {ratio:.2f} x as long as jax, more than {arguments.limit}")
 
 
 if __name__ == "__main__":

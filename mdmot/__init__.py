@@ -1,30 +1,61 @@
 """Discrete optimal transport for masked diffusion models, in JAX.
 
 Time runs from t = 0 (all masked) to t = 1 (clean); alpha is the probability that a token is unmasked.
-The names below are those of the quickstart; everything else lives in the submodules.
+The names below are those of the quickstart; everything else lives in the submodules. Each is loaded when
+it is first asked for: the command line has to say what Ctrl-C does before anything that takes long.
 """
 
-from typing import TYPE_CHECKING, Any
-
-from mdmot.energies import energy as energy
-from mdmot.errors import InputError as InputError
-from mdmot.samplers import BernoulliUnmasking as BernoulliUnmasking
-from mdmot.samplers import FixedUnmasking as FixedUnmasking
-from mdmot.samplers import sample as sample
-from mdmot.schedules import interpolations as interpolations
-from mdmot.schedules import masks as masks
-from mdmot.schedules import step_grid as step_grid
+TYPE_CHECKING = (
+    False  # as type checkers know it; the module `typing` itself would take longer than all else
+)
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from mdmot.energies import energy as energy
+    from mdmot.errors import InputError as InputError
     from mdmot.law import bernoulli_law as bernoulli_law
     from mdmot.law import fixed_law as fixed_law
     from mdmot.law import sampler_law as sampler_law
+    from mdmot.samplers import BernoulliUnmasking as BernoulliUnmasking
+    from mdmot.samplers import FixedUnmasking as FixedUnmasking
+    from mdmot.samplers import sample as sample
+    from mdmot.schedules import interpolations as interpolations
+    from mdmot.schedules import masks as masks
+    from mdmot.schedules import step_grid as step_grid
+
+_HOMES = {
+    "BernoulliUnmasking": "samplers",
+    "FixedUnmasking": "samplers",
+    "InputError": "errors",
+    "bernoulli_law": "law",
+    "energy": "energies",
+    "fixed_law": "law",
+    "interpolations": "schedules",
+    "masks": "schedules",
+    "sample": "samplers",
+    "sampler_law": "law",
+    "step_grid": "schedules",
+}
+"""The submodule of each name."""
 
 
-def __getattr__(name: str) -> Any:
-    """The exact laws bring every distribution with them: loaded when they are first asked for."""
-    if name in ("bernoulli_law", "fixed_law", "sampler_law"):
-        import mdmot.law
+def __getattr__(name: str) -> "Any":
+    """A name of the quickstart, or a submodule that has not been imported yet."""
+    import importlib
 
-        return getattr(mdmot.law, name)
+    if name in _HOMES:
+        found = getattr(importlib.import_module(f"mdmot.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(f"mdmot.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"mdmot.{name}":
+                raise
     raise AttributeError(f"module 'mdmot' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,5 +1,20 @@
-"""`python -m mdmot`."""
+"""`python -m mdmot`, and the command `mdmot`: nothing that takes long is loaded before Ctrl-C is heard."""
 
-from mdmot.cli.main import main
+import os
 
-main()
+
+def main() -> None:
+    """Loads the command line, runs it and exits with its status."""
+    try:
+        from mdmot.cli import interruption
+
+        interruption.leave_on_interruption()
+        from mdmot.cli.main import main as run
+    except KeyboardInterrupt:  # before another handler is there
+        os.write(2, b"mdmot: interrupted\n")
+        os._exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """Imports point down only (architecture: a stranger reads the order off the list)."""
 
 import ast
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -56,8 +57,24 @@ def test_imports_point_down():
     assert not wrong
 
 
-def test_importing_mdmot_loads_nothing_heavy():
+def test_the_names_of_the_quickstart_load_nothing_heavy():
     heavy = ("flax", "optax", "scipy", "matplotlib", "clarabel", "rich", "click", "jinja2")
-    script = f"import sys, mdmot; print([name for name in {heavy} if name in sys.modules])"
+    names = (
+        "BernoulliUnmasking, FixedUnmasking, InputError, energy, interpolations, masks, sample, step_grid"
+    )
+    script = (
+        f"import sys; from mdmot import {names}; print([name for name in {heavy} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_name_of_mdmot_is_found_when_it_is_asked_for():
+    assert {name for name in dir(mdmot) if not name.startswith("_")} >= {*mdmot._HOMES}
+    for name, home in mdmot._HOMES.items():
+        assert getattr(mdmot, name) is getattr(importlib.import_module(f"mdmot.{home}"), name)
+    script = (
+        "import mdmot; print(mdmot.plans.__name__, hasattr(mdmot, 'nonsense'), hasattr(mdmot, '_nonsense'))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "mdmot.plans False False\n"

@@ -6,6 +6,7 @@ import click
 
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
+from mdmot.cli.interruption import INTERRUPTED, MESSAGE, interruptible
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.profile import profile
@@ -17,7 +18,9 @@ from mdmot.cli.verify import verify
 from mdmot.cli.watch import one_line
 from mdmot.errors import InputError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
+
+NO_MEMORY = "out of memory; make what was asked for smaller, as --steps, --length, --width or --batch"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -36,7 +39,7 @@ for command in (verify, energy, law, profile, tune, sample, train, evaluate, rep
 
 def main() -> None:
     """Runs the command line and exits with its status."""
-    sys.exit(status(sys.argv[1:]))
+    sys.exit(interruptible(lambda: status(sys.argv[1:])))
 
 
 def status(arguments: list[str]) -> int:
@@ -50,11 +53,18 @@ def status(arguments: list[str]) -> int:
         return BAD_INPUT
     except click.ClickException as error:
         message = f"{error.format_message().rstrip('.')}; see {_help_of(error)}"
+    except MemoryError:
+        message = NO_MEMORY
     except OSError as error:
         message = f"cannot write the output: {error}; free some space or write elsewhere"
     except (KeyboardInterrupt, click.Abort):
-        click.echo("mdmot: interrupted", err=True)
+        click.echo(MESSAGE, err=True)
         return INTERRUPTED
+    except RuntimeError as error:
+        # JAX's class for it has no name that is promised.
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        message = NO_MEMORY
     else:
         return result if isinstance(result, int) else 0
     click.echo(f"mdmot: {one_line(' '.join(message.split()))}", err=True)

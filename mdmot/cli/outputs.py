@@ -1,21 +1,87 @@
 """Output files: proved writable before any long work."""
 
+import contextlib
+import os
 import pathlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+import click
 
 from mdmot.errors import InputError
 
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
-def prepare_outputs(out: pathlib.Path | None, plots: pathlib.Path | None) -> None:
-    """Makes the folder of the plots, and proves that it and the folder of the file can be written.
+
+def is_standard_output(out: pathlib.Path | None) -> bool:
+    """Whether a file is named by a name of standard output."""
+    return str(out) in STANDARD_OUTPUT
+
+
+def assert_outputs(
+    out: pathlib.Path | None, plots: pathlib.Path | None, names: Sequence[str], as_json: bool
+) -> None:
+    """Proves that the file and the plots can be written, and leaves nothing behind.
+
+    Args:
+      out: The file.
+      plots: The folder of the plots.
+      names: Of the plots, without .svg.
+      as_json: Whether standard output is for one JSON object.
 
     Raises:
-      InputError: If one cannot, or the file is a folder.
+      InputError: If something cannot, the file is a folder, or standard output is asked for two things.
     """
-    from mdmot.files import prepare_folder
+    from mdmot.files import assert_folder_writable, assert_writable
 
-    if out is not None:
+    if is_standard_output(out):
+        if as_json:
+            raise InputError(
+                f"--out {out} and --json both go to standard output; name a file, or leave one out"
+            )
+    elif out is not None:
         if out.is_dir():
             raise InputError(f"--out {out} is a folder; name a file in it")
-        prepare_folder(out.parent)
+        assert_writable(out)
     if plots is not None:
-        prepare_folder(plots)
+        assert_folder_writable(plots)
+        for name in names:
+            assert_writable(plots / f"{name}.svg")
+
+
+def assert_folder(out: pathlib.Path, *names: str) -> None:
+    """Proves that files in a folder can be written, and leaves nothing behind.
+
+    Raises:
+      InputError: If one cannot, or the folder has the name of standard output.
+    """
+    from mdmot.files import assert_writable
+
+    if is_standard_output(out):
+        raise InputError(f"--out {out} is standard output, expected a folder for several files; name one")
+    for name in names:
+        assert_writable(out / name)
+
+
+@contextlib.contextmanager
+def output_file(out: pathlib.Path) -> Iterator[pathlib.Path]:
+    """The file to write what --out asks for, its folder made; that of `-` is copied to standard output."""
+    if str(out) != "-":
+        pathlib.Path(os.path.realpath(out)).parent.mkdir(parents=True, exist_ok=True)
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "output")
+        yield path
+        click.echo(path.read_bytes(), nl=False)
+
+
+@contextlib.contextmanager
+def beside_output(out: pathlib.Path | None) -> Iterator[None]:
+    """What is printed for a person goes to standard error where standard output is the file."""
+    if not is_standard_output(out):
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

@@ -41,7 +41,7 @@ Examples:
     "--out",
     type=click.Path(path_type=pathlib.Path),
     metavar="FILE",
-    help="Write the profile, for `mdmot tune`.",
+    help="Write the profile, for `mdmot tune`; - is standard output.",
 )
 @click.option(
     "--plots",
@@ -71,20 +71,21 @@ def profile(
 
     The measurement is announced with its time and memory, and goes on after an interruption.
     """
-    from mdmot.cli.outputs import prepare_outputs
+    from mdmot.cli.outputs import assert_outputs, beside_output, output_file
 
-    prepare_outputs(out, plots)
+    assert_outputs(out, plots, ("profile",), as_json)
     with kept_until_written(resume, out) as state:
         found = obtain_profile(Request("profile", model, resume=resume, state=state, seed=seed, **given))
         if out is not None:
             from mdmot.information import write_profile
 
-            write_profile(out, found)
+            with output_file(out) as path:
+                write_profile(path, found)
     if plots is not None:
-        from mdmot.files import write_atomically
+        from mdmot.files import prepare_folder, write_atomically
         from mdmot.report import figures
 
-        write_atomically(plots / "profile.svg", figures.profile(found))
+        write_atomically(prepare_folder(plots) / "profile.svg", figures.profile(found))
     if as_json:
         print_json(found.to_json() | {"seed": seed})
         return
@@ -92,7 +93,8 @@ def profile(
     from mdmot.tuning import profile_gain
 
     steps = min(steps, found.length)
-    _show(found, saving(found, steps), profile_gain(found, steps, "fixed"))
+    with beside_output(out):
+        _show(found, saving(found, steps), profile_gain(found, steps, "fixed"))
 
 
 def _show(found: "Profile", value: "Saving", gain: "Gain") -> None:

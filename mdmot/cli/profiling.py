@@ -12,6 +12,7 @@ import numpy as np
 
 from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress, use_precision, versions
+from mdmot.cli.outputs import is_standard_output
 from mdmot.cli.sequences import text_sequences
 from mdmot.cli.source import BUNDLED, Source, read_source
 from mdmot.cli.training_data import HELD_OUT_SHARE, documents, held_out_rows, trained_on
@@ -167,7 +168,8 @@ def kept_until_written(
     resume: pathlib.Path | None, out: pathlib.Path | None
 ) -> Iterator[pathlib.Path | None]:
     """Where the state of a measurement is: as asked for, else beside the output while there is none."""
-    if resume is not None or out is None:
+    # Beside a device or a pipe there is no place for it.
+    if resume is not None or out is None or is_standard_output(out) or (out.exists() and not out.is_file()):
         yield resume
         return
     state = out.with_name(f"{out.name}.state")
@@ -241,6 +243,10 @@ def _measured(request: Request, source: Source, length: int) -> "Profile":
                 advance(f"{done} of {total} batches")
             seen = done
 
+        if request.state is not None:
+            from mdmot.files import prepare_folder
+
+            prepare_folder(request.state.parent)
         try:
             estimate = estimate_profile(*run, **sizes, resume_file=request.state, progress=show)
         except KeyboardInterrupt:

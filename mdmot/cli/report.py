@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from mdmot.cli.options import common, jsonable, print_json, progress, use_precision, versions
+from mdmot.cli.outputs import assert_folder
 
 if TYPE_CHECKING:
     from mdmot.data import TokenizedCorpus
@@ -60,14 +61,15 @@ def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json
     use_precision("float64")
     from mdmot.files import prepare_folder, write_atomically
 
+    assert_folder(out, "report.html", "report.json")
     text = _read_text(text_path)
-    prepare_folder(out)
     content, figures = _experiments(text, seed)
     content |= {"seconds": time.monotonic() - start, "seed": seed, "command": "mdmot report"}
 
     from mdmot.report.page import render
 
     laws = [law | {"figure": figures[law["name"]]} for law in content["toy_laws"]]
+    prepare_folder(out)
     write_atomically(out / "report.html", render(content | {"toy_laws": laws}, figures))
     write_atomically(out / "report.json", json.dumps(content, indent=1, allow_nan=False))
     passed = content["verify"]["passed"]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.options import common, print_json, use_precision
+from mdmot.cli.outputs import assert_folder
+from mdmot.cli.refusals import TOKENIZER_FILE, assert_nothing_lost, nothing_left_if_refused
 from mdmot.cli.training_data import DataSource, as_begun, data_source
 from mdmot.cli.training_methods import measured_levels, methods
 from mdmot.cli.training_options import (
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from mdmot.training import RunResult, TrainConfig
 
 STORES = ("float32", "bfloat16")
-TOKENIZER_FILE, TOKENS_FOLDER = "tokenizer.json", "tokens"
+TOKENS_FOLDER = "tokens"
 
 EXAMPLES = """\b
 Examples:
@@ -144,6 +146,7 @@ def train(
     given = {name: value for name, value in given.items() if value not in (None, ())}
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
         given["seed"] = seed
+    assert_folder(out)
     begun = _begun(out, resume)
     source = data_source(text, language, tokenizer, begun[1] if begun else {}, out / TOKENIZER_FILE)
     if begun and preset is None:
@@ -152,15 +155,18 @@ def train(
         length = source.language.length if source.language else None
         config = new_config(preset_named(preset or DEFAULT_PRESET), given, source.vocabulary, length)
     mesh = _mesh(config, devices)
-    data = source.read(config.model.length, out, cache or out / TOKENS_FOLDER, config.seed)
-    if names_a_model(given.get("levels", "")):
-        levels = measured_levels(given["levels"], config, data, source.vocabulary)
-        config = dataclasses.replace(config, levels=levels)
-    _keep_tokenizer(out, source)
-    if begun:
-        data = data._replace(description=as_begun(data.description, begun[1]))
+    cache = cache or out / TOKENS_FOLDER
     store = store or (_stored(out) if begun else "float32")
-    result = train_in(out, config, source.vocabulary, data, resume, mesh, store)
+    with nothing_left_if_refused(out, cache):
+        assert_nothing_lost(out, source.vocabulary)
+        data = source.read(config.model.length, out, cache, config.seed)
+        if names_a_model(given.get("levels", "")):
+            levels = measured_levels(given["levels"], config, data, source.vocabulary)
+            config = dataclasses.replace(config, levels=levels)
+        _keep_tokenizer(out, source)
+        if begun:
+            data = data._replace(description=as_begun(data.description, begun[1]))
+        result = train_in(out, config, source.vocabulary, data, resume, mesh, store)
     if as_json:
         print_json(result.metrics | {"seed": config.seed})
     else:

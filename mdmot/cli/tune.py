@@ -7,7 +7,7 @@ import click
 
 from mdmot.cli.gains import bounds_content, bounds_line, gain_content, gain_line
 from mdmot.cli.options import common, print_json, print_table, versions
-from mdmot.cli.outputs import prepare_outputs
+from mdmot.cli.outputs import assert_outputs, beside_output, is_standard_output, output_file
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
 from mdmot.cli.searching import require_task, search_lines, searched_plan, searching
 
@@ -55,7 +55,7 @@ PLANS = {
     "--out",
     type=click.Path(path_type=pathlib.Path),
     metavar="FILE",
-    help="Write the plan, for `mdmot sample` and `mdmot law`.",
+    help="Write the plan, for `mdmot sample` and `mdmot law`; - is standard output.",
 )
 @click.option(
     "--force",
@@ -99,7 +99,7 @@ def tune(
     is within its error, linear steps are taken and written, unless --force is given.
     """
     require_task(model, trials, task, storage, given["length"])
-    prepare_outputs(out, plots)
+    assert_outputs(out, plots, PLOTS, as_json)
     with kept_until_written(resume, out) as state:
         request = Request("tune", model, resume=resume, state=state, seed=seed, **given)
         profile = obtain_profile(request)
@@ -113,7 +113,8 @@ def tune(
             kept = "search" if found["kept"] == "search" else result["plan"]
             result |= _steps_of(plan) | {"search": found, "plan": kept}
         if out is not None:
-            _write(out, plan, profile, seed)
+            with output_file(out) as path:
+                _write(path, plan, profile, seed)
     if request.is_shipped:
         click.echo(
             f"planned by the profile that came with {request.name}; --text, --length or --draws "
@@ -125,8 +126,9 @@ def tune(
     if as_json:
         print_json(result | {"seed": seed})
     else:
-        _show(plan, result, tuned)
-    if out is not None:
+        with beside_output(out):
+            _show(plan, result, tuned)
+    if out is not None and not is_standard_output(out):
         click.echo(f"wrote {out}", err=True)
 
 
@@ -195,7 +197,7 @@ def _write(out: pathlib.Path, plan: "Plan", profile: "Profile", seed: int) -> No
 
 def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
     from mdmot.experiments.data_to_schedule import schedule_study
-    from mdmot.files import write_atomically
+    from mdmot.files import prepare_folder, write_atomically
     from mdmot.report import figures
 
     study = schedule_study(profile.fitted, tuned.plan.steps, tuned.plan.reveal, tuned)
@@ -205,6 +207,7 @@ def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
         figures.path_kl_against_steps(study),
         figures.data_gamma(study),
     )
+    prepare_folder(folder)
     for name, svg in zip(PLOTS, drawn, strict=True):
         write_atomically(folder / f"{name}.svg", svg)
 

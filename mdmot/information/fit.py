@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 from mdmot.information.levels import log_odds_coordinate
 
 DEGREES = (4, 8, 14, 20, 30, 45)
@@ -154,7 +154,7 @@ def assert_levels(
         raise InputError(f"the profile has {levels.size} levels; at least two are needed")
     if levels[0] < 0 or levels[-1] >= length or (np.diff(levels) <= 0).any():
         raise InputError(
-            f"the levels are {levels.tolist()}; expected them to increase within 0..{length - 1}"
+            f"the levels are {shown(levels.tolist())}; expected them to increase within 0..{length - 1}"
         )
     for name, numbers in (("entropies", mean), ("standard errors", standard_error)):
         if numbers.shape != levels.shape:
@@ -162,7 +162,7 @@ def assert_levels(
         if not (np.isfinite(numbers) & (numbers >= 0)).all():
             where = levels[~(np.isfinite(numbers) & (numbers >= 0))]
             raise InputError(
-                f"{name} at levels {where.tolist()} are negative or not finite; measure them again"
+                f"{name} at levels {shown(where.tolist())} are negative or not finite; measure them again"
             )
 
 

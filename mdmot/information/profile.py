@@ -257,8 +257,14 @@ def _profile(path: pathlib.Path, content: Mapping[str, Any]) -> Profile:
     length, ratio, provenance = (content[name] for name in ("length", "step_ratio", "provenance"))
     names = ("levels", "entropy_per_token", "standard_error", "fitted", "step_ratio_interval")
     levels, entropies, errors, fitted, interval = (_numbers(path, content, name) for name in names)
-    if not (levels == np.round(levels)).all():
+    if not ((levels == np.round(levels)) & (np.abs(levels) < 2**53)).all():
         raise InputError(f"profile {path}: levels are not all whole numbers; save it again")
+    # Before anything of that length is made.
+    if fitted.size != length:
+        raise InputError(
+            f"profile {path}: fitted has {fitted.size} numbers, expected one for each of "
+            f"{shown(length)} tokens; save it again"
+        )
     try:
         assert_levels(length, levels.astype(int), entropies, errors)
         assert_levels(length, np.arange(length), fitted, np.zeros(length))

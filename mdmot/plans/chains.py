@@ -8,6 +8,24 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
+from mdmot.errors import InputError
+
+MOST_SUMS = 2**28
+"""Entries of a table of sums, which takes 2 GiB then."""
+
+
+def assert_sums_fit(num_steps: int, num_points: int) -> None:
+    """Refuses a table of sums that would not fit into memory.
+
+    Raises:
+      InputError: If it would not; the message names the sizes.
+    """
+    if num_steps * num_points > MOST_SUMS:
+        raise InputError(
+            f"{num_steps} steps over {num_points} points are {num_steps * num_points} sums, more than the "
+            "limit 2^28; pass fewer steps"
+        )
+
 
 @partial(jax.jit, static_argnames="num_steps")
 def cheapest_sums(

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from mdmot.information import profile_curve
 from mdmot.plans._inputs import ProfileLike, falling, whole_steps, with_ends
-from mdmot.plans.chains import cheapest_chain, cheapest_sums
+from mdmot.plans.chains import assert_sums_fit, cheapest_chain, cheapest_sums
 from mdmot.plans.density import in_batches, square_root_alpha
 from mdmot.special import binomial_pmf
 
@@ -36,7 +36,8 @@ def optimal_alpha(profile: ProfileLike, num_steps: int) -> Float[Array, " points
       K+1 alphas from 0 to 1. Under a flat profile, where every grid is free of error, the steps are even.
 
     Raises:
-      InputError: If K is not whole and positive, or a known profile rises by more than rounding.
+      InputError: If K is not whole and positive, a known profile rises by more than rounding, or the
+        candidates of all steps, about 8 K^2, are more than 2^28.
 
     Example:
       >>> [round(float(a), 3) for a in optimal_alpha(jnp.array([0.7, 0.0]), 2)]
@@ -45,7 +46,18 @@ def optimal_alpha(profile: ProfileLike, num_steps: int) -> Float[Array, " points
     References:
       Park et al., arXiv:2410.07761, whose bound KLUB this minimises over all grids.
     """
-    return _optimal_alpha(falling(profile), whole_steps(num_steps))
+    profile, num_steps = falling(profile), whole_steps(num_steps)
+    assert_sums_fit(num_steps, _num_candidates(profile.size, num_steps))
+    return _optimal_alpha(profile, num_steps)
+
+
+def _num_candidates(length: int, num_steps: int) -> int:
+    """Candidate points between 0 and 1: as many as the curve has features, and for every step."""
+    return _num_even(length) + 8 * num_steps - 1
+
+
+def _num_even(length: int) -> int:
+    return 255 + 8 * math.isqrt(length)
 
 
 @partial(jax.jit, static_argnames="num_steps")
@@ -62,7 +74,7 @@ def _optimal_alpha(profile: Array, num_steps: int) -> Array:
 
 def _best_of_candidates(profile: Array, num_steps: int) -> Array:
     """The best grid among points as dense as the curve varies, and as the optimal steps lie."""
-    even = jnp.arange(1, 256 + 8 * math.isqrt(profile.size), dtype=profile.dtype)
+    even = jnp.arange(1, 1 + _num_even(profile.size), dtype=profile.dtype)
     angles = jnp.sin(jnp.pi / 2 * even / (even.size + 1)) ** 2
     points = with_ends(jnp.concatenate([angles, square_root_alpha(profile, 8 * num_steps)[1:-1]]))
     heights = lax.cummin(in_batches(partial(profile_curve, profile), points[:-1]))

@@ -8,7 +8,7 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from mdmot.plans._inputs import ProfileLike, falling, whole_steps
-from mdmot.plans.chains import cheapest_chain, cheapest_sums
+from mdmot.plans.chains import assert_sums_fit, cheapest_chain, cheapest_sums
 
 LOG_RANGE = 60.0
 """Of the constant of `bounded_batch_counts`, over the steepest fall: from one token to thousands a step."""
@@ -29,7 +29,7 @@ def optimal_counts(profile: ProfileLike, num_steps: int) -> Int[Array, " num_ste
       and so on.
 
     Raises:
-      InputError: If K > n, or a known profile rises by more than rounding.
+      InputError: If K > n, a known profile rises by more than rounding, or K (n+1) > 2^28.
 
     Example:
       >>> profile = jnp.log(jnp.arange(8, 0, -1.0))  # of uniform permutations
@@ -40,7 +40,9 @@ def optimal_counts(profile: ProfileLike, num_steps: int) -> Int[Array, " num_ste
       Chen, Cong and Li, arXiv:2511.04647.
     """
     profile = falling(profile)
-    return _optimal_counts(profile, whole_steps(num_steps, profile.size))
+    num_steps = whole_steps(num_steps, profile.size)
+    assert_sums_fit(num_steps, profile.size + 1)
+    return _optimal_counts(profile, num_steps)
 
 
 @partial(jax.jit, static_argnames="num_steps")
@@ -69,7 +71,9 @@ def optimal_path_kls(profile: ProfileLike, max_steps: int) -> Float[Array, " max
       [2.3671, 0.9808, 0.2877]
     """
     profile = falling(profile)
-    return _optimal_path_kls(profile, whole_steps(max_steps, profile.size))
+    max_steps = whole_steps(max_steps, profile.size)
+    assert_sums_fit(max_steps, profile.size + 1)
+    return _optimal_path_kls(profile, max_steps)
 
 
 @partial(jax.jit, static_argnames="max_steps")

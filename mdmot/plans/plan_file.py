@@ -13,6 +13,9 @@ from mdmot.plans.plan import Plan
 
 VERSION = 1
 
+MOST = 10**9
+"""Tokens of a sequence, or steps, that are no slip."""
+
 GAMMA_TOLERANCE = 1e-6
 """Between a file's gamma and that of its alpha: what a few lost digits make."""
 
@@ -177,9 +180,9 @@ def _provenance(path: pathlib.Path, value: Any) -> dict[str, Any]:
 
 def _whole(path: pathlib.Path, name: str, value: Any, least: int) -> int:
     # JSON's true is an int to Python.
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
         raise InputError(
-            f"plan {path}: {name} is {shown(value)}; expected a whole number of at least {least}"
+            f"plan {path}: {name} is {shown(value)}; expected a whole number from {least} to {MOST}"
         )
     return value
 

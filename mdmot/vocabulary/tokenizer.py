@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
+from mdmot.vocabulary.guarded import guarded
 from mdmot.vocabulary.sign import assert_sign
 
 MASK_TEXT = "\ue000mask\ue000"
 """Stands for the mask inside a tokenizer, whose decoders take no character of it for a byte's."""
+
+MOST_TOKENS = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,25 +50,34 @@ class Tokenizer:
         """The tokens of a text, and the mask wherever it has the sign; the sign is then no text.
 
         Raises:
-          InputError: If the text has surrogates, or the sign is empty or has a blank.
+          InputError: If the text has surrogates, the sign is empty or has a blank, or the tokenizer fails.
         """
         plain, masked, mask, size = _parsed(self.content)
-        try:
-            if mask_sign is None:
-                return plain.encode(text, add_special_tokens=False).ids
+        if mask_sign is not None:
             assert_sign(mask_sign)
-            found = masked.encode(text.replace(mask_sign, MASK_TEXT), add_special_tokens=False).ids
-        except (TypeError, UnicodeEncodeError):
+            text = text.replace(mask_sign, MASK_TEXT)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
             raise InputError("the text has surrogates, which have no UTF-8; write it without") from None
+        with guarded("the tokenizer fails on this text", "pass another tokenizer, or leave the text out"):
+            found = (plain if mask_sign is None else masked).encode(text, add_special_tokens=False).ids
+        if mask_sign is None:
+            return found
         return [size if token == mask else token for token in found]
 
     def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
-        """The text of tokens; bytes that are no UTF-8 show as the replacement character."""
+        """The text of tokens; bytes that are no UTF-8 show as the replacement character.
+
+        Raises:
+          InputError: If the tokenizer fails on the tokens.
+        """
         plain, masked, mask, size = _parsed(self.content)
-        if size not in tokens:
-            return plain.decode(list(tokens), skip_special_tokens=False)
-        ids = [mask if token == size else token for token in tokens]
-        return masked.decode(ids, skip_special_tokens=False).replace(MASK_TEXT, mask_sign)
+        with guarded("the tokenizer fails on these tokens", "pass another tokenizer"):
+            if size not in tokens:
+                return plain.decode(list(tokens), skip_special_tokens=False)
+            ids = [mask if token == size else token for token in tokens]
+            return masked.decode(ids, skip_special_tokens=False).replace(MASK_TEXT, mask_sign)
 
 
 def read_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
@@ -119,16 +131,20 @@ def _parsed(content: str) -> _Parsed:
         raise InputError(
             "tokenizer files need the package tokenizers; pip install 'mdmot[tokenizers]'"
         ) from None
-    try:
+    with guarded("no tokenizer", "pass a tokenizer.json of Hugging Face"):
         plain, masked = (tokenizers.Tokenizer.from_str(content) for _ in range(2))
-    except Exception as error:  # The Rust library raises no narrower class.
-        raise InputError(f"no tokenizer ({error}); pass a tokenizer.json of Hugging Face") from None
-    for tokenizer in (plain, masked):
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-    size = 1 + max(plain.get_vocab(with_added_tokens=True).values(), default=-1)
-    masked.add_special_tokens([tokenizers.AddedToken(MASK_TEXT, special=True, normalized=False)])
-    mask = masked.get_vocab(with_added_tokens=True)[MASK_TEXT]
-    if size == 0 or plain.id_to_token(mask) is not None:
+        for tokenizer in (plain, masked):
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+        size = 1 + max(plain.get_vocab(with_added_tokens=True).values(), default=-1)
+        masked.add_special_tokens([tokenizers.AddedToken(MASK_TEXT, special=True, normalized=False)])
+        mask = masked.get_vocab(with_added_tokens=True)[MASK_TEXT]
+        has_gaps = size == 0 or plain.id_to_token(mask) is not None
+    if has_gaps:
         raise InputError("the token numbers have gaps, or there is none; number the tokens 0, 1, 2, ...")
+    if size > MOST_TOKENS:  # a network has weights for each
+        raise InputError(
+            f"the token numbers go up to {size - 1}, expected less than {MOST_TOKENS}; "
+            "number the tokens 0, 1, 2, ..."
+        )
     return _Parsed(plain, masked, mask, size)

@@ -21,6 +21,8 @@ from mdmot.models.pretrained.unpickle import read_pickled
 
 PICKLE_FILE = "pytorch_model.bin"
 ANTIBERTY = "antiberty/trained_models/"
+MOST_BYTES = 2**28
+"""Of a file in the wheel, which is compressed; the weights have 10**8."""
 
 
 def convert_pickle(
@@ -52,7 +54,10 @@ def convert_pickle(
     source = pathlib.Path(source)
     config = read_json(source / CONFIG_FILE, "pass the folder of a Hugging Face model")
     names = (VOCABULARY_FILE, TOKENIZER_FILE)
-    files = {name: (source / name).read_bytes() for name in names if (source / name).exists()}
+    try:
+        files = {name: (source / name).read_bytes() for name in names if (source / name).exists()}
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error}); copy the folder again") from None
     _write(folder, config, read_pickled(source / PICKLE_FILE), without, files)
 
 
@@ -77,17 +82,21 @@ def convert_antiberty(wheel: str | os.PathLike[str], folder: str | os.PathLike[s
     try:
         with zipfile.ZipFile(wheel) as archive:
             names = archive.namelist()
+            wanted = (CONFIG_FILE, VOCABULARY_FILE, PICKLE_FILE)
             inside = {
-                pathlib.PurePath(name).name: archive.read(name)
+                pathlib.PurePath(name).name: _unpacked(archive, name)
                 for name in names
-                if name.startswith(ANTIBERTY)
+                if name.startswith(ANTIBERTY) and pathlib.PurePath(name).name in wanted
             }
-            licence = next(archive.read(name) for name in names if name.endswith("/LICENSE.MD"))
+            licence = next(_unpacked(archive, name) for name in names if name.endswith("/LICENSE.MD"))
         config = json.loads(inside[CONFIG_FILE])
         symbols, pickled = inside[VOCABULARY_FILE], io.BytesIO(inside[PICKLE_FILE])
-    except (OSError, zipfile.BadZipFile, KeyError, StopIteration, ValueError) as error:
+        if not isinstance(config, dict):
+            raise ValueError("its config.json is no object")
+    except Exception as error:  # what a damaged archive raises is not listed anywhere
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"{wheel}: is not the wheel of AntiBERTy ({error}); "
+            f"{wheel}: is not the wheel of AntiBERTy ({reason}); "
             "fetch it with pip download antiberty==0.1.3 --no-deps"
         ) from None
     pickled.name = f"{wheel}/{PICKLE_FILE}"
@@ -95,6 +104,14 @@ def convert_antiberty(wheel: str | os.PathLike[str], folder: str | os.PathLike[s
     other_heads = r"(bert\.pooler|cls\.(species|chain|graft))\..*"
     files = {VOCABULARY_FILE: symbols, "LICENSE": licence}
     _write(folder, config, read_pickled(pickled), [other_heads], files)
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of an archive; one that would fill the memory is refused by its size."""
+    size = archive.getinfo(name).file_size
+    if size > MOST_BYTES:
+        raise ValueError(f"{name} has {size} bytes, more than {MOST_BYTES}")
+    return archive.read(name)
 
 
 def _write(
