@@ -270,3 +270,30 @@ def test_a_variance_that_rounding_leaves_below_zero_is_none():
     costs = information.PlanCosts(np.ones(2), covariance)
     assert estimate.standard_error.tolist() == costs.standard_error.tolist() == [0.0, 2.0]
     assert information.PlanCosts(np.ones(2), -covariance).difference(0, 1) == (0.0, 0.0)
+
+
+def test_profiles_that_are_no_lists_are_refused():
+    for wrong in ([[1.0, 0.5]], [], 1.0):
+        with pytest.raises(InputError, match="profile has shape"):
+            information.profile_curve(np.array(wrong), np.array(0.5))
+
+
+def test_one_batch_leaves_nothing_to_wait_for():
+    forecast = information.forecast_profile(0, by_level, ROWS, MASK, draws=2, batch_size=99)
+    assert (forecast.batches, forecast.seconds) == (1, 0.0)
+
+
+def test_a_single_useless_loss_is_found():
+    def scorer(tokens, clean):
+        losses = np.zeros(clean.shape)
+        losses[0, np.flatnonzero(tokens[0] == MASK)[0]] = np.nan
+        return losses
+
+    with pytest.raises(InputError, match="loss -log mu is nan"):
+        information.estimate_profile(0, scorer, ROWS, MASK, draws=2, batch_size=99)
+
+
+def test_a_vocabulary_of_one_token_is_certain():
+    tokens, clean = np.full((2, 3), MASK), np.zeros((2, 3), int)
+    losses = information.callable_scorer(lambda x: np.zeros((*x.shape, 1)), MASK)(tokens, clean)
+    np.testing.assert_array_equal(losses, 0)

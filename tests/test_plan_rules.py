@@ -69,6 +69,13 @@ def test_square_root_rule_of_the_toys():
     assert found[-1] == 1
 
 
+def test_square_root_rule_does_not_depend_on_the_units():
+    times = np.linspace(0, 1, 33)
+    np.testing.assert_allclose(
+        plans.square_root_gamma(1e-6 * T2, times), plans.square_root_gamma(T2, times), rtol=0, atol=1e-12
+    )
+
+
 def test_entropic_steps_reveal_equal_information():
     for h, cost in ((T1, 1.031), (T2, 0.2199)):
         alpha = np.asarray(plans.entropic_alpha(h, 3))
