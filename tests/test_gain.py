@@ -294,7 +294,7 @@ def test_bounds_of_plans_are_those_of_the_functions():
     np.testing.assert_allclose(found[:4], [float(x) for x in expected], rtol=8 * ULP)
     assert found.least == min(found[:4])
     assert found.linear_steps == int(np.ceil((total + dual) / plan.path_kl))
-    # Fixed counts of m tokens a step err at most m (h_0 - h_4): these plans err 1.1 and 2.7, for m = 1, 2.
+    # Fixed counts of m tokens a step err at most m (h_0 - h_4): 1.1 and 2.7 allow m = 1 and m = 2.
     for revealed, steps in (([3, 2], 5), ([5], 3)):
         assert plans.plan_bounds(h, plans.fixed_plan(h, revealed)).linear_steps == steps
 
