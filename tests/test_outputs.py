@@ -142,6 +142,9 @@ def test_a_refused_training_leaves_nothing(capsys, tmp_path):
         return err
 
     assert "pass a longer" in refused(tmp_path / "new" / "deep", "--length", 64)
+    before.add("shared")  # others may be at work in it
+    refused(tmp_path / "new", "--length", 64, "--cache", tmp_path / "shared")
+    assert list((tmp_path / "shared").iterdir())
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     before.add("foreign")

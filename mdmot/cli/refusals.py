@@ -10,6 +10,10 @@ from mdmot.vocabulary import Tokenizer, Vocabulary
 TOKENIZER_FILE = "tokenizer.json"
 
 
+class BegunRunError(InputError):
+    """Of a run that was no longer refused: what it has made stays."""
+
+
 def assert_nothing_lost(out: pathlib.Path, vocabulary: Vocabulary) -> None:
     """Refuses a folder that is in use, or with files that a run would overwrite and that are not of a run.
 
@@ -45,23 +49,26 @@ def nothing_left_if_refused(out: pathlib.Path, cache: pathlib.Path) -> Iterator[
     """Takes back what was made in the folders of a run that was refused before its first measurement.
 
     Only files that are new and that any run makes again are deleted, and only folders that are empty: what
-    another process has put there meanwhile stays.
+    another process has put there meanwhile stays. Tokens in a cache elsewhere stay, as others may share it.
     """
     from mdmot.files import alone_in
     from mdmot.training.runs import CHECKPOINTS, CONFIG_FILE, METRICS_FILE
 
     places = [out / CHECKPOINTS, *_missing(cache), *_missing(out)]
     folders = sorted({place for place in places if not place.exists()}, key=_depth, reverse=True)
+    is_own = cache.resolve().is_relative_to(out.resolve())
     kept = set(cache.iterdir()) if cache.is_dir() else set()
     ours = [path for path in (out / CONFIG_FILE, out / TOKENIZER_FILE) if not path.exists()]
     measured = (out / METRICS_FILE).exists()
     try:
         yield
+    except BegunRunError:
+        raise
     except InputError:
         # Another process that runs there keeps all.
         with contextlib.suppress(InputError, OSError), alone_in(out):
             if measured or not (out / METRICS_FILE).exists():
-                tokens = set(cache.iterdir()) - kept if cache.is_dir() else set()
+                tokens = set(cache.iterdir()) - kept if is_own and cache.is_dir() else set()
                 for path in (*ours, *tokens):
                     with contextlib.suppress(OSError):
                         path.unlink()

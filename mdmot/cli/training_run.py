@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from mdmot.cli.options import progress, versions
-from mdmot.errors import InputError
+from mdmot.cli.refusals import BegunRunError
 from mdmot.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def train_in(
                 (out / name).unlink(missing_ok=True)
         elif restored.step != export.step:
             export(restored.state)
-        raise InputError(
+        raise BegunRunError(
             f"training diverged in step {error.step + 1}: the loss or its gradient is not finite; "
             f"{standing()}; begin in another --out with a --learning-rate below {config.learning_rate:g}"
         ) from None
