@@ -6,7 +6,7 @@ import click
 
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
-from mdmot.cli.interruption import INTERRUPTED, MESSAGE, interruptible
+from mdmot.cli.interruption import INTERRUPTED, MESSAGE, interruptible, leave_now
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.profile import profile
@@ -39,7 +39,10 @@ for command in (verify, energy, law, profile, tune, sample, train, evaluate, rep
 
 def main() -> None:
     """Runs the command line and exits with its status."""
-    sys.exit(interruptible(lambda: status(sys.argv[1:])))
+    result = interruptible(lambda: status(sys.argv[1:]))
+    if result == INTERRUPTED:  # threads of JAX that still compile would crash as the interpreter ends
+        leave_now()
+    sys.exit(result)
 
 
 def status(arguments: list[str]) -> int:

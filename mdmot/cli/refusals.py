@@ -49,7 +49,7 @@ def nothing_left_if_refused(out: pathlib.Path, cache: pathlib.Path) -> Iterator[
     """Takes back what was made in the folders of a run that was refused before its first measurement.
 
     Only files that are new and that any run makes again are deleted, and only folders that are empty: what
-    another process has put there meanwhile stays. So do tokens in a cache elsewhere, which may be shared.
+    another process has put there meanwhile stays. Tokens in a cache elsewhere stay, as others may share it.
     """
     from mdmot.files import alone_in
     from mdmot.training.runs import CHECKPOINTS, CONFIG_FILE, METRICS_FILE
