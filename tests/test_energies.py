@@ -213,8 +213,13 @@ traced_beta_energy = jax.jit(energies.beta_energy)
 
 @pytest.mark.parametrize("wrong", [0.0, -0.5])
 def test_traced_shapes_that_are_not_positive_give_nan(wrong):
-    for place in range(4):
-        assert np.isnan(traced_beta_energy(*(wrong if k == place else 1.0 for k in range(4))))
+    for shape in (
+        (1.0, 1.0, 1.0, 1.0),
+        (0.4, 1.0, 1.0, 1.0),
+        (1.0, 0.4, 1.0, 1.0),
+    ):  # finite, else infinite
+        for place in range(4):
+            assert np.isnan(traced_beta_energy(*shape[:place], wrong, *shape[place + 1 :]))
 
 
 @pytest.mark.parametrize("name", LAWS)
