@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = Path(__file__).with_name("mutants")
-PATIENCE = 5.0  # a run that takes this many times the clean one hangs, which counts as noticed
+PATIENCE = 10.0  # a run that takes this many times the clean one hangs, which counts as noticed
 
 
 class Package(NamedTuple):
@@ -99,6 +99,7 @@ def report(package: Package, done: list) -> None:
     from scipy.stats import binomtest
 
     num_killed, num_equivalent, survivors = 0, 0, []
+    num_late = sum(result.output == "timeout" for _, result in done)
     for mutation, result in done:
         module, changes = str(mutation.module_path), changed_lines(result.diff)
         if result.is_killed:
@@ -109,7 +110,8 @@ def report(package: Package, done: list) -> None:
             survivors.append((module, mutation.start_pos[0], mutation.operator_name, *changes))
     for module, line, operator, was, now in sorted(survivors):
         print(f"\n{module}:{line}  {operator}\n- {was}\n+ {now}")
-    print(f"\n{num_killed} killed, {len(survivors)} survived, {num_equivalent} equivalent")
+    late = f" ({num_late} of them ran out of time)" if num_late else ""
+    print(f"\n{num_killed} killed{late}, {len(survivors)} survived, {num_equivalent} equivalent")
     if tested := num_killed + len(survivors):
         low, high = binomtest(num_killed, tested).proportion_ci(0.95, "wilson")
         print(f"{num_killed / tested:.1%} of {tested} killed, 95 % interval {low:.1%} to {high:.1%}")
@@ -123,7 +125,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="Mutants to test, drawn at random; all if not given.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--again", action="store_true", help="Test the survivors once more, e.g. after new tests."
+        "--again", action="store_true", help="Test the survivors once more, and what ran out of time."
     )
     parser.add_argument("--list", action="store_true", help="Report what was tested so far and stop.")
     parser.add_argument(
@@ -177,8 +179,9 @@ def draw(session: Any, size: int | None, seed: int) -> list:
 
 
 def is_due(session: Any, item: Any, again: bool) -> bool:
+    """Whether an item is to be tested: new, or, if asked for, a survivor or one that ran out of time."""
     result = dict(session.results).get(item.job_id)
-    return result is None or (again and not result.is_killed)
+    return result is None or (again and (not result.is_killed or result.output == "timeout"))
 
 
 def test(session: Any, items: list, tests: list[str]) -> None:

@@ -242,6 +242,17 @@ def test_sets_of_states_that_no_jump_joins_are_optimal_each_for_itself():
     np.testing.assert_allclose(energy, gain**2 / (0.1 * 0.2) + other**2 / (0.3 * 0.4), rtol=1e-8)
 
 
+def test_rounding_of_the_path_is_taken_out_of_each_set_of_states(capfd):
+    prob, prob_dot = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.7, -0.7, 0.2, -0.2])
+    pairs = np.kron(np.eye(2), np.ones((2, 2))).astype(bool)
+    rounded = (prob_dot + np.array([1e-5, 0, 0, 2e-5])).astype(np.float32)
+    flux = transport.restricted_optimal_flux(prob, rounded, pairs).flux
+    # What a set of states gains too much is taken from its states as they are likely.
+    excess = (rounded.reshape(2, 2).sum(1) / prob.reshape(2, 2).sum(1)).repeat(2) * prob
+    np.testing.assert_allclose(net_inflow(flux), rounded - excess, atol=1e-9)
+    assert capfd.readouterr() == ("", "")  # the solver is quiet
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_a_path_run_faster_has_its_flux_faster(scale):
     prob, prob_dot = random_path(9, 5)
