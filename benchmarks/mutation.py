@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import os
 import random
+import re
 import shlex
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = Path(__file__).with_name("mutants")
-PATIENCE = 5.0  # a run that takes this many times the clean one hangs, which counts as noticed
+PATIENCE = 10.0  # a run that takes this many times the clean one hangs, which counts as noticed
 
 
 class Package(NamedTuple):
@@ -99,6 +100,7 @@ def report(package: Package, done: list) -> None:
     from scipy.stats import binomtest
 
     num_killed, num_equivalent, survivors = 0, 0, []
+    num_mute = sum(result.is_killed and not has_verdict(result) for _, result in done)
     for mutation, result in done:
         module, changes = str(mutation.module_path), changed_lines(result.diff)
         if result.is_killed:
@@ -109,7 +111,8 @@ def report(package: Package, done: list) -> None:
             survivors.append((module, mutation.start_pos[0], mutation.operator_name, *changes))
     for module, line, operator, was, now in sorted(survivors):
         print(f"\n{module}:{line}  {operator}\n- {was}\n+ {now}")
-    print(f"\n{num_killed} killed, {len(survivors)} survived, {num_equivalent} equivalent")
+    mute = f" ({num_mute} of them ran out of time or died)" if num_mute else ""
+    print(f"\n{num_killed} killed{mute}, {len(survivors)} survived, {num_equivalent} equivalent")
     if tested := num_killed + len(survivors):
         low, high = binomtest(num_killed, tested).proportion_ci(0.95, "wilson")
         print(f"{num_killed / tested:.1%} of {tested} killed, 95 % interval {low:.1%} to {high:.1%}")
@@ -123,7 +126,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="Mutants to test, drawn at random; all if not given.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--again", action="store_true", help="Test the survivors once more, e.g. after new tests."
+        "--again", action="store_true", help="Test once more what no test is known to notice."
     )
     parser.add_argument("--list", action="store_true", help="Report what was tested so far and stop.")
     parser.add_argument(
@@ -177,8 +180,14 @@ def draw(session: Any, size: int | None, seed: int) -> list:
 
 
 def is_due(session: Any, item: Any, again: bool) -> bool:
+    """Whether an item is to be tested: new, or, if asked for, one that no test is known to notice."""
     result = dict(session.results).get(item.job_id)
-    return result is None or (again and not result.is_killed)
+    return result is None or (again and not (result.is_killed and has_verdict(result)))
+
+
+def has_verdict(result: Any) -> bool:
+    """Whether pytest came to its end: on a busy machine a run may hang or be killed for other reasons."""
+    return re.search(r"\d+ (passed|failed|error)", result.output or "") is not None
 
 
 def test(session: Any, items: list, tests: list[str]) -> None:
