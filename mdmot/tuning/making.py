@@ -76,8 +76,8 @@ def scheduled_plan(
 
     Example:
       >>> import jax.numpy as jnp
-      >>> scheduled_plan(jnp.array([0.7, 0.3, 0.1]), masks.squared_sine(), 2, "fixed").counts
-      (2, 1)
+      >>> scheduled_plan(jnp.array([0.7, 0.3, 0.1]), masks.power(2.0), 2, "fixed").counts
+      (1, 2)
     """
     assert_reveal(reveal)
     alpha = step_grid(schedule, num_steps).alpha
