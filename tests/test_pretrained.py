@@ -461,7 +461,7 @@ def test_pickles_that_are_programs_are_refused(tmp_path):
     # A name that is known is no function to call.
     call = global_of("torch", "FloatStorage") + pickled((4,)) + pickle.REDUCE
     save_pickle(path, one, extra=pickled("y") + call)
-    assert "torch.FloatStorage, which is no tensor" in message()
+    assert "no pickled tensors" in message()
     for stride in ((3, 2), (-3, 1), (2**40, 1)):
         save_pickle(path, one, stride=stride)
         assert "beyond its storage" in message()
@@ -471,7 +471,7 @@ def test_pickles_that_are_programs_are_refused(tmp_path):
     content = path.read_bytes()
     for damaged in (b"", content[:100], content.replace(one["x"].tobytes(), b"1" * 24)):
         path.write_bytes(damaged)
-        assert "no archive of tensors" in message()
+        assert "no pickled tensors" in message()
     path.unlink()
     assert "cannot be read" in message()
     with pytest.raises(InputError, match="pip download antiberty"):
