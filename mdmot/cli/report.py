@@ -54,7 +54,7 @@ def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json
 
     The data are chains known exactly, and real text as the model that comes with mdmot sees it.
 
-    Writes report.html (self-contained, plots inline) and report.json. Takes two to three minutes on two
+    Writes report.html (self-contained, plots inline) and report.json. Takes a minute or two on two
     cores. Exit status 1 if a check failed; the report is written all the same.
     """
     start = time.monotonic()
