@@ -10,14 +10,14 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+from mdmot.checks.check import Check
+from mdmot.checks.learned import LearnedOptima
+from mdmot.checks.learned_flow import Optimum
 from mdmot.cli import main, specs
 from mdmot.errors import InputError
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
 from mdmot.files import alone_in, write_atomically
-from mdmot.report.page import render
-from mdmot.verify.check import Check
-from mdmot.verify.learned import LearnedOptima
-from mdmot.verify.learned_flow import Optimum
+from mdmot.pages.page import render
 
 
 @pytest.fixture
@@ -153,8 +153,8 @@ OPTIMA = LearnedOptima(
 
 
 def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
-    monkeypatch.setattr("mdmot.verify.CHECKS", (lambda: [CHECK],))
-    monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [CHECK, CHECK._replace(passed=True)])
+    monkeypatch.setattr("mdmot.checks.CHECKS", (lambda: [CHECK],))
+    monkeypatch.setattr("mdmot.checks.run_checks", lambda advance: [CHECK, CHECK._replace(passed=True)])
     status, out, _ = run(capsys, "verify", "--json")
     found = json.loads(out)
     assert status == 1
@@ -168,7 +168,7 @@ def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
 def test_pipes_get_the_text_as_it_is_on_one_line(capsys, monkeypatch):
     statement = "alpha on [e, 1-e] is [bold]best[/bold] :smile: " + 30 * "and so on "
     check = CHECK._replace(name="[e, 1-e] " + 100 * "x", statement=statement)
-    monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [check])
+    monkeypatch.setattr("mdmot.checks.run_checks", lambda advance: [check])
     lines = run(capsys, "verify")[1].splitlines()
     assert f"FAIL {check.name}: {statement} (source; scope)" in lines
     assert sum(check.name in line and "inf" in line for line in lines) == 1  # its row of the table
@@ -299,16 +299,16 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
         monkeypatch.setattr(text_schedules, name, number)
     monkeypatch.setattr(text_model, "NUM_WINDOWS", 4)
     monkeypatch.setattr(text_model, "SAMPLE_STEPS", 3)
-    monkeypatch.setattr("mdmot.verify.CHECKS", (lambda: [CHECK],))
-    monkeypatch.setattr("mdmot.verify.run_checks", lambda advance: [CHECK._replace(passed=True)])
-    monkeypatch.setattr("mdmot.verify.learned.learned_optima", lambda: OPTIMA)
+    monkeypatch.setattr("mdmot.checks.CHECKS", (lambda: [CHECK],))
+    monkeypatch.setattr("mdmot.checks.run_checks", lambda advance: [CHECK._replace(passed=True)])
+    monkeypatch.setattr("mdmot.checks.learned.learned_optima", lambda: OPTIMA)
     page_figures = {}
 
     def kept(content, figures):
         page_figures.update(figures)
         return render(content, figures)
 
-    monkeypatch.setattr("mdmot.report.page.render", kept)
+    monkeypatch.setattr("mdmot.pages.page.render", kept)
     source = tmp_path / "text"
     source.mkdir()
     (source / "a.py").write_text("print('<b> & more')\n" * 200)

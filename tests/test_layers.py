@@ -27,9 +27,9 @@ LAYERS = [
     {"training"},
     {"metrics"},
     {"tuning"},
-    {"verify"},
+    {"checks"},
     {"experiments"},
-    {"report"},
+    {"pages"},
     {"cli"},
     {"__main__"},
 ]

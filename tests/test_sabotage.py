@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from mdmot import checks as verification
 from mdmot import energies, transport
-from mdmot import verify as verification
+from mdmot.checks import CHECKS, draws, learned, learned_networks, minimum, rates
 from mdmot.schedules import interpolations, masks
 from mdmot.training import loss
-from mdmot.verify import CHECKS, draws, learned, learned_networks, minimum, rates
 
 pytestmark = pytest.mark.slow
 

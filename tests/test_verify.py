@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mdmot import energies
+from mdmot.checks import draws, learned_flow, learned_networks
+from mdmot.checks.check import Claim, at_least, at_most, equal
 from mdmot.training import nelbo
-from mdmot.verify import draws, learned_flow, learned_networks
-from mdmot.verify.check import Claim, at_least, at_most, equal
 
 CLAIM = Claim("name", "statement", "source", "scope")
 

@@ -83,7 +83,7 @@ def profile(
                 write_profile(path, found)
     if plots is not None:
         from mdmot.files import prepare_folder, write_atomically
-        from mdmot.report import figures
+        from mdmot.pages import figures
 
         write_atomically(prepare_folder(plots) / "profile.svg", figures.profile(found))
     if as_json:

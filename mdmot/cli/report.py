@@ -66,7 +66,7 @@ def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json
     content, figures = _experiments(text, seed)
     content |= {"seconds": time.monotonic() - start, "seed": seed, "command": "mdmot report"}
 
-    from mdmot.report.page import render
+    from mdmot.pages.page import render
 
     laws = [law | {"figure": figures[law["name"]]} for law in content["toy_laws"]]
     prepare_folder(out)
@@ -106,15 +106,15 @@ def _read_text(path: pathlib.Path | None) -> Text:
 
 
 def _experiments(text: Text, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
+    from mdmot.checks import CHECKS, run_checks
+    from mdmot.checks.learned import learned_optima
     from mdmot.cli.profiling import warnings_as_lines
     from mdmot.experiments.data_to_schedule import chain_study, sticky_chains
     from mdmot.experiments.energy_plane import energy_planes, schedule_pairs
     from mdmot.experiments.text_model import text_model
     from mdmot.experiments.text_schedules import text_schedules
     from mdmot.experiments.toy_laws import toy_laws
-    from mdmot.report import figures
-    from mdmot.verify import CHECKS, run_checks
-    from mdmot.verify.learned import learned_optima
+    from mdmot.pages import figures
 
     with progress(3, "from data to schedule") as advance:
         chains, chain = sticky_chains(), chain_study()

@@ -198,7 +198,7 @@ def _write(out: pathlib.Path, plan: "Plan", profile: "Profile", seed: int) -> No
 def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
     from mdmot.experiments.data_to_schedule import schedule_study
     from mdmot.files import prepare_folder, write_atomically
-    from mdmot.report import figures
+    from mdmot.pages import figures
 
     study = schedule_study(profile.fitted, tuned.plan.steps, tuned.plan.reveal, tuned)
     drawn = (

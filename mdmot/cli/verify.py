@@ -25,7 +25,7 @@ def verify(precision: str, seed: int, as_json: bool) -> int:
     echo in the JSON.
     """
     use_precision(precision)
-    from mdmot.verify import CHECKS, run_checks
+    from mdmot.checks import CHECKS, run_checks
 
     with progress(len(CHECKS), "verify") as advance:
         checks = run_checks(advance)

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 
 from mdmot import energies
+from mdmot.checks.check import PAPER, Check, Claim, equal, rounding
 from mdmot.energies import Nodes
 from mdmot.schedules import interpolations, masks, time
-from mdmot.verify.check import PAPER, Check, Claim, equal, rounding
 
 
 def check_beta_schedules() -> list[Check]:

@@ -9,9 +9,9 @@ from jax import Array
 from jax.scipy.special import polygamma
 
 from mdmot import energies
+from mdmot.checks.check import PAPER, Check, Claim, equal, rounding
 from mdmot.schedules import interpolations, masks
 from mdmot.schedules.time import Instant
-from mdmot.verify.check import PAPER, Check, Claim, equal, rounding
 
 SOURCE = f"{PAPER}, Lemma 3.5, Thm 3.6"
 SHAPES = ((1.0, 1.0), (0.5, 0.5), (2.0, 2.0), (0.6, 1.7), (3.0, 0.8))
@@ -31,7 +31,7 @@ def check_value() -> list[Check]:
             ),
             energies.MINIMUM,
             float(energies.quadrature_energy(masks.optimal(gamma), gamma)),
-            # As in mdmot.verify.proportionality: a term's rounding, where it carries weight.
+            # As in mdmot.checks.proportionality: a term's rounding, where it carries weight.
             rounding(100),
         )
         for name, gamma in gammas

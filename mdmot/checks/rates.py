@@ -6,7 +6,7 @@ import numpy as np
 from jax import Array
 
 from mdmot import flows, transport
-from mdmot.verify.check import PAPER, Check, Claim, at_least, equal, rounding
+from mdmot.checks.check import PAPER, Check, Claim, at_least, equal, rounding
 
 SOURCE = f"{PAPER}, Thm 3.6"
 ALPHA, ALPHA_DOT = 0.4, 1.0

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int, Key
 
 from mdmot import energies
 from mdmot._types import Logits, Params, Tokens
+from mdmot.checks.gauss_newton import least_squares
+from mdmot.checks.learned_flow import LAW, LENGTH, MASK, VOCAB_SIZE, states
 from mdmot.distributions import posterior_marginals, tabular
 from mdmot.models import TimeConditionedTransformer, TransformerConfig, from_nnx_timed
 from mdmot.training import nelbo
-from mdmot.verify.gauss_newton import least_squares
-from mdmot.verify.learned_flow import LAW, LENGTH, MASK, VOCAB_SIZE, states
 
 NUM_SEEDS = 8
 CONFIG = TransformerConfig(vocab_size=VOCAB_SIZE, length=LENGTH, width=16, depth=1, heads=2)

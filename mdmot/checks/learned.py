@@ -15,10 +15,10 @@ from jax import Array
 from jaxtyping import Float
 
 from mdmot._types import Params
+from mdmot.checks import learned_flow, learned_networks
+from mdmot.checks.check import PAPER, Check, Claim, at_least, at_most, equal, rounding
+from mdmot.checks.learned_flow import Optimum
 from mdmot.models import MaskedTransformer, from_nnx
-from mdmot.verify import learned_flow, learned_networks
-from mdmot.verify.check import PAPER, Check, Claim, at_least, at_most, equal, rounding
-from mdmot.verify.learned_flow import Optimum
 
 SOURCE = f"{PAPER}, Thm 3.6, through a network"
 SCOPE = (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mdmot.experiments.toy_laws import SENTENCES, ToyLaw
-from mdmot.report.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
+from mdmot.pages.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
 
 
 def toy_law(law: ToyLaw) -> str:

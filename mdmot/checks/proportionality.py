@@ -8,8 +8,8 @@ import numpy as np
 from jax import Array
 
 from mdmot import energies, flows, transport
+from mdmot.checks.check import PAPER, Check, Claim, equal, rounding
 from mdmot.schedules import Interpolation, MaskSchedule, interpolations, masks
-from mdmot.verify.check import PAPER, Check, Claim, equal, rounding
 
 # Both sides are sums of positive terms over 201 nodes, whose rounding is that of a term: logarithms of size
 # up to 20, where a node carries weight, are added and exponentiated. The trapezoid error is far below that.

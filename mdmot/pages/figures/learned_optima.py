@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mdmot.report.figures.drawing import COLOURS, panels, svg
-from mdmot.verify.learned import LearnedOptima
+from mdmot.checks.learned import LearnedOptima
+from mdmot.pages.figures.drawing import COLOURS, panels, svg
 
 
 def learned_optima(optima: LearnedOptima) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mdmot.experiments.energy_plane import EnergyPlane, SchedulePair
-from mdmot.report.figures.drawing import COLOURS, panels, svg
+from mdmot.pages.figures.drawing import COLOURS, panels, svg
 
 LARGEST_RATIO = 4.0
 

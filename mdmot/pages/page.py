@@ -18,7 +18,7 @@ def render(content: dict[str, Any], figures: dict[str, str]) -> str:
       HTML that refers to nothing outside itself.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mdmot", "report"),
+        loader=jinja2.PackageLoader("mdmot", "pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

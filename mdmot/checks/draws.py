@@ -6,9 +6,9 @@ import numpy as np
 from jax import Array, lax
 
 from mdmot._types import Params, Tokens
+from mdmot.checks.check import Check, Claim, at_least, equal
 from mdmot.samplers import BernoulliUnmasking, SplitDenoiser
 from mdmot.samplers.contract import StepInput
-from mdmot.verify.check import Check, Claim, at_least, equal
 
 SOURCE = "Zheng et al., arXiv:2409.02908"
 VOCAB_SIZE = 50_257
@@ -29,7 +29,7 @@ def check_unmask_rate() -> list[Check]:
             Claim(
                 "the default Gumbel's values",
                 "jax.random.gumbel in float32 takes the values -log(-log(k 2^-23)), k whole, and no other",
-                "mdmot.verify.draws",
+                "mdmot.checks.draws",
                 f"largest distance of k from a whole number in draws above {TAIL:g}, where float32 tells "
                 f"neighbours apart; {NUM_GUMBELS:,} draws",
             ),

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from mdmot.verify.check import Check as Check
-from mdmot.verify.check import CheckFunction as CheckFunction
-from mdmot.verify.discretisation import check_chord_limit, check_even_steps, check_uneven_steps
-from mdmot.verify.draws import check_unmask_rate
-from mdmot.verify.elbo import check_elbo_invariance
-from mdmot.verify.learned import check_learned_optimum
-from mdmot.verify.minimum import check_descent, check_gradient, check_second_variation, check_value
-from mdmot.verify.proportionality import check_proportionality, check_support_constant
-from mdmot.verify.rates import check_fisher_information, check_rate_counterexample, check_rate_optimality
-from mdmot.verify.schedules import check_beta_schedules, check_infinite_linear, check_rate_integral
+from mdmot.checks.check import Check as Check
+from mdmot.checks.check import CheckFunction as CheckFunction
+from mdmot.checks.discretisation import check_chord_limit, check_even_steps, check_uneven_steps
+from mdmot.checks.draws import check_unmask_rate
+from mdmot.checks.elbo import check_elbo_invariance
+from mdmot.checks.learned import check_learned_optimum
+from mdmot.checks.minimum import check_descent, check_gradient, check_second_variation, check_value
+from mdmot.checks.proportionality import check_proportionality, check_support_constant
+from mdmot.checks.rates import check_fisher_information, check_rate_counterexample, check_rate_optimality
+from mdmot.checks.schedules import check_beta_schedules, check_infinite_linear, check_rate_integral
 
 CHECKS: tuple[CheckFunction, ...] = (
     check_proportionality,

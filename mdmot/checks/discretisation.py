@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mdmot import energies
-from mdmot.verify.check import PAPER, Check, Claim, at_least, equal, rounding
+from mdmot.checks.check import PAPER, Check, Claim, at_least, equal, rounding
 
 SOURCE = f"{PAPER}, App. D.5"
 UNEVEN = (0.5, 0.3, 0.2)

@@ -4,7 +4,7 @@ import numpy as np
 
 from mdmot.experiments.data_to_schedule import ScheduleStudy
 from mdmot.information import Profile
-from mdmot.report.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
+from mdmot.pages.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
 
 INTERVAL = 1.96
 """Standard errors on either side, for 95%."""

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mdmot._types import Logits, Params, Tokens
+from mdmot.checks.check import PAPER, Check, Claim, equal, rounding
 from mdmot.energies import log_odds_nodes
 from mdmot.schedules import curves, masks
 from mdmot.training import exact_nelbo, nelbo_under_schedule
-from mdmot.verify.check import PAPER, Check, Claim, equal, rounding
 
 LENGTH, VOCAB_SIZE = 3, 2
 
