@@ -123,8 +123,8 @@ def bound() -> Iterator[dict[str, Any]]:
     import jax.numpy as jnp
 
     from mdmot.distributions import read_bed, tabular
+    from mdmot.exact_law import bernoulli_law, sampler_law
     from mdmot.information import bernoulli_path_kl, information_profile
-    from mdmot.law import bernoulli_law, sampler_law
     from mdmot.schedules import masks, step_grid
 
     specs = (

@@ -51,7 +51,7 @@ def law() -> dict[str, Any]:
     import jax.numpy as jnp
 
     from mdmot.distributions import uniform_over
-    from mdmot.law import bernoulli_law
+    from mdmot.exact_law import bernoulli_law
     from mdmot.schedules import masks, step_grid
 
     sentences = list(itertools.product(range(2), repeat=5))

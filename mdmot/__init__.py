@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from mdmot.energies import energy as energy
     from mdmot.errors import InputError as InputError
-    from mdmot.law import bernoulli_law as bernoulli_law
-    from mdmot.law import fixed_law as fixed_law
-    from mdmot.law import sampler_law as sampler_law
+    from mdmot.exact_law import bernoulli_law as bernoulli_law
+    from mdmot.exact_law import fixed_law as fixed_law
+    from mdmot.exact_law import sampler_law as sampler_law
     from mdmot.samplers import BernoulliUnmasking as BernoulliUnmasking
     from mdmot.samplers import FixedUnmasking as FixedUnmasking
     from mdmot.samplers import sample as sample
@@ -28,13 +28,13 @@ _HOMES = {
     "BernoulliUnmasking": "samplers",
     "FixedUnmasking": "samplers",
     "InputError": "errors",
-    "bernoulli_law": "law",
+    "bernoulli_law": "exact_law",
     "energy": "energies",
-    "fixed_law": "law",
+    "fixed_law": "exact_law",
     "interpolations": "schedules",
     "masks": "schedules",
     "sample": "samplers",
-    "sampler_law": "law",
+    "sampler_law": "exact_law",
     "step_grid": "schedules",
 }
 """The submodule of each name."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdmot import law as exact
+from mdmot import exact_law as exact
 from mdmot.cli import judging, main
 from mdmot.data import read_language
 from mdmot.distributions import read_law

@@ -15,7 +15,7 @@ from scipy.stats import binom
 from mdmot import information
 from mdmot.distributions import entropy, tabular, uniform_over
 from mdmot.errors import InputError
-from mdmot.law import bernoulli_law, sampler_law
+from mdmot.exact_law import bernoulli_law, sampler_law
 
 ULP = np.finfo(np.float64).eps
 SENTENCES = np.array(list(itertools.product(range(2), repeat=5)))

@@ -21,7 +21,7 @@ LAYERS = [
     {"distributions"},
     {"information"},
     {"plans"},
-    {"law"},
+    {"exact_law"},
     {"samplers"},
     {"models"},
     {"training"},

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mdmot import law as exact
+from mdmot import exact_law as exact
 from mdmot.distributions import tabular, tabular_denoiser
 from mdmot.errors import InputError
 from mdmot.information import BernoulliReveals, FixedReveals, callable_scorer, jax_scorer

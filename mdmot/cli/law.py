@@ -83,8 +83,8 @@ def _result(
 ) -> dict[str, Any]:
     import jax.numpy as jnp
 
+    from mdmot import exact_law as exact
     from mdmot import information
-    from mdmot import law as exact
     from mdmot.cli.source import read_named_law
     from mdmot.distributions import entropy
     from mdmot.errors import InputError

@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from mdmot import exact_law as exact
 from mdmot import information
-from mdmot import law as exact
 from mdmot.distributions import Tabular, uniform_over
 from mdmot.schedules import masks, step_grid
 

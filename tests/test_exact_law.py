@@ -12,7 +12,7 @@ from scipy.special import betainc
 
 from mdmot.distributions import Tabular, tabular, uniform_over
 from mdmot.errors import InputError
-from mdmot.law import bernoulli_law, fixed_law, sampler_law
+from mdmot.exact_law import bernoulli_law, fixed_law, sampler_law
 
 ULP = np.finfo(np.float64).eps
 
@@ -358,14 +358,14 @@ def test_infeasible_sizes_and_bad_plans_are_refused():
 
 
 def test_batches_do_not_show(monkeypatch):
-    monkeypatch.setattr("mdmot.law._BATCH_TERMS", 200)
+    monkeypatch.setattr("mdmot.exact_law._BATCH_TERMS", 200)
     sizes, in_batches = [], jax.lax.map
 
     def recorded(function, x, *, batch_size):
         sizes.append(batch_size)
         return in_batches(function, x, batch_size=batch_size)
 
-    monkeypatch.setattr("mdmot.law.lax.map", recorded)
+    monkeypatch.setattr("mdmot.exact_law.lax.map", recorded)
     reveal = jnp.array([0.2, 0.5, 1.0])
     q = bernoulli_law(SMALL, 3, reveal, jnp.asarray(SMALL_STATES[1:]))
     # 26 sequences of 3^3 terms do not fit into 3 batches of 200 terms: 4 of 7, the last one padded.
