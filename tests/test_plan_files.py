@@ -253,6 +253,44 @@ def test_a_plan_is_a_grid_for_its_own_length_and_reveals_only():
         samplers.sample(key, samplers.BernoulliUnmasking(denoiser, 2), jnp.zeros(()), plan, tokens)
 
 
+@pytest.mark.parametrize("length", [1, 2, 5, 7, 12, 300])
+def test_a_stretched_plan_has_the_counts_that_a_sampler_makes_of_its_grid(length):
+    def denoiser(params, tokens):
+        return jnp.zeros((*tokens.shape, 2)) + params
+
+    plan = plans.fixed_plan(PROFILE, [1, 0, 3, 1], {"seed": 3})
+    stretched = plan.for_length(length)
+    known = np.round(length * np.array([0, 1, 1, 4, 5]) / 5)
+    assert stretched.counts == tuple(np.diff(known).astype(int))
+    assert stretched.alpha == tuple(known / length)
+    sampler, key, tokens = samplers.FixedUnmasking(denoiser, 2), jax.random.key(0), jnp.full((1, length), 2)
+    for grid in (stretched, plan.grid()):
+        _, path = samplers.sample_trajectory(key, sampler, jnp.zeros(()), grid, tokens)
+        np.testing.assert_array_equal((np.asarray(path) != 2).sum(axis=(1, 2)), known)
+
+
+def test_a_stretched_plan_says_what_it_was_stretched_from():
+    for plan in (
+        plans.fixed_plan(PROFILE, [3, 1, 1], {"seed": 0}),
+        plans.bernoulli_plan(PROFILE, [0.0, 0.1, 0.8, 1.0], {"seed": 0}),
+    ):
+        assert plan.for_length(5) is plan
+        assert plan.stretched_note(5, 5) is None
+        stretched = plan.for_length(10)
+        assert (stretched.length, stretched.path_kl, stretched.steps) == (10, None, 3)
+        assert stretched.reveal == plan.reveal
+        was = {"length": 5, "path_kl": plan.path_kl, "provenance": {"seed": 0}}
+        assert stretched.provenance == {"stretched_from": was}
+        assert plan.alpha == stretched.alpha
+        again = stretched.for_length(20).provenance["stretched_from"]
+        assert again == {"length": 10, "path_kl": None, "provenance": stretched.provenance}
+        assert plan.stretched_note(10).startswith("the plan for 5 tokens is stretched to 10:")
+        assert "stretched to 3 to 9:" in plan.stretched_note(5, 9, 4, 3)
+        for length in (0, -1):
+            with pytest.raises(InputError, match=f"length is {length}"):
+                plan.for_length(length)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from mdmot.errors import InputError, shown
 from mdmot.information import bernoulli_path_kl, fixed_path_kl
 from mdmot.plans._inputs import ProfileLike, falling
-from mdmot.schedules.grids import StepGrid, grid_from_alpha
+from mdmot.schedules.grids import StepGrid, cumulative_counts, grid_from_alpha
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +88,57 @@ class Plan:
     def grid(self) -> StepGrid:
         """The steps, for any sampler."""
         return grid_from_alpha(self.alpha)
+
+    def for_length(self, length: int) -> "Plan":
+        """The steps stretched to sequences of another length: each reveals the same share of the tokens.
+
+        Counts are rounded as a sampler rounds them, N_k = round-half-even(length * alpha_k).
+
+        Args:
+          length: Tokens to reveal, at least 1.
+
+        Returns:
+          The plan itself for its own length; else one whose error is not known, and whose provenance holds
+          as `stretched_from` the length, the error and the provenance of this one.
+
+        Raises:
+          InputError: If the length is no whole number of at least 1.
+
+        Example:
+          >>> plan = Plan(4, "fixed", (1, 3), (0.0, 0.25, 1.0), 0.5).for_length(8)
+          >>> plan.counts, plan.path_kl, plan.provenance["stretched_from"]["length"]
+          ((2, 6), None, 4)
+        """
+        if length == self.length:
+            return self
+        counts, alpha = self.counts, self.alpha
+        if counts is not None and length >= 1:
+            known = np.asarray(cumulative_counts(self.grid().alpha, length))
+            counts, alpha = tuple(np.diff(known).tolist()), tuple((known / length).tolist())
+        was = {"length": self.length, "path_kl": self.path_kl, "provenance": dict(self.provenance)}
+        return Plan(length, self.reveal, counts, alpha, None, {"stretched_from": was})
+
+    def stretched_note(self, *lengths: int) -> str | None:
+        """In one line, what becomes of the plan where rows have these numbers of masked tokens.
+
+        Args:
+          lengths: Tokens to reveal, one number or those of many rows.
+
+        Returns:
+          The line; None if the plan was made for all of them.
+
+        Example:
+          >>> Plan(4, "fixed", (1, 3), (0.0, 0.25, 1.0)).stretched_note(8)
+          'the plan for 4 tokens is stretched to 8: the same share a step, at a loss that is not predicted'
+        """
+        others = sorted({*lengths} - {self.length})
+        if not others:
+            return None
+        to = f"{others[0]}" if len(others) == 1 else f"{others[0]} to {others[-1]}"
+        return (
+            f"the plan for {self.length} tokens is stretched to {to}: the same share a step, "
+            "at a loss that is not predicted"
+        )
 
 
 def fixed_plan(
