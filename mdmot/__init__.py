@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mdmot.exact_law import bernoulli_law as bernoulli_law
     from mdmot.exact_law import fixed_law as fixed_law
     from mdmot.exact_law import sampler_law as sampler_law
+    from mdmot.model import Model as Model
     from mdmot.samplers import BernoulliUnmasking as BernoulliUnmasking
     from mdmot.samplers import FixedUnmasking as FixedUnmasking
     from mdmot.samplers import sample as sample
@@ -29,6 +30,7 @@ _HOMES = {
     "FixedUnmasking": "samplers",
     "InputError": "errors",
     "bernoulli_law": "exact_law",
+    "Model": "model",
     "energy": "energies",
     "fixed_law": "exact_law",
     "interpolations": "schedules",

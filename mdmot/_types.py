@@ -13,8 +13,9 @@ Logits: TypeAlias = Float[Array, "batch length vocab"]
 Params: TypeAlias = Any
 """A pytree of weights."""
 
-Denoiser: TypeAlias = Callable[[Params, Tokens], Logits]
-"""`denoiser(params, tokens) -> logits` of the clean tokens; the mask is not in the vocabulary."""
+Denoiser: TypeAlias = Callable[..., Logits]
+"""`denoiser(params, tokens) -> logits` of the clean tokens; the mask is not in the vocabulary. One that
+reads the time (`mdmot.denoisers.Timed`) takes it as a third argument."""
 
 TimedDenoiser: TypeAlias = Callable[[Params, Tokens, Float[Array, " batch"]], Logits]
 """`denoiser(params, tokens, t) -> logits`, with each row's time t measured by alpha = P(unmasked)."""

@@ -11,6 +11,8 @@ import mdmot
 ROOT = pathlib.Path(mdmot.__file__).parent
 LAYERS = [
     {"_types", "errors"},
+    {"model"},
+    {"denoisers"},
     {"files", "vocabulary"},
     {"data"},
     {"special", "geometry"},
