@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdmot.cli.batches import ENTRIES
 from mdmot.cli.options import progress
-from mdmot.cli.source import BUNDLED, read_source
+from mdmot.cli.source import BUNDLED, ENTRIES, read_source
 from mdmot.cli.tasks import TASKS
 from mdmot.errors import InputError
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdmot._types import Denoiser, Params, TimedDenoiser
 from mdmot.cli.options import use_precision
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols, Vocabulary
 
 if TYPE_CHECKING:
+    from mdmot._types import Denoiser, Params, TimedDenoiser
     from mdmot.distributions import Bed
 
 BUNDLED = "the bundled model"
@@ -42,9 +42,9 @@ class Source:
     """
 
     name: str
-    denoiser: Denoiser
-    timed_denoiser: TimedDenoiser
-    params: Params
+    denoiser: "Denoiser"
+    timed_denoiser: "TimedDenoiser"
+    params: "Params"
     vocabulary: Vocabulary
     length: int
     bed: "Bed | None"
