@@ -154,7 +154,7 @@ OPTIMA = LearnedOptima(
 
 def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
     monkeypatch.setattr("mdmot.checks.CHECKS", (lambda: [CHECK],))
-    monkeypatch.setattr("mdmot.checks.run_checks", lambda advance: [CHECK, CHECK._replace(passed=True)])
+    monkeypatch.setattr("mdmot.checks.run_checks", lambda *_: [CHECK, CHECK._replace(passed=True)])
     status, out, _ = run(capsys, "verify", "--json")
     found = json.loads(out)
     assert status == 1
@@ -168,7 +168,7 @@ def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
 def test_pipes_get_the_text_as_it_is_on_one_line(capsys, monkeypatch):
     statement = "alpha on [e, 1-e] is [bold]best[/bold] :smile: " + 30 * "and so on "
     check = CHECK._replace(name="[e, 1-e] " + 100 * "x", statement=statement)
-    monkeypatch.setattr("mdmot.checks.run_checks", lambda advance: [check])
+    monkeypatch.setattr("mdmot.checks.run_checks", lambda *_: [check])
     lines = run(capsys, "verify")[1].splitlines()
     assert f"FAIL {check.name}: {statement} (source; scope)" in lines
     assert sum(check.name in line and "inf" in line for line in lines) == 1  # its row of the table
@@ -300,7 +300,7 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(text_model, "NUM_WINDOWS", 4)
     monkeypatch.setattr(text_model, "SAMPLE_STEPS", 3)
     monkeypatch.setattr("mdmot.checks.CHECKS", (lambda: [CHECK],))
-    monkeypatch.setattr("mdmot.checks.run_checks", lambda advance: [CHECK._replace(passed=True)])
+    monkeypatch.setattr("mdmot.checks.run_checks", lambda *_: [CHECK._replace(passed=True)])
     monkeypatch.setattr("mdmot.checks.learned.learned_optima", lambda: OPTIMA)
     page_figures = {}
 

@@ -10,7 +10,7 @@ import mdmot
 
 ROOT = pathlib.Path(mdmot.__file__).parent
 LAYERS = [
-    {"_types", "errors"},
+    {"_types", "errors", "provenance"},
     {"model"},
     {"denoisers"},
     {"files", "vocabulary"},
@@ -31,6 +31,7 @@ LAYERS = [
     {"tuning"},
     {"checks"},
     {"experiments"},
+    {"workflows"},
     {"pages"},
     {"cli"},
     {"__main__"},

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from mdmot.provenance import jsonable
 
 PIPE_WIDTH = 10_000
 """Columns of a table outside a terminal: one row is one line there, for grep and awk."""
@@ -51,19 +52,6 @@ def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -
 def print_json(content: dict[str, Any]) -> None:
     """Prints one JSON object, with infinities as the strings "inf" and "-inf"."""
     click.echo(json.dumps(jsonable(content), allow_nan=False))
-
-
-def jsonable(value: Any) -> Any:
-    """`value` in JSON's own types; numbers without a JSON form become strings."""
-    if isinstance(value, dict):
-        return {key: jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if hasattr(value, "tolist"):
-        return jsonable(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value
 
 
 @contextlib.contextmanager
@@ -106,14 +94,3 @@ def use_precision(precision: str) -> None:
     import jax
 
     jax.config.update("jax_enable_x64", precision == "float64")
-
-
-def versions() -> dict[str, str]:
-    """The versions that a number in the output depends on."""
-    import platform
-    from importlib.metadata import version
-
-    packages = {
-        name: version(name) for name in ("mdmot", "jax", "jaxlib", "flax", "optax", "scipy", "numpy")
-    }
-    return {"python": platform.python_version(), **packages}

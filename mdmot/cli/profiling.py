@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from mdmot.cli.options import progress, use_precision, versions
+from mdmot.cli.options import progress, use_precision
 from mdmot.cli.outputs import is_standard_output
 from mdmot.cli.sequences import text_sequences
 from mdmot.cli.source import BUNDLED, ENTRIES, Source, read_source
 from mdmot.cli.training_data import HELD_OUT_SHARE, documents, held_out_rows, trained_on
 from mdmot.errors import InputError
+from mdmot.provenance import versions
 from mdmot.vocabulary import Symbols
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 
-from mdmot.cli.options import common, jsonable, print_json, progress, use_precision, versions
+from mdmot.cli.options import common, print_json, progress, use_precision
 from mdmot.cli.outputs import assert_folder
+from mdmot.provenance import jsonable, versions
 
 if TYPE_CHECKING:
     from mdmot.data import TokenizedCorpus

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from mdmot.cli.options import progress, versions
+from mdmot.cli.options import progress
 from mdmot.cli.refusals import BegunRunError
+from mdmot.provenance import versions
 from mdmot.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.gains import bounds_content, bounds_line, gain_content, gain_line
-from mdmot.cli.options import common, print_json, print_table, versions
+from mdmot.cli.options import common, print_json, print_table
 from mdmot.cli.outputs import assert_outputs, beside_output, is_standard_output, output_file
 from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
 from mdmot.cli.searching import require_task, search_lines, searched_plan, searching
+from mdmot.provenance import versions
 
 if TYPE_CHECKING:
     from mdmot.information import Profile
