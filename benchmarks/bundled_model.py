@@ -22,14 +22,13 @@ from bundled_card import card, facts_table, samples_table
 from ngram_counts import NgramCounts
 from ngram_judge import NgramJudge
 
-from mdmot.cli.training_data import HELD_OUT_SHARE
-from mdmot.cli.watch import printable
 from mdmot.data import Corpus, TokenizedCorpus, hold_out_documents, read_corpus, tokenize
 from mdmot.information import Profile, estimate_profile, estimated_profile, jax_scorer, read_profile
 from mdmot.information.levels import default_levels
 from mdmot.metrics import distinct_n, held_out_bits, mean_of, parse_rate, unigram_entropy
 from mdmot.models import Checkpoint, bundled_model, load_checkpoint
 from mdmot.plans import fixed_plan, optimal_counts
+from mdmot.readable import printable
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
 from mdmot.schedules import masks, pad_grid, step_grid
 from mdmot.tuning import baselines, profile_gain
@@ -73,7 +72,7 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
     if model.vocabulary != Bytes():
         sys.exit(f"{folder}: is no model of bytes, which n-grams and xz could be compared with")
     corpus = read_corpus(None)
-    parts = hold_out_documents(corpus, HELD_OUT_SHARE)
+    parts = hold_out_documents(corpus)
     train, held_out = (tokenize(part, Bytes(), None) for part in parts)
     trained = np.asarray(train.tokens[: 2**19] if is_quick else train.tokens)
     counts = NgramCounts(trained, ORDER)

@@ -1,4 +1,4 @@
-"""The one exception that mdmot raises for input it cannot use, and how it shows that input."""
+"""The one exception that mdmot raises for input it cannot use, its warning, and how it shows that input."""
 
 import json
 from typing import Any
@@ -8,6 +8,13 @@ class InputError(ValueError):
     """Bad input: the message says what was wrong, what was expected and what to do, in one line.
 
     The command line prints the message and exits with status 2; Python users catch `ValueError`.
+    """
+
+
+class InputWarning(UserWarning):
+    """Input that is used, but for something in it: the message says what, in one line.
+
+    The command line prints the message on standard error.
     """
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from mdmot.cli import main
 from mdmot.cli.source import BUNDLED, read_source
-from mdmot.cli.training_data import HELD_OUT_SHARE
 from mdmot.data import hold_out_documents, read_corpus, tokenize
 from mdmot.errors import InputError
 from mdmot.information import read_profile
@@ -53,7 +52,7 @@ def test_it_is_small_and_says_what_it_is():
 
 def test_it_reaches_on_held_out_text_what_it_says():
     model = load_checkpoint(bundled_model())
-    text = tokenize(hold_out_documents(read_corpus(None), HELD_OUT_SHARE)[1], model.vocabulary, None)
+    text = tokenize(hold_out_documents(read_corpus(None))[1], model.vocabulary, None)
     held_out = text.windows(model.config.length)
     found = held_out_bits(
         jax.random.key(0),

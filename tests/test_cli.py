@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+import warnings
 
 import hypothesis
 import hypothesis.strategies as st
@@ -14,7 +15,7 @@ from mdmot.checks.check import Check
 from mdmot.checks.learned import LearnedOptima
 from mdmot.checks.learned_flow import Optimum
 from mdmot.cli import main, specs
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
 from mdmot.files import alone_in, write_atomically
 from mdmot.pages.page import render
@@ -360,3 +361,14 @@ def test_a_folder_has_one_process_at_a_time(tmp_path):
         pass
     with alone_in(tmp_path):
         assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_are_one_line_each_as_they_come(capsys, monkeypatch):
+    def warn(*arguments, **options):
+        for name in ("a\x1b.png", "a\x1b.png"):
+            warnings.warn(f"left out {name}: binary", InputWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(main.commands, "main", warn)
+    status, out, err = run(capsys, "verify")
+    assert (status, out, err) == (0, "", 2 * "mdmot: left out a\\x1b.png: binary\n")

@@ -16,7 +16,7 @@ from flax import nnx
 from mdmot.cli import main, training_data, training_options, training_run
 from mdmot.cli.options import use_precision
 from mdmot.data import arithmetic, hold_out_documents, read_corpus, sudoku, tokenize
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
 from mdmot.training import (
     PRESETS,
@@ -238,7 +238,7 @@ def test_a_run_goes_on_with_another_number_of_steps(capsys, text, whole, tmp_pat
     denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(config.seed)))
     update = config.update(denoiser)
     saved = load_state(out / "checkpoints", update.init(params))
-    trained, _ = hold_out_documents(read_corpus(text), training_data.HELD_OUT_SHARE)
+    trained, _ = hold_out_documents(read_corpus(text))
     windows = tokenize(trained, Bytes(), None).windows(config.model.length)
     batches = shuffled_batches(windows, config.seed, config.batch_size)
     *_, (expected, _) = training_steps(jax.random.key(config.seed), update, saved.state, batches, 20)
@@ -386,19 +386,19 @@ def test_careless_input_of_a_training(capsys, text, tmp_path, monkeypatch, optio
 
 
 def test_files_left_out_are_named_once_but_for_empty_ones(capsys, text):
-    training_data.warn_of_skipped(read_corpus(text))
-    assert capsys.readouterr().err == "mdmot: left out image.png: binary\n"
+    with pytest.warns(InputWarning, match=r"^left out image.png: binary$"):
+        read_corpus(text).warn_of_skipped()
 
 
 def test_a_run_within_the_text_is_no_part_of_it(text, tmp_path):
     folder = shutil.copytree(text, tmp_path / "text")
-    before = training_data.documents(folder, folder / "run")
+    before = read_corpus(folder).without(folder / "run")
     assert before == read_corpus(folder)
     (folder / "run" / "tokens").mkdir(parents=True)
     (folder / "run" / "tokens" / "0.tokens").write_text("text")
     (folder / "run" / "weights").write_bytes(b"\0")
     (folder / "runner.txt").write_text("text")
-    after = training_data.documents(folder, folder / "run")
+    after = read_corpus(folder).without(folder / "run")
     assert {entry.path for entry in after.entries} == {e.path for e in before.entries} | {"runner.txt"}
     assert after.skipped == before.skipped
 
@@ -610,7 +610,7 @@ def test_a_tokenizer_stays_with_the_run(text, tmp_path):
 
 def test_seeds_of_sequences_held_out_are_those_of_no_training():
     language = arithmetic(digits=9)
-    trained, held_out = language.draw(2 * 0, 100), training_data.held_out_rows(language, 0, 100)
+    trained, held_out = language.trained_on(0, 100), language.held_out(0, 100)
     assert not (trained[:, None] == held_out[None]).all(axis=2).any()
 
 
@@ -635,7 +635,7 @@ def test_other_documents_than_those_held_out_are_named(capsys, tmp_path, monkeyp
     for number in range(30):
         (text / f"{number}.txt").write_text("x" * 40)
     content = json.loads((folder / "model.json").read_text())
-    held_out = hold_out_documents(read_corpus(text), training_data.HELD_OUT_SHARE)[1]
+    held_out = hold_out_documents(read_corpus(text))[1]
     content["provenance"]["data"] = {"text": str(text), "held_out": held_out.provenance}
     (folder / "model.json").write_text(json.dumps(content))
     assert "some may have been trained on" not in run(capsys, "evaluate", folder)[2]

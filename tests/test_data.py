@@ -630,3 +630,18 @@ def test_tokenizer_fills_the_cache_in_two_bytes_a_token(byte_level, tmp_path):
         == "to be or \ufffd not"
     )
     assert text.bytes_per_token == (14 + 5) / text.tokens.size > 1
+
+
+def test_folders_within_a_text_are_left_out_of_it(tmp_path):
+    (tmp_path / "text" / "model").mkdir(parents=True)
+    (tmp_path / "text" / "a.txt").write_text("a text")
+    (tmp_path / "text" / "model" / "b.txt").write_text("no text")
+    corpus = read_corpus(tmp_path / "text")
+    apart = corpus.without(tmp_path / "text" / "model", tmp_path / "elsewhere")
+    assert [entry.path for entry in apart.entries] == ["a.txt"]
+    assert read_corpus(tmp_path / "text" / "a.txt").without(tmp_path).entries
+    with pytest.raises(InputError, match="is the folder of the text and of a model, too"):
+        corpus.without(tmp_path / "text")
+    (tmp_path / "text" / "a.txt").unlink()
+    with pytest.raises(InputError, match="has no text but that of"):
+        read_corpus(tmp_path / "text").without(tmp_path / "text" / "model")

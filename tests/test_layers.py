@@ -10,7 +10,7 @@ import mdmot
 
 ROOT = pathlib.Path(mdmot.__file__).parent
 LAYERS = [
-    {"_types", "errors", "provenance"},
+    {"_types", "errors", "provenance", "readable"},
     {"model"},
     {"denoisers"},
     {"files", "vocabulary"},

@@ -12,14 +12,7 @@ from mdmot.cli.sample import WHOLE
 from mdmot.cli.sampling_options import Sampling, sampling, settle
 from mdmot.cli.sequences import PIECE, text_sequences
 from mdmot.cli.source import Source, read_source
-from mdmot.cli.training_data import (
-    HELD_OUT_SEQUENCES,
-    HELD_OUT_SHARE,
-    documents,
-    held_out_rows,
-    trained_on,
-    warn_of_skipped,
-)
+from mdmot.cli.training_data import HELD_OUT_SEQUENCES, trained_on
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols, assert_same_vocabulary
 
@@ -186,26 +179,26 @@ def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> R
             f"the sequences of {language.name} have {language.length} tokens, and the model's {length}; "
             "name the language that it was trained on"
         )
-    tokens = held_out_rows(language, seed, num)
+    tokens = language.held_out(seed, num)
     return Rows(tokens, language.name, num, "sequences", None, language.entropy, language, False)
 
 
 def _windows(
     source: Source, text: pathlib.Path | None, others: tuple[pathlib.Path, ...], whole: bool, length: int
 ) -> Rows:
-    from mdmot.data import hold_out_documents
+    from mdmot.data import hold_out_documents, read_corpus
 
     if text is None and isinstance(source.vocabulary, Symbols):
         raise InputError(
             f"{source.name} has symbols of its own, not text; pass --language SPEC, or --text PATH in them"
         )
-    corpus = documents(text, *others)
-    warn_of_skipped(corpus)
+    corpus = read_corpus(text).without(*others)
+    corpus.warn_of_skipped()
     if not whole and len(corpus.entries) == 1:
         name = corpus.name
         raise InputError(f"{name} is one document, of which none is held out; pass --all for all of it")
     if not whole:
-        corpus = hold_out_documents(corpus, HELD_OUT_SHARE)[1]
+        corpus = hold_out_documents(corpus)[1]
     name = f"the {len(corpus.entries)} {'' if whole else 'held-out '}documents of {corpus.name}"
     all_too = "" if whole else ", or --all if the model was trained on another text"
     rows = text_sequences(source, corpus, length, f"pass a longer text or a shorter --length{all_too}")

@@ -1,6 +1,10 @@
 """`mdmot`: arguments in, exit status out."""
 
+import contextlib
 import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -15,8 +19,8 @@ from mdmot.cli.sample import sample
 from mdmot.cli.train import train
 from mdmot.cli.tune import tune
 from mdmot.cli.verify import verify
-from mdmot.cli.watch import one_line
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
+from mdmot.readable import one_line
 
 BAD_INPUT = 2
 
@@ -48,7 +52,8 @@ def main() -> None:
 def status(arguments: list[str]) -> int:
     """Runs one command; bad input becomes one line on standard error."""
     try:
-        result = commands.main(arguments, prog_name="mdmot", standalone_mode=False)
+        with _warnings_as_lines():
+            result = commands.main(arguments, prog_name="mdmot", standalone_mode=False)
     except InputError as error:
         message = str(error)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -72,6 +77,23 @@ def status(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     click.echo(f"mdmot: {one_line(' '.join(message.split()))}", err=True)
     return BAD_INPUT
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Shows what mdmot warns of as one line each on standard error, at once and every time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **place: Any) -> None:
+            if issubclass(category, InputWarning):
+                click.echo(f"mdmot: {one_line(str(message))}", err=True)
+            else:
+                others(message, category, *where, **place)
+
+        warnings.showwarning = show
+        yield
 
 
 def _help_of(error: click.ClickException) -> str:

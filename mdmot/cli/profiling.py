@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import pathlib
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from mdmot.cli.options import progress, use_precision
 from mdmot.cli.outputs import is_standard_output
 from mdmot.cli.sequences import text_sequences
 from mdmot.cli.source import BUNDLED, ENTRIES, Source, read_source
-from mdmot.cli.training_data import HELD_OUT_SHARE, documents, held_out_rows, trained_on
+from mdmot.cli.training_data import trained_on
 from mdmot.errors import InputError
 from mdmot.provenance import versions
 from mdmot.vocabulary import Symbols
@@ -193,8 +192,7 @@ def obtain_profile(request: Request) -> "Profile":
         use_precision("float64")
         from mdmot.information import read_profile
 
-        with warnings_as_lines():
-            return read_profile(path)
+        return read_profile(path)
     source = read_source(path)
     length = source.length if request.length is None else request.length
     source.assert_length(length, "--length")
@@ -208,8 +206,7 @@ def obtain_profile(request: Request) -> "Profile":
             request.refuse(MEASURING, "its profile is known exactly; --estimate measures it all the same")
             from mdmot.information import exact_profile
 
-            with warnings_as_lines():
-                return exact_profile(np.asarray(exact), _provenance(request, source, bed.spec, None))
+            return exact_profile(np.asarray(exact), _provenance(request, source, bed.spec, None))
     return _measured(request, source, length)
 
 
@@ -255,8 +252,7 @@ def _measured(request: Request, source: Source, length: int) -> "Profile":
             raise
     # The network may have run in single precision; what follows is small.
     use_precision("float64")
-    with warnings_as_lines():
-        return estimated_profile(estimate, _provenance(request, source, described, draws))
+    return estimated_profile(estimate, _provenance(request, source, described, draws))
 
 
 def _announcement(forecast: Any, sizes: dict[str, Any], length: int, state: pathlib.Path | None) -> str:
@@ -291,7 +287,7 @@ def _sequences(request: Request, source: Source, length: int, most: int) -> tupl
         drawn = read_language(language)
         if drawn.length != length:
             raise InputError(f"--length {length}: the sequences of {drawn.name} have {drawn.length} tokens")
-        return held_out_rows(drawn, request.seed, most), drawn.name
+        return drawn.held_out(request.seed, most), drawn.name
     if request.text is None and text is None and isinstance(source.vocabulary, Symbols):
         raise InputError(f"{source.name} writes no Python source; pass --text PATH, one sequence a line")
     corpus = _corpus(request, text)
@@ -301,12 +297,12 @@ def _sequences(request: Request, source: Source, length: int, most: int) -> tupl
 
 def _corpus(request: Request, trained: pathlib.Path | None) -> "Corpus":
     """The documents to measure on, as many as may be read: all that are given, or held-out ones."""
-    from mdmot.data import hold_out_documents
+    from mdmot.data import hold_out_documents, read_corpus
 
     text = trained if request.text is None else request.text
-    corpus = documents(text, *(() if request.path is None else (request.path,)))
+    corpus = read_corpus(text).without(*(() if request.path is None else (request.path,)))
     if request.text is None:
-        corpus = hold_out_documents(corpus, HELD_OUT_SHARE)[1]
+        corpus = hold_out_documents(corpus)[1]
     read = np.cumsum([entry.size for entry in corpus.entries])
     num = max(1, int(np.searchsorted(read, MAX_BYTES, side="right")))
     return dataclasses.replace(corpus, entries=corpus.entries[:num])
@@ -334,16 +330,3 @@ def _provenance(request: Request, source: Source, data: Any, draws: int | None) 
         "seed": request.seed,
         "versions": versions(),
     }
-
-
-@contextlib.contextmanager
-def warnings_as_lines() -> Iterator[None]:
-    """Shows warnings about a profile as one line each on standard error."""
-    from mdmot.information import ProfileWarning
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ProfileWarning)
-        yield
-    for warning in caught:
-        if issubclass(warning.category, ProfileWarning):
-            click.echo(f"mdmot: {warning.message}", err=True)

@@ -90,14 +90,13 @@ def report(out: pathlib.Path, text_path: pathlib.Path | None, seed: int, as_json
 
 def _read_text(path: pathlib.Path | None) -> Text:
     """The model and the text; one that is too short is refused before anything is written."""
-    from mdmot.cli.training_data import HELD_OUT_SHARE
     from mdmot.data import hold_out_documents, read_corpus, tokenize
     from mdmot.experiments.text_model import byte_frequencies, some_windows
     from mdmot.models import bundled_model, load_checkpoint
 
     model = load_checkpoint(bundled_model())
     own = None if path is None else read_corpus(path)
-    trained, held_out = hold_out_documents(read_corpus(None), HELD_OUT_SHARE)
+    trained, held_out = hold_out_documents(read_corpus(None))
     corpus = held_out if own is None else own
     tokens = tokenize(corpus, model.vocabulary, None)
     some_windows(tokens, model.config.length, 2)
@@ -109,7 +108,6 @@ def _read_text(path: pathlib.Path | None) -> Text:
 def _experiments(text: Text, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
     from mdmot.checks import CHECKS, run_checks
     from mdmot.checks.learned import learned_optima
-    from mdmot.cli.profiling import warnings_as_lines
     from mdmot.experiments.data_to_schedule import chain_study, sticky_chains
     from mdmot.experiments.energy_plane import energy_planes, schedule_pairs
     from mdmot.experiments.text_model import text_model
@@ -120,8 +118,7 @@ def _experiments(text: Text, seed: int) -> tuple[dict[str, Any], dict[str, str]]
     with progress(3, "from data to schedule") as advance:
         chains, chain = sticky_chains(), chain_study()
         advance("chains")
-        with warnings_as_lines():
-            asked = text_schedules(seed, text.model, text.tokens)
+        asked = text_schedules(seed, text.model, text.tokens)
         advance("text")
         model = text_model(seed, text.model, text.tokens, text.usual)
         advance("samples")

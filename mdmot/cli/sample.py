@@ -212,7 +212,8 @@ def sample(
     from mdmot.cli import samplers
     from mdmot.cli.batches import Sample, batches, draw, make_runs
     from mdmot.cli.rows import forbidden, prompt_row, template_rows
-    from mdmot.cli.watch import film, printable
+    from mdmot.cli.watch import film
+    from mdmot.readable import printable
 
     given = {name: value for name, value in given.items() if value not in (None, ())}
     sampler_name = sampler_name or samplers.default_rule(given.get("schedule"))

@@ -5,9 +5,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from mdmot.cli.watch import one_line
 from mdmot.errors import InputError, shown
 from mdmot.vocabulary import (
     Bytes,
@@ -19,20 +16,12 @@ from mdmot.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mdmot.cli.source import Source
-    from mdmot.data import Corpus, Language
+    from mdmot.data import Language
     from mdmot.training import TrainData
-
-HELD_OUT_SHARE = 0.05
-"""Of the documents of a text, about."""
 
 SEQUENCES, HELD_OUT_SEQUENCES, MOST_TOKENS = 2**16, 2**12, 2**24
 """Sequences drawn from a language to train on and to hold out, and tokens that the first have at most."""
-
-MOST_SKIPPED = 3
-"""Files left out that are named."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,45 +110,6 @@ def as_begun(description: dict[str, Any], begun: dict[str, Any]) -> dict[str, An
     return begun if _content(description) == _content(begun) else description
 
 
-def documents(text: pathlib.Path | None, *others: pathlib.Path) -> "Corpus":
-    """The documents of a text.
-
-    Args:
-      text: File or folder; None for Python's standard library.
-      others: Folders that hold no text though they may lie in the text's.
-
-    Raises:
-      InputError: If there is no text, or another folder is the text's own.
-    """
-    from mdmot.data import read_corpus
-
-    corpus = read_corpus(text)
-    if text is None or not text.is_dir():
-        return corpus
-    root = text.resolve()
-    inside = [other.resolve().relative_to(root) for other in others if other.resolve().is_relative_to(root)]
-    if pathlib.Path() in inside:
-        raise InputError(f"{text} is the folder of the text and of a model, too; keep them apart")
-    prefixes = tuple(f"{path.as_posix()}/" for path in inside)
-    entries = tuple(entry for entry in corpus.entries if not entry.path.startswith(prefixes))
-    if not entries:
-        raise InputError(f"{text} has no text but that of {others[0]}; pass another --text")
-    return dataclasses.replace(
-        corpus,
-        entries=entries,
-        skipped=tuple(line for line in corpus.skipped if not line.startswith(prefixes)),
-    )
-
-
-def held_out_rows(language: "Language", seed: int, num: int) -> "np.ndarray":
-    """Fresh draws of a language: its trainings have even seeds.
-
-    Of a language with few sequences most of them are among those trained on: their cross-entropy is right
-    under the language, but says nothing of sequences never seen.
-    """
-    return language.draw(2 * seed + 1, num)
-
-
 def trained_on(source: "Source") -> tuple[pathlib.Path | None, str | None]:
     """The text or the language that a model says it was trained on; a text of None is Python's library."""
     text, language = source.data.get("text"), source.data.get("language")
@@ -169,20 +119,12 @@ def trained_on(source: "Source") -> tuple[pathlib.Path | None, str | None]:
     )
 
 
-def warn_of_skipped(corpus: "Corpus") -> None:
-    """Names on standard error the files that are left out, but for empty ones."""
-    skipped = [line for line in corpus.skipped if not line.endswith(": empty")]
-    if skipped:
-        more = f" and {len(skipped) - MOST_SKIPPED} more" if len(skipped) > MOST_SKIPPED else ""
-        click.echo(f"mdmot: left out {one_line(', '.join(skipped[:MOST_SKIPPED]))}{more}", err=True)
-
-
 def _cut(source: DataSource, length: int, out: pathlib.Path, cache: pathlib.Path) -> "TrainData":
-    from mdmot.data import hold_out_documents, tokenize
+    from mdmot.data import hold_out_documents, read_corpus, tokenize
     from mdmot.training import TrainData
 
-    trained, held_out = hold_out_documents(documents(source.text, out, cache), HELD_OUT_SHARE)
-    warn_of_skipped(trained)
+    trained, held_out = hold_out_documents(read_corpus(source.text).without(out, cache))
+    trained.warn_of_skipped()
     windows = tokenize(trained, source.vocabulary, cache).windows(length)
     tokens = tokenize(held_out, source.vocabulary, cache)
     if tokens.tokens.size < 2 * length:
@@ -206,8 +148,8 @@ def _drawn(language: "Language", length: int, seed: int) -> "TrainData":
         raise InputError(
             f"--length {length}: sequences of {language.name} have {language.length} tokens; leave it out"
         )
-    windows = language.draw(2 * seed, max(2, min(SEQUENCES, MOST_TOKENS // length)))
-    held_out = held_out_rows(language, seed, min(len(windows), HELD_OUT_SEQUENCES))
+    windows = language.trained_on(seed, max(2, min(SEQUENCES, MOST_TOKENS // length)))
+    held_out = language.held_out(seed, min(len(windows), HELD_OUT_SEQUENCES))
     description: dict[str, Any] = {
         "train": {"name": language.name, "sequences": len(windows)},
         "held_out": {"name": language.name, "sequences": len(held_out)},

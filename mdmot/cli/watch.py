@@ -1,4 +1,4 @@
-"""Sampled text for human eyes: as it is unmasked, and without codes that a terminal would obey."""
+"""Sampled text for human eyes, as it is unmasked."""
 
 import time
 from collections.abc import Sequence
@@ -8,29 +8,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from mdmot.readable import one_line, printable
+
 SECONDS, SECONDS_A_FRAME = 5.0, 0.2
 """How long a film takes, unless its frames are so few that each would stand too long."""
-
-
-def printable(text: str) -> str:
-    r"""The text with line feeds and tabs, and everything else that is not to be seen escaped.
-
-    A model may produce any character, an escape that clears the screen or one that reverses the
-    direction of writing as well as a letter.
-
-    Example:
-      >>> printable("a\x1b[2J\n\u202eb")
-      'a\\x1b[2J\n\\u202eb'
-    """
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode()
-        for sign in text
-    )
-
-
-def one_line(text: str) -> str:
-    """The text as `printable` has it, with line feeds and tabs escaped too."""
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def film(frames: Sequence[Sequence[str]], numbers: Sequence[int], mask_sign: str) -> None:

@@ -4,6 +4,7 @@ from mdmot.data.arithmetic import arithmetic as arithmetic
 from mdmot.data.brackets import brackets as brackets
 from mdmot.data.cache import TokenizedCorpus as TokenizedCorpus
 from mdmot.data.cache import tokenize as tokenize
+from mdmot.data.corpus import HELD_OUT_SHARE as HELD_OUT_SHARE
 from mdmot.data.corpus import Corpus as Corpus
 from mdmot.data.corpus import Document as Document
 from mdmot.data.corpus import hold_out_documents as hold_out_documents

@@ -6,16 +6,19 @@ import os
 import pathlib
 import platform
 import sysconfig
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mdmot.data.text_files import find_files, is_binary, read_bytes
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 
 NOT_SOURCES = frozenset({"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"})
 LARGEST_PIECE = 2**16
 NUM_PIECES = 32
 LONGEST_CHARACTER = 4
+MOST_SKIPPED = 3
+"""Files left out that are named."""
 
 
 class Document(NamedTuple):
@@ -49,12 +52,14 @@ class Corpus:
       licence: As SPDX names it, where it is known.
       entries: One a document.
       skipped: One line a file that is left out, and why.
+      folder: The folder that they are of, if it is the user's.
     """
 
     name: str
     licence: str | None
     entries: tuple[Entry, ...]
     skipped: tuple[str, ...]
+    folder: pathlib.Path | None = None
 
     @property
     def num_bytes(self) -> int:
@@ -79,6 +84,35 @@ class Corpus:
             "bytes": self.num_bytes,
             "sha256": self.fingerprint,
         }
+
+    def without(self, *folders: pathlib.Path) -> "Corpus":
+        """The documents that do not lie in any of these folders, as those of a model or of a run.
+
+        Raises:
+          InputError: If one is the folder of the text itself, or nothing is left.
+        """
+        if self.folder is None:
+            return self
+        root = self.folder.resolve()
+        inside = [
+            path.resolve().relative_to(root) for path in folders if path.resolve().is_relative_to(root)
+        ]
+        if pathlib.Path() in inside:
+            raise InputError(f"{self.name} is the folder of the text and of a model, too; keep them apart")
+        prefixes = tuple(f"{path.as_posix()}/" for path in inside)
+        entries = tuple(entry for entry in self.entries if not entry.path.startswith(prefixes))
+        if not entries:
+            raise InputError(f"{self.name} has no text but that of {folders[0]}; pass another --text")
+        skipped = tuple(line for line in self.skipped if not line.startswith(prefixes))
+        return dataclasses.replace(self, entries=entries, skipped=skipped)
+
+    def warn_of_skipped(self) -> None:
+        """Warns (`InputWarning`) of the files that are left out, but for empty ones."""
+        skipped = [line for line in self.skipped if not line.endswith(": empty")]
+        if skipped:
+            more = f" and {len(skipped) - MOST_SKIPPED} more" if len(skipped) > MOST_SKIPPED else ""
+            message = f"left out {', '.join(skipped[:MOST_SKIPPED])}{more}"
+            warnings.warn(message, InputWarning, stacklevel=2)
 
     def documents(self) -> Iterator[Document]:
         """The documents, one at a time.
@@ -122,11 +156,15 @@ def read_corpus(path: str | os.PathLike[str] | None) -> Corpus:
         return _folder(name, "PSF-2.0", root, find_files(root, {".py"}, NOT_SOURCES, _is_library))
     root = pathlib.Path(path)
     if root.is_dir():
-        return _folder(str(path), None, root, find_files(root))
+        return dataclasses.replace(_folder(str(path), None, root, find_files(root)), folder=root)
     return _pieces(root)
 
 
-def hold_out_documents(corpus: Corpus, share: float) -> tuple[Corpus, Corpus]:
+HELD_OUT_SHARE = 0.05
+"""Of the documents of a text, about: what trainings hold out."""
+
+
+def hold_out_documents(corpus: Corpus, share: float = HELD_OUT_SHARE) -> tuple[Corpus, Corpus]:
     """Splits documents into those to train on and those to evaluate on, by the digest of their names.
 
     Whether a document is held out depends on its name alone: on any machine, and when other documents

@@ -49,6 +49,18 @@ class Language:
             raise InputError(f"seed = {seed}, num = {num}; pass numbers of at least 0")
         return self.sampler(np.random.default_rng(seed), num).astype(np.int32)
 
+    def trained_on(self, seed: int, num: int) -> Int[np.ndarray, "num length"]:
+        """What trainings of that seed draw: all have even seeds."""
+        return self.draw(2 * seed, num)
+
+    def held_out(self, seed: int, num: int) -> Int[np.ndarray, "num length"]:
+        """Fresh draws, of seeds that no training has.
+
+        Of a language with few sequences most of them are among those trained on: their cross-entropy is
+        right under the language, but says nothing of sequences never seen.
+        """
+        return self.draw(2 * seed + 1, num)
+
     def is_correct(self, tokens: Rows) -> Bool[np.ndarray, " num"]:
         """Whether each sequence is in the language; one with a mask is not.
 

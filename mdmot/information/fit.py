@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from mdmot.errors import InputError, shown
+from mdmot.errors import InputError, InputWarning, shown
 from mdmot.information.levels import log_odds_coordinate
 
 DEGREES = (4, 8, 14, 20, 30, 45)
@@ -20,7 +20,7 @@ FEWEST = 5
 """Levels below which the shape of a profile between them is a guess."""
 
 
-class ProfileWarning(UserWarning):
+class ProfileWarning(InputWarning):
     """A profile that rises where none can, or that too few levels show."""
 
 
