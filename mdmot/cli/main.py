@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mdmot.cli.compilation_cache import keep_programs
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
 from mdmot.cli.interruption import INTERRUPTED, MESSAGE, interruptible, leave_now
@@ -34,6 +35,9 @@ def commands() -> None:
 
     Time runs from t = 0 (all masked) to t = 1 (clean); alpha is the probability that a token is
     unmasked. Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted.
+
+    What JAX compiles is kept in the user's cache folder, so that the next command starts sooner. To turn
+    that off, set JAX_ENABLE_COMPILATION_CACHE=0.
     """
 
 
@@ -43,6 +47,7 @@ for command in (verify, energy, law, profile, tune, sample, train, evaluate, rep
 
 def main() -> None:
     """Runs the command line and exits with its status."""
+    keep_programs()
     result = interruptible(lambda: status(sys.argv[1:]))
     if result == INTERRUPTED:  # threads of JAX that still compile would crash as the interpreter ends
         leave_now()
