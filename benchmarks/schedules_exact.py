@@ -17,23 +17,23 @@ def exact() -> None:
 
 
 def chain(stay: float, length: int):
-    from mdmot.distributions import read_bed
+    from mdmot.distributions import read_law
 
-    return read_bed(f"markov:stay={stay},states=4,length={length}")
+    return read_law(f"markov:stay={stay},states=4,length={length}")
 
 
-def estimated(bed, draws: int, seed: int):
-    """Estimate and profile of a bed from draws of its exact denoiser, without its formula."""
+def estimated(law, draws: int, seed: int):
+    """Estimate and profile of a law from draws of its exact denoiser, without its formula."""
     import jax
     import numpy as np
 
     from mdmot.information import default_levels, estimate_profile, estimated_profile, jax_scorer
 
-    levels = default_levels(bed.length)
-    data = np.asarray(bed.sample(jax.random.key(seed), min(draws * levels.size, 2**15)))
-    scorer = jax_scorer(bed.denoiser, bed.params, bed.vocab_size)
+    levels = default_levels(law.length)
+    data = np.asarray(law.sample(jax.random.key(seed), min(draws * levels.size, 2**15)))
+    scorer = jax_scorer(law.denoiser, law.params, law.vocab_size)
     estimate = estimate_profile(
-        seed, scorer, data, bed.vocab_size, draws=draws, batch_size=256, levels=levels
+        seed, scorer, data, law.vocab_size, draws=draws, batch_size=256, levels=levels
     )
     return estimate, estimated_profile(estimate)
 
@@ -54,7 +54,7 @@ def prediction() -> Iterator[dict[str, Any]]:
     import jax
     import numpy as np
 
-    from mdmot.distributions import read_bed
+    from mdmot.distributions import read_law
     from mdmot.information import (
         BernoulliReveals,
         FixedReveals,
@@ -68,9 +68,9 @@ def prediction() -> Iterator[dict[str, Any]]:
 
     for name in ("markov:stay=.97,length={}", "hmm:states=4,symbols=4,stay=.95,forbidden=.3,length={}"):
         for length in (64, 256):
-            bed = read_bed(name.format(length))
-            formula = bed.profile()
-            estimate, fit = (None, None) if formula is not None else estimated(bed, 1000, seed=1)
+            law = read_law(name.format(length))
+            formula = law.profile()
+            estimate, fit = (None, None) if formula is not None else estimated(law, 1000, seed=1)
             profile = np.asarray(formula if fit is None else fit.fitted)
             linear, sine = step_grid(masks.linear(), 16), step_grid(masks.squared_sine(), 16)
             even = np.asarray(counts(linear.alpha, length))
@@ -87,23 +87,23 @@ def prediction() -> Iterator[dict[str, Any]]:
                 lambda h, linear=linear: bernoulli_path_kl(h, linear.alpha),
                 lambda h, sine=sine: bernoulli_path_kl(h, sine.alpha),
             ]
-            data = bed.sample(jax.random.key(7), 512)
+            data = law.sample(jax.random.key(7), 512)
             found = teacher_forced(
                 11,
-                jax_scorer(bed.denoiser, bed.params, bed.vocab_size),
+                jax_scorer(law.denoiser, law.params, law.vocab_size),
                 np.asarray(data),
-                bed.vocab_size,
+                law.vocab_size,
                 list(plans.values()),
                 draws=512,
                 batch_size=256,
-                log_prob=np.asarray(bed.log_prob(data)),
+                log_prob=np.asarray(law.log_prob(data)),
             )
             for i, plan in enumerate(plans):
                 predicted = float(path_kls[i](profile))
                 error = 0.0 if fit is None else path_kl_error(estimate, fit, path_kls[i])
                 both = float(np.hypot(found.standard_error[i], error))
                 yield {
-                    "bed": bed.spec,
+                    "law": law.spec,
                     "plan": plan,
                     "steps": 16,
                     "profile": "exact" if fit is None else "estimated, 1000 draws a level",
@@ -118,11 +118,7 @@ def prediction() -> Iterator[dict[str, Any]]:
 def bound() -> Iterator[dict[str, Any]]:
     """The path KL and the exact KL(p||q), where the sampler's law can be enumerated."""
     exact()
-    import itertools
-
-    import jax.numpy as jnp
-
-    from mdmot.distributions import read_bed, tabular
+    from mdmot.distributions import read_law
     from mdmot.exact_law import bernoulli_law, sampler_law
     from mdmot.information import bernoulli_path_kl, information_profile
     from mdmot.schedules import masks, step_grid
@@ -134,19 +130,17 @@ def bound() -> Iterator[dict[str, Any]]:
         "brackets:length=8,depth=3",
     )
     for spec in specs:
-        bed = read_bed(spec)
-        words = list(itertools.product(range(bed.vocab_size), repeat=bed.length))
-        weights = jnp.exp(bed.log_prob(jnp.asarray(words)))
-        law = tabular(words, weights, bed.vocab_size)
-        profile = information_profile(law)
+        law = read_law(spec)
+        table = law.table()
+        profile = information_profile(table)
         for name, schedule in (("linear", masks.linear()), ("squared-sine", masks.squared_sine())):
             for num_steps in (2, 4, 8):
                 grid = step_grid(schedule, num_steps)
                 path_kl = bernoulli_path_kl(profile, grid.alpha)
-                prob = bernoulli_law(law, bed.vocab_size, grid.reveal, law.sequences)
-                found = sampler_law(law, prob, path_kl)
+                prob = bernoulli_law(table, law.vocab_size, grid.reveal, table.sequences)
+                found = sampler_law(table, prob, path_kl)
                 yield {
-                    "bed": bed.spec,
+                    "law": law.spec,
                     "schedule": name,
                     "steps": num_steps,
                     "path_kl": float(path_kl),
@@ -194,10 +188,10 @@ def estimate() -> Iterator[dict[str, Any]]:
     from mdmot.plans import optimal_counts
 
     for stay, length in CHAINS:
-        bed = chain(stay, length)
-        truth = bed.profile()
+        law = chain(stay, length)
+        truth = law.profile()
         start = time.perf_counter()
-        _, profile = estimated(bed, DRAWS_A_LEVEL, seed=3)
+        _, profile = estimated(law, DRAWS_A_LEVEL, seed=3)
         seconds = time.perf_counter() - start
         plan = optimal_counts(profile.fitted, STEPS)
         best = float(fixed_path_kl(truth, optimal_counts(truth, STEPS)))

@@ -57,27 +57,27 @@ def limit() -> Iterator[dict[str, Any]]:
     import jax
     import jax.numpy as jnp
 
-    from mdmot.distributions import read_bed
+    from mdmot.distributions import read_law
     from mdmot.samplers import FixedUnmasking, sample
 
     for text in LANGUAGES:
         for length in LENGTHS:
-            bed = read_bed(text.format(length))
-            formula = bed.profile()
+            law = read_law(text.format(length))
+            formula = law.profile()
             draws = PROFILE_DRAWS
-            profile = np.asarray(estimated(bed, draws, seed=2)[1].fitted if formula is None else formula)
-            entropy, _ = bed.entropy()
-            masked = jnp.full((SAMPLES, length), bed.vocab_size, jnp.int32)
-            sampler = FixedUnmasking(bed.denoiser, bed.vocab_size)
+            profile = np.asarray(estimated(law, draws, seed=2)[1].fitted if formula is None else formula)
+            entropy, _ = law.entropy()
+            masked = jnp.full((SAMPLES, length), law.vocab_size, jnp.int32)
+            sampler = FixedUnmasking(law.denoiser, law.vocab_size)
             for num_steps in sorted({16, 64, length // 4, length}):
                 for name, (path_kl, counts) in plans_of(profile, num_steps).items():
                     if num_steps == length and name != "optimal":
                         continue
-                    drawn = sample(jax.random.key(5), sampler, bed.params, grid_of(counts), masked)
-                    is_legal = np.isfinite(np.asarray(bed.log_prob(drawn.tokens)))
+                    drawn = sample(jax.random.key(5), sampler, law.params, grid_of(counts), masked)
+                    is_legal = np.isfinite(np.asarray(law.log_prob(drawn.tokens)))
                     error, standard_error = share(~is_legal)
                     yield {
-                        "bed": bed.spec,
+                        "law": law.spec,
                         "length": length,
                         "steps": num_steps,
                         "schedule": name,
@@ -97,7 +97,7 @@ def order() -> Iterator[dict[str, Any]]:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from mdmot.distributions import read_bed
+    from mdmot.distributions import read_law
 
     specs = (
         "markov:stay=.97,length=64",
@@ -106,18 +106,18 @@ def order() -> Iterator[dict[str, Any]]:
         "repeated-bit:flip=.05,length=64",
     )
     for spec in specs:
-        bed = read_bed(spec)
-        formula = bed.profile()
-        profile = np.asarray(estimated(bed, 1000, seed=2)[1].fitted if formula is None else formula)
-        data = bed.sample(jax.random.key(9), 512)
-        log_prob = np.asarray(bed.log_prob(data))
-        for num_steps in (bed.length // 8, bed.length // 2):
+        law = read_law(spec)
+        formula = law.profile()
+        profile = np.asarray(estimated(law, 1000, seed=2)[1].fitted if formula is None else formula)
+        data = law.sample(jax.random.key(9), 512)
+        log_prob = np.asarray(law.log_prob(data))
+        for num_steps in (law.length // 8, law.length // 2):
             plans = plans_of(profile, num_steps)
             for name in ("linear", "optimal"):
                 path_kl, counts = plans[name]
-                excess = log_prob - _confident_log_prob(bed, np.asarray(data), counts)
+                excess = log_prob - _confident_log_prob(law, np.asarray(data), counts)
                 yield {
-                    "bed": bed.spec,
+                    "law": law.spec,
                     "steps": num_steps,
                     "schedule": name,
                     "random_order_path_kl": path_kl,
@@ -126,22 +126,22 @@ def order() -> Iterator[dict[str, Any]]:
                 }
 
 
-def _confident_log_prob(bed, data: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _confident_log_prob(law, data: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """log q(x) of each row under reveals of least entropy first, ties by position."""
     import jax
     import jax.numpy as jnp
 
     @jax.jit
     def step(tokens, clean):
-        logits = bed.denoiser(bed.params, tokens)
+        logits = law.denoiser(law.params, tokens)
         prob = jnp.exp(logits)
         entropy = -jnp.sum(prob * jnp.where(prob > 0, logits, 0.0), axis=-1)
         # Equal by symmetry, not to the last digit: ties are broken by position.
         entropy = jnp.round(entropy, 9)
         own = jnp.take_along_axis(logits, clean[..., None], axis=-1)[..., 0]
-        return jnp.where(tokens == bed.vocab_size, entropy, jnp.inf), own
+        return jnp.where(tokens == law.vocab_size, entropy, jnp.inf), own
 
-    tokens, total = np.full_like(data, bed.vocab_size), np.zeros(len(data))
+    tokens, total = np.full_like(data, law.vocab_size), np.zeros(len(data))
     for count in counts[counts > 0]:
         entropy, own = map(np.asarray, step(tokens, data))
         chosen = np.argsort(entropy, axis=1, kind="stable")[:, :count]

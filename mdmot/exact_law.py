@@ -11,7 +11,7 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from mdmot.distributions import Tabular, subset_conditionals
-from mdmot.distributions.tabular import require_length
+from mdmot.distributions.tables import require_length
 from mdmot.errors import InputError
 
 MAX_TERMS = 10**8

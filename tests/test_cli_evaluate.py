@@ -77,7 +77,7 @@ def test_a_law_is_judged_as_its_exact_law_says(capsys, tmp_path, reveal):
         "num": 1000,
         "orders": 32,
     }
-    law = read_law(path).law
+    law = read_law(path).table()
     p = np.exp(np.asarray(law.log_prob))
     if reveal == "fixed":
         q = np.asarray(exact.fixed_law(law, 2, jnp.array([2, 1]), law.sequences))

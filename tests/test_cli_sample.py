@@ -71,11 +71,11 @@ def test_json(capsys, law):
 
 
 def test_the_samples_are_those_of_the_library(capsys, law, monkeypatch):
-    file = read_law(law)
+    table = read_law(law).table()
     sampler = BernoulliUnmasking(tabular_denoiser(2), 2)
     tokens = jnp.full((5, 3), 2, jnp.int32)
     grid = step_grid(masks.sine(), 2)
-    expected = sample(jax.random.key(4), sampler, file.law, grid, tokens)
+    expected = sample(jax.random.key(4), sampler, table, grid, tokens)
     arguments = (law, "--num", 5, "--steps", 2, "--schedule", "sine", "--seed", 4)
     whole = sampled(capsys, *arguments)
     assert [one["tokens"] for one in whole["samples"]] == expected.tokens.tolist()

@@ -325,7 +325,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
         (["--text", "TEXT", "--length", 60], "tokens, less than two windows of 60; pass a longer --text"),
         (["--text", "TEXT", "--out", "TEXT"], "is the folder of the text and of a model, too"),
         (["--preset", "huge"], "preset 'huge' is not known; use tiny, text, bundled"),
-        (["--language", "sums"], "language 'sums' is not known; use arithmetic, brackets, sudoku"),
+        (["--language", "sums"], "language 'sums' is not known; use one of arithmetic, brackets, sudoku"),
         (["--language", "sudoku", "--text", "TEXT"], "--language and --text are both given"),
         (
             ["--language", "sudoku", "--tokenizer", "TOKENIZER"],

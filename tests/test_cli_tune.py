@@ -14,7 +14,7 @@ from flax import nnx
 from mdmot import tuning
 from mdmot.cli import main, profiling, searching, source, tune
 from mdmot.data import read_language
-from mdmot.distributions import markov_profile, read_bed, sticky_chain
+from mdmot.distributions import markov_profile, read_law, sticky_chain
 from mdmot.information import fixed_path_kl, information_profile
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
 from mdmot.plans import read_plan
@@ -241,7 +241,7 @@ def test_test_beds_stand_wherever_a_law_does(capsys):
 def test_a_bed_as_a_law_is_the_bed(capsys):
     found_law = found(capsys, "law", CHAIN, "--schedule", "linear", "--steps", 2)
     np.testing.assert_allclose(found_law["information_profile"], exact_chain(), rtol=1e-10)
-    assert found_law["entropy"] == pytest.approx(read_bed(CHAIN).entropy()[0], rel=1e-12)
+    assert found_law["entropy"] == pytest.approx(read_law(CHAIN).entropy()[0], rel=1e-12)
 
 
 def test_search_goes_on_and_says_what_it_found(capsys, monkeypatch, tmp_path):
@@ -429,4 +429,4 @@ def test_a_law_file_has_the_profile_that_the_law_command_prints(capsys, words):
     np.testing.assert_allclose(profile["fitted"], law["information_profile"], atol=1e-12)
     from mdmot.distributions import read_law
 
-    np.testing.assert_allclose(profile["fitted"], information_profile(read_law(words).law), atol=1e-12)
+    np.testing.assert_allclose(profile["fitted"], information_profile(read_law(words).table()), atol=1e-12)

@@ -144,6 +144,25 @@ def test_padded_brackets_are_all_shorter_words(length, kinds, shortest):
     assert is_uniform(language.draw(0, 50 * sum(right)), sum(right))
 
 
+@pytest.mark.parametrize(
+    ("length", "kinds", "shortest", "depth"), [(8, 1, None, 2), (6, 2, None, 1), (7, 2, 2, 2)]
+)
+def test_shallow_brackets_are_all_words_that_do_not_go_deeper(length, kinds, shortest, depth):
+    deep, language = brackets(length, kinds, shortest), brackets(length, kinds, shortest, depth)
+    every = np.array(list(itertools.product(range(language.vocabulary.size), repeat=length)))
+    step = np.select([every < kinds, every < 2 * kinds], [1, -1], 0)
+    right = deep.is_correct(every) & (step.cumsum(axis=1).max(axis=1) <= depth)
+    np.testing.assert_array_equal(language.is_correct(every), right)
+    assert language.entropy == pytest.approx(math.log(right.sum()))
+    assert is_uniform(language.draw(0, 50 * right.sum()), right.sum())
+
+
+def test_direct_calls_of_brackets_are_checked_too():
+    for wrong, message in (((8, 5), "1 to 4"), ((1, 1, 0), "2 to 4096"), ((8, 1, None, 0), "1 to 256")):
+        with pytest.raises(InputError, match=message):
+            brackets(*wrong)
+
+
 def test_long_brackets_have_the_number_of_catalan():
     # C_64 = binom(128, 64) / 65, by SciPy's logarithm of the gamma function.
     log_catalan = scipy.special.gammaln(129) - 2 * scipy.special.gammaln(65) - math.log(65)
@@ -260,9 +279,9 @@ def test_questions_of_arithmetic_are_what_comes_after_the_equals_sign():
     [
         ("chess", "arithmetic, brackets, sudoku"),
         ("sudoku:size=5", "4 or 9"),
-        ("sudoku:box=2", "sudoku has size="),
+        ("sudoku:box=2", "sudoku has no option 'box'; it has size"),
         ("sudoku:size=4,size=4", "given twice"),
-        ("sudoku:size=four", "no whole number"),
+        ("sudoku:size=four", "size is 'four'; expected a whole number from 4 to 9, as in size=4"),
         ("arithmetic:digits=10", "1 to 9"),
         ("arithmetic:operations=/", "some of"),
         ("arithmetic:operations=++", "each once"),
@@ -272,6 +291,7 @@ def test_questions_of_arithmetic_are_what_comes_after_the_equals_sign():
         ("brackets:length=8,kinds=5", "1 to 4"),
         ("brackets:length=7,shortest=7", "smaller shortest"),
         ("brackets:length=8,shortest=9", "0 to the length"),
+        ("brackets:length=8,depth=0", "depth is '0'; expected a whole number from 1 to 256, as in depth=1"),
     ],
 )
 def test_unknown_languages_are_refused_in_one_line(spec, message):

@@ -189,15 +189,15 @@ def law_file(tmp_path):
     ],
 )
 def test_law_file(law_file, content, vocabulary, law):
-    file = read_law(law_file(content))
-    assert file.vocabulary == vocabulary
-    found = dict(zip(map(tuple, file.law.sequences.tolist()), np.exp(file.law.log_prob), strict=True))
+    read = read_law(law_file(content))
+    assert read.symbols == vocabulary
+    table = read.table()
+    found = dict(zip(map(tuple, table.sequences.tolist()), np.exp(table.log_prob), strict=True))
     assert found == pytest.approx(law, rel=8 * ULP)
 
 
 def test_one_blank_makes_all_lines_blank_separated(law_file):
-    file = read_law(law_file("ab c\n"))
-    assert file.vocabulary == ("ab", "c")
+    assert read_law(law_file("ab c\n")).symbols == ("ab", "c")
     with pytest.raises(InputError, match="line 2: the sequence has 1 blank-separated token, expected 2"):
         read_law(law_file("a b\nab\n"))
 

@@ -13,7 +13,7 @@ from scipy.stats import binom, t
 
 from mdmot import information, plans, tuning
 from mdmot.cli import main
-from mdmot.distributions import read_bed
+from mdmot.distributions import read_law
 from mdmot.errors import InputError
 from mdmot.tuning import gain as gains
 
@@ -228,7 +228,7 @@ def test_flat_profiles_are_seldom_told_from_linear(rows):
 
 @pytest.mark.slow
 def test_steep_profiles_are_told_and_the_interval_covers():
-    bed = read_bed("markov:stay=.95,states=2,length=32")
+    bed = read_law("markov:stay=.95,states=2,length=32")
     scorer = information.jax_scorer(bed.denoiser, bed.params, bed.vocab_size)
     truth = jnp.asarray(bed.profile())
     exact = tuning.profile_gain(information.exact_profile(truth), 8, "fixed").nats

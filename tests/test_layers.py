@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 import mdmot
 
 ROOT = pathlib.Path(mdmot.__file__).parent
@@ -13,7 +15,7 @@ LAYERS = [
     {"_types", "errors", "provenance", "readable"},
     {"model"},
     {"denoisers"},
-    {"files", "vocabulary"},
+    {"files", "specs", "vocabulary"},
     {"data"},
     {"special", "geometry"},
     {"schedules"},
@@ -58,6 +60,16 @@ def test_imports_point_down():
             if target != room and RANK[target] >= RANK[room]:
                 wrong.append(f"{path.relative_to(ROOT)} imports {target}")
     assert not wrong
+
+
+@pytest.mark.parametrize("room", ["data", "distributions"])
+def test_a_room_says_what_it_exports_and_no_name_hides_a_module(room):
+    package = importlib.import_module(f"mdmot.{room}")
+    modules = {path.stem for path in (ROOT / room).glob("*.py")}
+    assert not modules & set(package.__all__)
+    body = ast.parse((ROOT / room / "__init__.py").read_text()).body
+    imported = [alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(imported) == sorted(package.__all__)
 
 
 def test_the_names_of_the_quickstart_load_nothing_heavy():

@@ -1,25 +1,16 @@
 """`mdmot law`: the exact law of a K-step sampler."""
 
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mdmot.cli.options import common, print_json, print_table, progress, use_precision
 
-if TYPE_CHECKING:
-    from mdmot.distributions import Bed, Tabular
-
 BATCH_TERMS = 3 * 10**8
 """Terms between two signs of progress: about two seconds' work."""
 
 MOST_SHOWN = 20
-
-
-MAX_SEQUENCES = 2**24
-"""Sequences of a test bed that are looked at, to find those that have a probability."""
-
-SEQUENCES_AT_ONCE = 2**16
 
 EXAMPLES = """\b
 Examples:
@@ -85,16 +76,15 @@ def _result(
 
     from mdmot import exact_law as exact
     from mdmot import information
-    from mdmot.cli.source import read_named_law
-    from mdmot.distributions import entropy
+    from mdmot.distributions import entropy, read_law
     from mdmot.errors import InputError
     from mdmot.plans import Plan
     from mdmot.schedules import counts, step_grid
 
-    bed = read_named_law(path)
-    length, vocab_size = bed.length, bed.vocab_size
+    target = read_law(path)
+    length, vocab_size = target.length, target.vocab_size
     exact.require_feasible(length, steps)
-    table = _table(bed)
+    table = target.table()
     support = len(table.sequences)
     if isinstance(schedule, Plan):
         plan_steps = len(schedule.alpha) - 1
@@ -145,33 +135,6 @@ def _result(
         "entropy": _not_negative(entropy(table)),
         "information_profile": [_not_negative(h) for h in profile.tolist()],
     }
-
-
-def _table(bed: "Bed") -> "Tabular":
-    """The law as a list of its sequences."""
-    import jax.numpy as jnp
-    import numpy as np
-
-    from mdmot.distributions import Tabular, tabular
-    from mdmot.errors import InputError
-
-    if isinstance(bed.params, Tabular):
-        return bed.params
-    num = bed.vocab_size**bed.length
-    if num > MAX_SEQUENCES:
-        raise InputError(
-            f"{bed.spec}: {bed.vocab_size}^{bed.length} sequences are more than the limit "
-            f"{MAX_SEQUENCES} of the exact law; take fewer tokens, or use `mdmot profile`"
-        )
-    sequences, log_prob = [], []
-    shape = bed.length * (bed.vocab_size,)
-    for first in range(0, num, SEQUENCES_AT_ONCE):
-        numbers = np.arange(first, min(num, first + SEQUENCES_AT_ONCE))
-        tokens = np.stack(np.unravel_index(numbers, shape), axis=1).astype(np.int32)
-        found = np.asarray(bed.log_prob(jnp.asarray(tokens)), np.float64)
-        sequences.append(tokens[found > -np.inf])
-        log_prob.append(found[found > -np.inf])
-    return tabular(np.concatenate(sequences), np.exp(np.concatenate(log_prob)), bed.vocab_size)
 
 
 def _not_negative(value: Any) -> float:

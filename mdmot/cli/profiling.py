@@ -151,14 +151,13 @@ def show_beds(context: click.Context, _: click.Parameter, value: bool) -> None:
     """Prints all test beds with their options and defaults, and ends."""
     if not value or context.resilient_parsing:
         return
-    from mdmot.distributions import BEDS
+    from mdmot.distributions import LAWS
 
-    for name, kind in BEDS.items():
+    for name, kind in LAWS.items():
         click.echo(f"{name}: {kind.summary}")
         for key, option in kind.options.items():
-            click.echo(
-                f"  {key}={option.default:g}  {option.meaning}, {option.least:g} to {option.most:.10g}"
-            )
+            default = "" if option.default is None else f"{option.default:g}"
+            click.echo(f"  {key}={default}  {option.meaning}, {option.least:g} to {option.most:.10g}")
     context.exit()
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from mdmot.vocabulary import Symbols, Vocabulary
 
 if TYPE_CHECKING:
     from mdmot._types import Denoiser, Params, TimedDenoiser
-    from mdmot.distributions import Bed
+    from mdmot.distributions import Law
 
 BUNDLED = "the bundled model"
 
@@ -47,7 +46,7 @@ class Source:
     params: "Params"
     vocabulary: Vocabulary
     length: int
-    bed: "Bed | None"
+    bed: "Law | None"
     entries: int
     never: tuple[int, ...] = ()
     weights_sha256: str | None = None
@@ -107,23 +106,6 @@ def read_source(path: pathlib.Path | None) -> Source:
 
         return _network(bundled_model(), BUNDLED)
     return _folder(path) if path.is_dir() else _law(path)
-
-
-def read_named_law(path: pathlib.Path) -> "Bed":
-    """Reads a law file, or makes the test bed that the text names; files come first.
-
-    Raises:
-      InputError: If it is neither.
-    """
-    from mdmot.distributions import BEDS, law_bed, read_bed, read_law
-
-    text = str(path)
-    names_bed = text.partition(":")[0] in BEDS or re.match(r"[a-z][a-z-]*:\w+=", text)
-    if names_bed and not path.exists():
-        return read_bed(text)
-    if path.suffix in (".json", ".safetensors"):
-        raise InputError(f"{path} is no law file; pass the folder of a model, or a text file of sequences")
-    return law_bed(read_law(path), text)
 
 
 def _folder(path: pathlib.Path) -> Source:
@@ -194,10 +176,10 @@ def _law(path: pathlib.Path) -> Source:
     use_precision("float64")
     import jax
 
-    from mdmot.distributions import Tabular
+    from mdmot.distributions import Tabular, read_law
     from mdmot.samplers import TimeFree
 
-    bed = read_named_law(path)
+    bed = read_law(path)
     if isinstance(bed.params, Tabular):
         widest = len(bed.params.sequences)
     else:

@@ -1,26 +1,50 @@
 """The decidable languages by name."""
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
 
-from mdmot.data.arithmetic import arithmetic
-from mdmot.data.brackets import brackets
+from mdmot.data.bracket_words import MOST_BRACKETS, MOST_OPEN, OPENING, brackets
 from mdmot.data.decidable import Language
-from mdmot.data.sudoku import sudoku
-from mdmot.errors import InputError
+from mdmot.data.equations import MOST_DIGITS, arithmetic
+from mdmot.data.sudoku_grids import BOX, sudoku
+from mdmot.specs import Kind, options_of, read_spec
 
-LANGUAGES: dict[str, Callable[..., Language]] = {
-    "arithmetic": arithmetic,
-    "brackets": brackets,
-    "sudoku": sudoku,
+LANGUAGES: Mapping[str, Kind[Language]] = {
+    "arithmetic": Kind(
+        "equations of two numbers, as 12+34=046",
+        options_of(
+            arithmetic,
+            digits=("digits of both numbers", 1, MOST_DIGITS),
+            operations="some of + * -, each once",
+        ),
+        arithmetic,
+    ),
+    "brackets": Kind(
+        "balanced brackets, all words alike",
+        options_of(
+            brackets,
+            length=("tokens in a sequence", 2, MOST_BRACKETS),
+            kinds=("kinds of brackets", 1, len(OPENING)),
+            shortest=(
+                "brackets of the shortest words, which are padded",
+                0,
+                MOST_BRACKETS,
+            ),
+            depth=("brackets open at once, at most", 1, MOST_OPEN),
+        ),
+        brackets,
+    ),
+    "sudoku": Kind(
+        "solved grids of Sudoku", options_of(sudoku, size=("rows, 4 or 9", min(BOX), max(BOX))), sudoku
+    ),
 }
+"""Every language by its name."""
 
 
 def read_language(text: str) -> Language:
     """The language that a text names, as `brackets:length=32,kinds=2`.
 
     Args:
-      text: One of `LANGUAGES`, and options of its function behind a colon.
+      text: One of `LANGUAGES`, and its options behind a colon.
 
     Returns:
       The language.
@@ -32,23 +56,4 @@ def read_language(text: str) -> Language:
       >>> read_language("sudoku").length, read_language("arithmetic:digits=3").length
       (16, 12)
     """
-    name, _, rest = text.partition(":")
-    if name not in LANGUAGES:
-        raise InputError(f"language {name!r} is not known; use {', '.join(LANGUAGES)}")
-    known = inspect.signature(LANGUAGES[name]).parameters
-    options: dict[str, int | str] = {}
-    for piece in rest.split(",") if rest else []:
-        option, _, value = piece.partition("=")
-        if option not in known or option in options:
-            raise InputError(
-                f"{text!r}: option {piece!r} is unknown or given twice; {name} has "
-                f"{', '.join(f'{known_option}=' for known_option in known)}"
-            )
-        options[option] = value if option == "operations" else _whole(text, option, value)
-    return LANGUAGES[name](**options)
-
-
-def _whole(text: str, option: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 9:
-        raise InputError(f"{text!r}: {option}={value} is no whole number; write as {option}=2")
-    return int(value)
+    return read_spec(text, LANGUAGES, "language")

@@ -1,61 +1,133 @@
 """Laws over token sequences whose conditionals are known exactly, and the denoisers they make."""
 
-from mdmot.distributions.automaton import bracket_moves as bracket_moves
-from mdmot.distributions.automaton import parity_moves as parity_moves
-from mdmot.distributions.automaton import uniform_words as uniform_words
-from mdmot.distributions.bed import Bed as Bed
-from mdmot.distributions.beds import BEDS as BEDS
-from mdmot.distributions.beds import law_bed as law_bed
-from mdmot.distributions.beds import read_bed as read_bed
-from mdmot.distributions.chain_profile import chain_profile as chain_profile
-from mdmot.distributions.estimated_entropy import estimated_entropy as estimated_entropy
-from mdmot.distributions.exchangeable_profile import exchangeable_profile as exchangeable_profile
-from mdmot.distributions.hidden_markov import HiddenMarkov as HiddenMarkov
-from mdmot.distributions.hidden_markov import hidden_markov as hidden_markov
-from mdmot.distributions.hidden_markov import hidden_markov_denoiser as hidden_markov_denoiser
-from mdmot.distributions.hidden_markov import hidden_markov_log_prob as hidden_markov_log_prob
-from mdmot.distributions.hidden_markov import hidden_markov_sample as hidden_markov_sample
-from mdmot.distributions.hidden_markov import log_total_weight as log_total_weight
-from mdmot.distributions.lawfile import LawFile as LawFile
-from mdmot.distributions.lawfile import read_law as read_law
-from mdmot.distributions.markov import MarkovChain as MarkovChain
-from mdmot.distributions.markov import markov_chain as markov_chain
-from mdmot.distributions.markov import markov_denoiser as markov_denoiser
-from mdmot.distributions.markov import markov_entropy as markov_entropy
-from mdmot.distributions.markov import markov_log_prob as markov_log_prob
-from mdmot.distributions.markov import markov_profile as markov_profile
-from mdmot.distributions.markov import markov_sample as markov_sample
-from mdmot.distributions.markov import sticky_chain as sticky_chain
-from mdmot.distributions.mixture import MixtureOfProducts as MixtureOfProducts
-from mdmot.distributions.mixture import mixture_denoiser as mixture_denoiser
-from mdmot.distributions.mixture import mixture_log_prob as mixture_log_prob
-from mdmot.distributions.mixture import mixture_of_products as mixture_of_products
-from mdmot.distributions.mixture import mixture_sample as mixture_sample
-from mdmot.distributions.mixture import noisy_repeated_bit as noisy_repeated_bit
-from mdmot.distributions.permutations import UniformPermutations as UniformPermutations
-from mdmot.distributions.permutations import permutation_denoiser as permutation_denoiser
-from mdmot.distributions.permutations import permutation_log_prob as permutation_log_prob
-from mdmot.distributions.permutations import permutation_profile as permutation_profile
-from mdmot.distributions.permutations import permutation_sample as permutation_sample
-from mdmot.distributions.random_laws import random_contexts as random_contexts
-from mdmot.distributions.random_laws import random_hidden_markov as random_hidden_markov
-from mdmot.distributions.random_laws import random_mixture as random_mixture
-from mdmot.distributions.random_laws import random_words as random_words
-from mdmot.distributions.subsets import mean_by_size as mean_by_size
-from mdmot.distributions.subsets import subset_conditionals as subset_conditionals
-from mdmot.distributions.subsets import subset_probabilities as subset_probabilities
-from mdmot.distributions.tabular import Tabular as Tabular
-from mdmot.distributions.tabular import dense as dense
-from mdmot.distributions.tabular import entropy as entropy
-from mdmot.distributions.tabular import log_prob as log_prob
-from mdmot.distributions.tabular import posterior_marginals as posterior_marginals
-from mdmot.distributions.tabular import sample as sample
-from mdmot.distributions.tabular import tabular as tabular
-from mdmot.distributions.tabular import tabular_denoiser as tabular_denoiser
-from mdmot.distributions.tabular import uniform_over as uniform_over
-from mdmot.distributions.walk import BernoulliWalk as BernoulliWalk
-from mdmot.distributions.walk import bernoulli_walk as bernoulli_walk
-from mdmot.distributions.walk import walk_denoiser as walk_denoiser
-from mdmot.distributions.walk import walk_log_prob as walk_log_prob
-from mdmot.distributions.walk import walk_profile as walk_profile
-from mdmot.distributions.walk import walk_sample as walk_sample
+from mdmot.distributions.automaton import bracket_moves, padded_moves, parity_moves, uniform_words
+from mdmot.distributions.families import tabular_law
+from mdmot.distributions.hidden_chains import (
+    HiddenMarkov,
+    hidden_markov,
+    hidden_markov_denoiser,
+    hidden_markov_log_prob,
+    hidden_markov_sample,
+    log_total_weight,
+)
+from mdmot.distributions.law import Entropy, Family, Law
+from mdmot.distributions.law_files import read_law_file
+from mdmot.distributions.markov import (
+    MarkovChain,
+    markov_chain,
+    markov_denoiser,
+    markov_entropy,
+    markov_log_prob,
+    markov_profile,
+    markov_sample,
+    sticky_chain,
+)
+from mdmot.distributions.mixture import (
+    MixtureOfProducts,
+    mixture_denoiser,
+    mixture_log_prob,
+    mixture_of_products,
+    mixture_sample,
+    noisy_repeated_bit,
+)
+from mdmot.distributions.named_laws import LAWS, read_law
+from mdmot.distributions.permutations import (
+    UniformPermutations,
+    permutation_denoiser,
+    permutation_log_prob,
+    permutation_profile,
+    permutation_sample,
+)
+from mdmot.distributions.profile_of_chains import chain_profile
+from mdmot.distributions.profile_of_exchangeable import exchangeable_profile
+from mdmot.distributions.random_laws import (
+    random_contexts,
+    random_hidden_markov,
+    random_mixture,
+    random_words,
+)
+from mdmot.distributions.sampled_entropy import estimated_entropy
+from mdmot.distributions.subsets import mean_by_size, subset_conditionals, subset_probabilities
+from mdmot.distributions.tables import (
+    Tabular,
+    dense,
+    entropy,
+    log_prob,
+    posterior_marginals,
+    sample,
+    tabular,
+    tabular_denoiser,
+    uniform_over,
+)
+from mdmot.distributions.walk import (
+    BernoulliWalk,
+    bernoulli_walk,
+    walk_denoiser,
+    walk_log_prob,
+    walk_profile,
+    walk_sample,
+)
+
+__all__ = [
+    "LAWS",
+    "BernoulliWalk",
+    "Entropy",
+    "Family",
+    "HiddenMarkov",
+    "Law",
+    "MarkovChain",
+    "MixtureOfProducts",
+    "Tabular",
+    "UniformPermutations",
+    "bernoulli_walk",
+    "bracket_moves",
+    "chain_profile",
+    "dense",
+    "entropy",
+    "estimated_entropy",
+    "exchangeable_profile",
+    "hidden_markov",
+    "hidden_markov_denoiser",
+    "hidden_markov_log_prob",
+    "hidden_markov_sample",
+    "log_prob",
+    "log_total_weight",
+    "markov_chain",
+    "markov_denoiser",
+    "markov_entropy",
+    "markov_log_prob",
+    "markov_profile",
+    "markov_sample",
+    "mean_by_size",
+    "mixture_denoiser",
+    "mixture_log_prob",
+    "mixture_of_products",
+    "mixture_sample",
+    "noisy_repeated_bit",
+    "padded_moves",
+    "parity_moves",
+    "permutation_denoiser",
+    "permutation_log_prob",
+    "permutation_profile",
+    "permutation_sample",
+    "posterior_marginals",
+    "random_contexts",
+    "random_hidden_markov",
+    "random_mixture",
+    "random_words",
+    "read_law",
+    "read_law_file",
+    "sample",
+    "sticky_chain",
+    "subset_conditionals",
+    "subset_probabilities",
+    "tabular",
+    "tabular_denoiser",
+    "tabular_law",
+    "uniform_over",
+    "uniform_words",
+    "walk_denoiser",
+    "walk_log_prob",
+    "walk_profile",
+    "walk_sample",
+]

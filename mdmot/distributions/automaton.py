@@ -5,7 +5,7 @@ from collections.abc import Collection, Hashable, Iterable
 
 import numpy as np
 
-from mdmot.distributions.hidden_markov import HiddenMarkov, hidden_markov
+from mdmot.distributions.hidden_chains import HiddenMarkov, hidden_markov
 from mdmot.errors import InputError
 
 Move = tuple[Hashable, int, Hashable]
@@ -61,7 +61,7 @@ def bracket_moves(kinds: int, depth: int) -> list[Move]:
     """The automaton of balanced brackets of bounded depth; its states are stacks of open kinds.
 
     Args:
-      kinds: Kinds of brackets; token 2k opens kind k and 2k + 1 closes it.
+      kinds: Kinds of brackets; token k opens kind k and kinds + k closes it.
       depth: Brackets that may be open at once.
 
     Returns:
@@ -78,8 +78,32 @@ def bracket_moves(kinds: int, depth: int) -> list[Move]:
         move
         for stack in stacks
         for kind in range(kinds)
-        for move in ((stack, 2 * kind, (*stack, kind)), ((*stack, kind), 2 * kind + 1, stack))
+        for move in ((stack, kind, (*stack, kind)), ((*stack, kind), kinds + kind, stack))
     ]
+
+
+def padded_moves(moves: Iterable[Move], end: Hashable, shortest: int, padding: int) -> list[Move]:
+    """An automaton whose words may end early and are then padded: it also counts up to the shortest.
+
+    Args:
+      moves: The automaton of the words.
+      end: The state in which they end.
+      shortest: Tokens of the shortest word, at least 0.
+      padding: The token that follows a word, none of the automaton's.
+
+    Returns:
+      The moves; the start has the count 0, and words end in `(end, shortest)` or, padded, in "padding".
+
+    Example:
+      >>> padded_moves([("odd", 0, "even"), ("even", 0, "odd")], "even", 0, 1)[2:]
+      [(('even', 0), 1, 'padding'), ('padding', 1, 'padding')]
+    """
+    counted = [
+        ((source, count), token, (target, min(count + 1, shortest)))
+        for source, token, target in moves
+        for count in range(shortest + 1)
+    ]
+    return [*counted, ((end, shortest), padding, "padding"), ("padding", padding, "padding")]
 
 
 def parity_moves() -> list[Move]:

@@ -17,7 +17,7 @@ from mdmot.distributions._conditionals import (
     nearest_given,
     stochastic,
 )
-from mdmot.distributions.chain_profile import chain_profile
+from mdmot.distributions.profile_of_chains import chain_profile
 from mdmot.errors import InputError
 
 BLOCK = 2**21

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from mdmot.distributions.hidden_markov import HiddenMarkov, hidden_markov
+from mdmot.distributions.hidden_chains import HiddenMarkov, hidden_markov
 from mdmot.distributions.markov import MarkovChain, markov_chain
 from mdmot.distributions.mixture import MixtureOfProducts, mixture_of_products
 from mdmot.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-from mdmot.distributions.tabular import Tabular
+from mdmot.distributions.tables import Tabular
 
 
 def subset_probabilities(law: Tabular, sequence: Int[Array, " length"]) -> Float[Array, " subsets"]:

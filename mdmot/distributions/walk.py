@@ -17,7 +17,7 @@ from mdmot.distributions._conditionals import (
     log_factorials,
     nearest_given,
 )
-from mdmot.distributions.chain_profile import chain_profile
+from mdmot.distributions.profile_of_chains import chain_profile
 from mdmot.errors import InputError
 
 

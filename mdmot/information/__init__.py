@@ -1,7 +1,7 @@
 """Information profiles, exact or measured with any model, and what plans of reveals lose under them."""
 
-from mdmot.distributions.table_profile import information_profile as information_profile
-from mdmot.distributions.table_profile import subset_entropies as subset_entropies
+from mdmot.distributions.profile_of_tables import information_profile as information_profile
+from mdmot.distributions.profile_of_tables import subset_entropies as subset_entropies
 from mdmot.information.curve import profile_curve as profile_curve
 from mdmot.information.error import bernoulli_path_kl as bernoulli_path_kl
 from mdmot.information.error import dual_total_correlation as dual_total_correlation

@@ -31,9 +31,9 @@ def estimated_entropy(
       InputError: If there are fewer than 2 sequences.
 
     Example:
-      >>> from mdmot.distributions import read_bed
-      >>> bed = read_bed("repeated-bit:flip=0,length=4")
-      >>> mean, error = estimated_entropy(jax.random.key(0), bed.sample, bed.log_prob, 256)
+      >>> from mdmot.distributions import read_law
+      >>> law = read_law("repeated-bit:flip=0,length=4")
+      >>> mean, error = estimated_entropy(jax.random.key(0), law.sample, law.log_prob, 256)
       >>> round(mean, 4), error < 1e-6
       (0.6931, True)
     """

@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from mdmot.data.decidable import Language
 from mdmot.errors import InputError
+from mdmot.specs import spelled
 from mdmot.vocabulary import Symbols
 
 BOX = {4: 2, 9: 3}
@@ -55,7 +56,7 @@ def sudoku(size: int = 4) -> Language:
         return (np.bitwise_or.reduce(units, axis=2) == (1 << size) - 1).all(axis=1)
 
     return Language(
-        name=f"sudoku:size={size}",
+        name=spelled("sudoku", size=size),
         length=size**2,
         vocabulary=Symbols(tuple("123456789"[:size])),
         entropy=math.log(len(_all_small())) if size == 4 else None,

@@ -1,4 +1,4 @@
-"""Test beds against their definitions: enumeration when short, NumPy and closed forms when long."""
+"""Named laws against their definitions: enumeration when short, NumPy and closed forms when long."""
 
 import functools
 import itertools
@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mdmot.data import read_language
 from mdmot.distributions import (
-    BEDS,
-    LawFile,
+    LAWS,
     bernoulli_walk,
     chain_profile,
     estimated_entropy,
     exchangeable_profile,
     hidden_markov,
     hidden_markov_log_prob,
-    law_bed,
     log_total_weight,
     markov_chain,
     markov_entropy,
@@ -30,9 +29,10 @@ from mdmot.distributions import (
     permutation_profile,
     random_contexts,
     random_hidden_markov,
-    read_bed,
+    read_law,
     sticky_chain,
     tabular,
+    tabular_law,
     uniform_words,
     walk_denoiser,
     walk_profile,
@@ -78,11 +78,11 @@ def walk_prob(up, x):
     return float(np.all((steps == 0) | (steps == 1))) * np.prod(np.where(steps == 1, up, 1 - up))
 
 
-def is_balanced(x, depth):
+def is_balanced(x, depth, kinds=1):
     stack = []
     for token in x:
-        if token % 2 == 0:
-            stack.append(token + 1)
+        if token < kinds:
+            stack.append(kinds + token)
         elif not stack or stack.pop() != token:
             return False
         if len(stack) > depth:
@@ -110,7 +110,7 @@ SMALL = {
 @functools.cache
 def small(spec):
     """The bed, all sequences and their probabilities by definition."""
-    bed = read_bed(spec)
+    bed = read_law(spec)
     words = np.array(list(itertools.product(range(bed.vocab_size), repeat=bed.length)))
     weight = np.array([SMALL[spec](bed.params, word) for word in words.tolist()])
     return bed, words, weight / weight.sum()
@@ -199,15 +199,39 @@ def test_entropy_and_profile(spec):
         np.testing.assert_allclose(profile, enumerated_profile(words, prob), atol=1e-12)
 
 
-def test_law_files_are_beds():
+def test_tables_are_laws():
     law = tabular([[0, 0, 1], [1, 1, 0], [1, 0, 0]], [1, 2, 3], 2)
-    bed = law_bed(LawFile(law, ("a", "b")), "some.txt")
+    bed = tabular_law(law, ("a", "b"), "some.txt")
     np.testing.assert_allclose(bed.profile(), information_profile(law), rtol=0, atol=0)
     assert (bed.spec, bed.length, bed.vocab_size) == ("some.txt", 3, 2)
     assert bed.sample(jax.random.key(0), 5).shape == (5, 3)
     assert bed.entropy() == (pytest.approx(stats.entropy([1, 2, 3])), 0.0)
     np.testing.assert_allclose(np.exp(bed.log_prob(law.sequences)), [1 / 6, 1 / 2, 1 / 3])
     assert bed.denoiser(bed.params, jnp.array([[2, 2, 2]])).shape == (1, 3, 2)
+    assert bed.table() is law
+    # Compiled programs are for a function: that of one size is the same.
+    assert bed.denoiser is tabular_law(law, ("x", "y")).denoiser
+
+
+@each_small
+def test_a_law_says_what_it_is_and_serves_as_a_model_and_as_a_table(spec):
+    law, words, prob = small(spec)
+    assert repr(law) == f"Law('{law.spec}', {law.length} tokens of {law.vocab_size} symbols)"
+    model = law.model()
+    assert model.mask_id == law.vocab_size
+    rows = jnp.asarray(np.where(np.arange(law.length) % 2, law.vocab_size, words[prob.argmax()])[None])
+    np.testing.assert_array_equal(model(rows), law.denoiser(law.params, rows))
+    table = law.table()
+    np.testing.assert_array_equal(table.sequences, words[prob > 0])
+    np.testing.assert_allclose(np.exp(table.log_prob), prob[prob > 0], rtol=100 * ULP)
+
+
+def test_a_law_refuses_other_lengths_and_tables_too_large():
+    law = read_law("markov:length=16")
+    with pytest.raises(InputError, match=r"have 15 tokens and those of markov:.* 16; pass"):
+        law.log_prob(jnp.zeros((1, 15), int))
+    with pytest.raises(InputError, match=r"4\^16 sequences are more than the limit 16777216"):
+        law.table()
 
 
 # The profile of chains
@@ -267,16 +291,16 @@ def test_independent_tokens_have_a_flat_profile():
 
 def test_repeated_bit_has_the_closed_form_curve():
     d, r = 16, np.linspace(0, 1, 9)
-    curve = profile_curve(read_bed(f"repeated-bit:flip=0,length={d}").profile(), r)
+    curve = profile_curve(read_law(f"repeated-bit:flip=0,length={d}").profile(), r)
     # Curves of about 11 from weights of some 10 roundings each: below 200 ULP * 11.
     np.testing.assert_allclose(curve[0] - curve, d * math.log(2) * (1 - (1 - r) ** (d - 1)), atol=1e-12)
     # Parity is the mirror image: known last what the repeated bit knows first.
-    mirror = profile_curve(read_bed(f"parity:length={d}").profile(), r)
+    mirror = profile_curve(read_law(f"parity:length={d}").profile(), r)
     np.testing.assert_allclose(mirror - mirror[-1], (curve[0] - curve)[::-1], atol=1e-12)
 
 
 def test_noisy_repeated_bit_has_the_known_correlation():
-    profile = read_bed("repeated-bit:flip=.05,length=64").profile()
+    profile = read_law("repeated-bit:flip=.05,length=64").profile()
     assert float(total_correlation(profile)) == pytest.approx(30.963, abs=5.1e-4)
     assert float(dual_total_correlation(profile)) == pytest.approx(0.693, abs=5.1e-4)
 
@@ -334,20 +358,43 @@ def test_brackets_count_their_words():
     ways = {0: 1}
     for _ in range(length):
         ways = {h: ways.get(h - 1, 0) + ways.get(h + 1, 0) for h in range(depth + 1)}
-    bed = read_bed(f"brackets:length={length},depth={depth}")
+    bed = read_law(f"brackets:length={length},depth={depth}")
     # Twelve steps of logsumexp, each of a few roundings.
     assert bed.entropy() == (pytest.approx(math.log(ways[0]), rel=1e-13), 0.0)
 
 
 def test_brackets_of_two_kinds_close_what_is_open():
-    bed = read_bed("brackets:length=4,depth=2,kinds=2")
+    bed = read_law("brackets:length=4,depth=2,kinds=2")
     words = np.array(list(itertools.product(range(4), repeat=4)))
-    legal = np.array([is_balanced(word, 2) for word in words.tolist()])
+    legal = np.array([is_balanced(word, 2, kinds=2) for word in words.tolist()])
     prob = np.exp(bed.log_prob(jnp.asarray(words)))
     # Two shapes, two brackets, each of two kinds.
     # The logarithm of 1/8 is a sum of some dozen rounded ones, none above 4.
     np.testing.assert_allclose(prob, legal / 8, rtol=1e-13)
-    assert bed.symbols == ("(", ")", "[", "]")
+    assert bed.symbols == ("(", "[", ")", "]")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "brackets:length=8",
+        "brackets:length=8,kinds=2,depth=2",
+        "brackets:length=6,kinds=2",
+        "brackets:length=6,kinds=2,shortest=3",
+        "brackets:length=5,kinds=2,shortest=0,depth=1",
+    ],
+)
+def test_brackets_are_one_law_to_know_and_to_train_on(spec):
+    law, language = read_law(spec), read_language(spec)
+    assert law.spec == language.name
+    assert law.symbols == language.vocabulary.symbols
+    # Sums of a few dozen rounded logarithms below 10.
+    assert law.entropy() == (pytest.approx(language.entropy, rel=1e-13), 0.0)
+    words = np.array(list(itertools.product(range(law.vocab_size), repeat=law.length)))
+    found = np.asarray(law.log_prob(jnp.asarray(words)))
+    np.testing.assert_array_equal(np.isfinite(found), language.is_correct(words))
+    np.testing.assert_allclose(found, language.log_prob(words), rtol=1e-13)
+    np.testing.assert_array_equal(law.table().sequences, words[language.is_correct(words)])
 
 
 def test_words_of_an_automaton_need_one_path_each():
@@ -388,7 +435,7 @@ def cast(params, dtype):
 
 @pytest.mark.parametrize(("dtype", "atol"), [(jnp.float64, 1e-11), (jnp.float32, 1e-4)])
 def test_chains_of_2048_tokens(dtype, atol):
-    bed = read_bed("markov:stay=.95,states=4,length=2048")
+    bed = read_law("markov:stay=.95,states=4,length=2048")
     rows = partly_masked(np.asarray(bed.sample(jax.random.key(1), 3)), 4, np.array([[0.5], [0.99], [1]]), 2)
     logits = np.asarray(bed.denoiser(cast(bed.params, dtype), jnp.asarray(rows)))
     assert logits.dtype == dtype
@@ -402,7 +449,7 @@ def test_chains_of_2048_tokens(dtype, atol):
 
 @pytest.mark.parametrize(("dtype", "atol"), [(jnp.float64, 1e-11), (jnp.float32, 1e-4)])
 def test_hidden_chains_of_2048_tokens(dtype, atol):
-    bed = read_bed("hmm:length=2048,forbidden=.3,seed=4")
+    bed = read_law("hmm:length=2048,forbidden=.3,seed=4")
     law = cast(bed.params, dtype)
     tokens = bed.sample(jax.random.key(1), 3)
     rows = partly_masked(np.asarray(tokens), 4, np.array([[0.5], [0.99], [1]]), 2)
@@ -487,7 +534,7 @@ def test_final_weights_condition_the_chain():
 
 
 def test_large_mixtures_take_turns(monkeypatch):
-    bed = read_bed("words:components=5,symbols=3,length=4,seed=1")
+    bed = read_law("words:components=5,symbols=3,length=4,seed=1")
     rows = partly_masked(np.asarray(bed.sample(jax.random.key(1), 7)), 3, 0.5, 2)
     tokens, words = jnp.asarray(rows), jnp.asarray(np.where(rows == 3, 0, rows))
     whole = mixture_denoiser(bed.params, tokens), mixture_log_prob(bed.params, words)
@@ -506,26 +553,26 @@ def test_large_mixtures_take_turns(monkeypatch):
 
 def test_profiles_too_large_to_sum_are_only_estimated():
     # 2.9 million tables of 256 counts are 6 GB.
-    assert read_bed("mixture:components=1,symbols=256,length=4").profile() is None
+    assert read_law("mixture:components=1,symbols=256,length=4").profile() is None
     assert exchangeable_profile(np.full(2**16, 2.0**-16), np.full((2**16, 2), 0.5), 64) is None
 
 
 # Names
 
 
-def test_every_bed_is_there_with_its_defaults():
-    for name, kind in BEDS.items():
-        bed = read_bed(name)
+def test_every_law_is_there_with_its_defaults():
+    for name, kind in LAWS.items():
+        bed = read_law(name)
         assert bed.spec.startswith(f"{name}:")
-        assert read_bed(bed.spec).spec == bed.spec
+        assert read_law(bed.spec).spec == bed.spec
         assert bed.length == kind.options["length"].default
         assert len(set(bed.symbols)) == bed.vocab_size
 
 
 def test_numbers_are_read_as_they_are_written():
-    bed = read_bed("markov:stay=.99,states=4,length=256")
+    bed = read_law("markov:stay=.99,states=4,length=256")
     assert bed.spec == "markov:stay=0.99,states=4,length=256"
-    assert read_bed("markov: length = 16 , stay=0.5").spec == "markov:stay=0.5,states=4,length=16"
+    assert read_law("markov: length = 16 , stay=0.5").spec == "markov:stay=0.5,states=4,length=16"
 
 
 @pytest.mark.parametrize(
@@ -546,13 +593,15 @@ def test_numbers_are_read_as_they_are_written():
         ("ngram:order=9", "134217728 hidden states, more than the limit 1024"),
         ("ngram:order=3,states=2,length=2", "length 2 is below the order 3"),
         ("words:components=65536,length=4096", "lower components, symbols or length"),
-        ("brackets:length=7", "make length even"),
-        ("brackets:kinds=4,depth=9", "lower depth or kinds"),
+        ("brackets:length=7", "brackets:length=7: words of 7 brackets; pass an even number, or shortest=0"),
+        ("brackets:kinds=4,depth=9", "lower depth, kinds or length"),
+        ("brackets:length=64,kinds=2", "lower depth, kinds or length"),
+        ("brackets:length=64,shortest=32", "2179 hidden states"),
     ],
 )
-def test_texts_that_name_no_bed(text, message):
+def test_texts_that_name_no_law(text, message):
     with pytest.raises(InputError, match=message.replace("(", r"\(")) as error:
-        read_bed(text)
+        read_law(text)
     assert "\n" not in str(error.value)
 
 

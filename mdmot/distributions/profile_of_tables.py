@@ -6,7 +6,7 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from mdmot.distributions.subsets import mean_by_size, subset_probabilities
-from mdmot.distributions.tabular import MAX_STATES, Tabular
+from mdmot.distributions.tables import MAX_STATES, Tabular
 from mdmot.errors import InputError
 
 

@@ -1,27 +1,15 @@
 """Law files: one sequence a line, optionally a tab and its weight."""
 
-import dataclasses
 import math
 from pathlib import Path
 
-from mdmot.distributions.tabular import Tabular, tabular
+from mdmot.distributions.families import tabular_law
+from mdmot.distributions.law import Law
+from mdmot.distributions.tables import tabular
 from mdmot.errors import InputError
 
 
-@dataclasses.dataclass(frozen=True)
-class LawFile:
-    """What a law file says.
-
-    Attributes:
-      law: The law over token numbers.
-      vocabulary: The text of each token number; its length is the vocabulary's size.
-    """
-
-    law: Tabular
-    vocabulary: tuple[str, ...]
-
-
-def read_law(path: str | Path) -> LawFile:
+def read_law_file(path: str | Path) -> Law:
     r"""The law that a text file lists.
 
     One sequence a line in UTF-8, then optionally a tab and a weight (1 if there is none). If any line
@@ -34,7 +22,7 @@ def read_law(path: str | Path) -> LawFile:
       path: The file.
 
     Returns:
-      The law and its vocabulary.
+      The law; its `spec` is the path.
 
     Raises:
       InputError: If the file cannot be read as such; the message names the file and the line.
@@ -44,8 +32,8 @@ def read_law(path: str | Path) -> LawFile:
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     path = Path(folder, "law.txt")
       ...     _ = path.write_text("aab\t3\nbba\n", encoding="utf-8")
-      ...     file = read_law(path)
-      >>> file.vocabulary, file.law.sequences.tolist()
+      ...     law = read_law_file(path)
+      >>> law.symbols, law.table().sequences.tolist()
       (('a', 'b'), [[0, 0, 1], [1, 1, 0]])
     """
     lines = _lines(Path(path))
@@ -68,8 +56,8 @@ def read_law(path: str | Path) -> LawFile:
         )
     vocabulary = tuple(sorted({token for row in rows for token in row}))
     number_of = {token: number for number, token in enumerate(vocabulary)}
-    law = tabular([[number_of[token] for token in row] for row in rows], weights, len(vocabulary))
-    return LawFile(law, vocabulary)
+    table = tabular([[number_of[token] for token in row] for row in rows], weights, len(vocabulary))
+    return tabular_law(table, vocabulary, str(path))
 
 
 def _lines(path: Path) -> list[tuple[int, str, float]]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from mdmot.data.decidable import Language
 from mdmot.errors import InputError
+from mdmot.specs import spelled
 from mdmot.vocabulary import Symbols
 
 RULES = {"+": np.add, "*": np.multiply, "-": np.subtract}
@@ -75,7 +76,7 @@ def arithmetic(digits: int = 2, operations: str = "+") -> Language:
         return is_formed & (_apply(operations, which, _number_of(a), _number_of(b)) == _number_of(result))
 
     return Language(
-        name=f"arithmetic:digits={digits},operations={operations}",
+        name=spelled("arithmetic", digits=digits, operations=operations),
         length=2 * digits + 2 + width,
         vocabulary=Symbols((*"0123456789", *operations, "=")),
         entropy=math.log(sum(pairs)),
