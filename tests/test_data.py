@@ -153,8 +153,9 @@ def test_shallow_brackets_are_all_words_that_do_not_go_deeper(length, kinds, sho
     step = np.select([every < kinds, every < 2 * kinds], [1, -1], 0)
     right = deep.is_correct(every) & (step.cumsum(axis=1).max(axis=1) <= depth)
     np.testing.assert_array_equal(language.is_correct(every), right)
-    assert language.entropy == pytest.approx(math.log(right.sum()))
-    assert is_uniform(language.draw(0, 50 * right.sum()), right.sum())
+    num_words = int(right.sum())
+    assert language.entropy == pytest.approx(math.log(num_words))
+    assert is_uniform(language.draw(0, 50 * num_words), num_words)
 
 
 def test_direct_calls_of_brackets_are_checked_too():
