@@ -30,7 +30,6 @@ import numpy as np
 from antibodies import CHAINS, is_domain
 
 from mdmot.information import (
-    FixedReveals,
     Profile,
     estimate_profile,
     estimated_profile,
@@ -41,7 +40,7 @@ from mdmot.information import (
 from mdmot.information.levels import default_levels
 from mdmot.metrics import generative_perplexity, mean_of, share_of, unigram_entropy
 from mdmot.models.pretrained import PlainModel, convert_antiberty, load_plain
-from mdmot.plans import optimal_counts
+from mdmot.plans import Fixed, optimal_counts
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
 from mdmot.schedules import counts, grid_from_alpha, masks, pad_grid, step_grid
 
@@ -200,7 +199,7 @@ def judged(
         scorer,
         known,
         mask_id,
-        [FixedReveals(plan) for plan in plans.values()],
+        [Fixed(plan) for plan in plans.values()],
         draws=sizes.judging_draws,
         batch_size=sizes.batch,
     )

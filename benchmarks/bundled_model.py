@@ -27,11 +27,11 @@ from mdmot.information import Profile, estimate_profile, estimated_profile, jax_
 from mdmot.information.levels import default_levels
 from mdmot.metrics import distinct_n, held_out_bits, mean_of, parse_rate, unigram_entropy
 from mdmot.models import Checkpoint, bundled_model, load_checkpoint
-from mdmot.plans import fixed_plan, optimal_counts
+from mdmot.plans import Fixed
 from mdmot.readable import printable
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
 from mdmot.schedules import masks, pad_grid, step_grid
-from mdmot.tuning import baselines, profile_gain
+from mdmot.tuning import baselines, optimal_plan, profile_gain
 from mdmot.vocabulary import Bytes
 
 ORDER = 6
@@ -108,7 +108,7 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
             "gains": {
                 str(steps): gain._asdict() | {"verdict": gain.verdict}
                 for steps in STEPS
-                for gain in [profile_gain(profile, steps, "fixed")]
+                for gain in [profile_gain(profile, steps, Fixed)]
             },
         },
         "text": judge.worth(rows[evenly(len(rows), 512)]),
@@ -261,8 +261,8 @@ def sampled(
     masked = np.full((judge.num, model.config.length), model.config.mask_id, np.int32)
     found, shown = [], {}
     for steps in STEPS:
-        plan = fixed_plan(profile.fitted, optimal_counts(profile.fitted, steps))
-        path_kl = baselines(profile.fitted, steps, "fixed") | {"optimal": plan.path_kl}
+        plan = optimal_plan(profile.fitted, steps, Fixed)
+        path_kl = baselines(profile.fitted, steps, Fixed) | {"optimal": plan.path_kl}
         grids = {
             "linear": step_grid(masks.linear(), steps),
             "squared-sine": step_grid(masks.squared_sine(), steps),

@@ -56,14 +56,12 @@ def prediction() -> Iterator[dict[str, Any]]:
 
     from mdmot.distributions import read_law
     from mdmot.information import (
-        BernoulliReveals,
-        FixedReveals,
         bernoulli_path_kl,
         fixed_path_kl,
         jax_scorer,
         teacher_forced,
     )
-    from mdmot.plans import optimal_counts
+    from mdmot.plans import Bernoulli, Fixed, optimal_counts
     from mdmot.schedules import counts, masks, step_grid
 
     for name in ("markov:stay=.97,length={}", "hmm:states=4,symbols=4,stay=.95,forbidden=.3,length={}"):
@@ -76,10 +74,10 @@ def prediction() -> Iterator[dict[str, Any]]:
             even = np.asarray(counts(linear.alpha, length))
             best = np.asarray(optimal_counts(profile, 16))
             plans = {
-                "linear, fixed": FixedReveals(tuple(even.tolist())),
-                "optimal, fixed": FixedReveals(tuple(best.tolist())),
-                "linear, bernoulli": BernoulliReveals(tuple(linear.alpha.tolist())),
-                "squared-sine, bernoulli": BernoulliReveals(tuple(sine.alpha.tolist())),
+                "linear, fixed": Fixed(even),
+                "optimal, fixed": Fixed(best),
+                "linear, bernoulli": Bernoulli(linear.alpha),
+                "squared-sine, bernoulli": Bernoulli(sine.alpha),
             }
             path_kls = [
                 lambda h, even=even: fixed_path_kl(h, even),
@@ -154,13 +152,13 @@ def steps() -> Iterator[dict[str, Any]]:
     import numpy as np
 
     from mdmot.information import fixed_step_ratio
-    from mdmot.plans import optimal_path_kls
+    from mdmot.plans import Fixed, optimal_path_kls
     from mdmot.tuning import baselines, equivalent_linear_steps, learn_beta
 
     for stay, length in CHAINS:
         profile = chain(stay, length).profile()
-        by_name = baselines(profile, STEPS, "fixed")
-        learned = learn_beta(profile, STEPS, "fixed")
+        by_name = baselines(profile, STEPS, Fixed)
+        learned = learn_beta(profile, STEPS, Fixed)
         best = np.asarray(optimal_path_kls(profile, length))
         enough = int(np.flatnonzero(best <= by_name["linear"])[0]) + 1
         yield {
@@ -174,7 +172,7 @@ def steps() -> Iterator[dict[str, Any]]:
             "learned_a_b": [learned.a, learned.b],
             "optimal": float(best[STEPS - 1]),
             "steps_for_linear": enough,
-            "equivalent_linear_steps": equivalent_linear_steps(profile, float(best[STEPS - 1]), "fixed"),
+            "equivalent_linear_steps": equivalent_linear_steps(profile, float(best[STEPS - 1]), Fixed),
             "step_ratio": float(fixed_step_ratio(profile)),
         }
 

@@ -20,11 +20,11 @@ def plans_of(profile: np.ndarray, num_steps: int) -> dict[str, tuple[float, np.n
     import jax.numpy as jnp
 
     from mdmot.information import fixed_path_kl
-    from mdmot.plans import optimal_counts
+    from mdmot.plans import Fixed, optimal_counts
     from mdmot.schedules import counts, masks, step_grid
     from mdmot.tuning import learn_beta
 
-    learned = learn_beta(jnp.asarray(profile), num_steps, "fixed")
+    learned = learn_beta(jnp.asarray(profile), num_steps, Fixed)
     shapes = {"linear": (0.5, 0.5), "squared-sine": (1.0, 1.0), "best Beta": (learned.a, learned.b)}
     found = {
         name: np.asarray(counts(step_grid(masks.beta(*shape), num_steps).alpha, profile.size))

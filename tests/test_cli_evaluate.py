@@ -14,7 +14,7 @@ from mdmot.cli import judging, main
 from mdmot.data import read_language
 from mdmot.distributions import read_law
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
-from mdmot.plans import bernoulli_plan, write_plan
+from mdmot.plans import Bernoulli, Plan, write_plan
 from mdmot.vocabulary import Bytes
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -168,6 +168,6 @@ def test_python_is_judged_by_parsing(capsys, tmp_path):
 def test_samples_follow_a_plan_and_its_reveals(capsys, tmp_path):
     (tmp_path / "law.txt").write_text(LAW)
     plan = tmp_path / "plan.json"
-    write_plan(plan, bernoulli_plan(jnp.array([0.6, 0.4, 0.2]), [0.0, 0.5, 1.0]))
+    write_plan(plan, Plan(3, Bernoulli([0.0, 0.5, 1.0])))
     sampler = found(capsys, tmp_path / "law.txt", "--schedule", plan, "--num", 4, "--limit", 4)["sampler"]
     assert (sampler["reveal"], sampler["steps"], sampler["schedule"]) == ("bernoulli", 2, str(plan))

@@ -24,6 +24,7 @@ from mdmot.distributions.markov import markov_profile, sticky_chain
 from mdmot.errors import InputError
 from mdmot.information import estimate as estimation
 from mdmot.information.levels import log_odds_coordinate
+from mdmot.plans import Bernoulli, Fixed
 from mdmot.schedules import masks, step_grid
 
 ULP = np.finfo(np.float64).eps
@@ -761,21 +762,16 @@ def test_interval_holds_the_truth():
 # --- held-out plans
 
 PLANS = (
-    information.FixedReveals((1, 0, 2, 1)),
-    information.FixedReveals((4,)),
-    information.BernoulliReveals((0.0, 0.3, 0.3, 0.7, 1.0)),
-    information.BernoulliReveals((0.0, 1.0)),
+    Fixed((1, 0, 2, 1)),
+    Fixed((4,)),
+    Bernoulli((0.0, 0.3, 0.3, 0.7, 1.0)),
+    Bernoulli((0.0, 1.0)),
 )
 
 
 def path_kl_of(profile):
     h = jnp.asarray(profile)
-    return [
-        float(information.fixed_path_kl(h, jnp.asarray(plan.counts)))
-        if isinstance(plan, information.FixedReveals)
-        else float(information.bernoulli_path_kl(h, jnp.asarray(plan.alpha)))
-        for plan in PLANS
-    ]
+    return [float(plan.path_kl(h)) for plan in PLANS]
 
 
 def test_teacher_forced_losses_are_the_predicted_path_kl():
@@ -821,15 +817,8 @@ def test_held_out_path_kl_is_unbiased(strata):
 
 def test_plans_that_do_not_fit_are_refused():
     arguments = {"draws": 4, "batch_size": 4}
-    for plan, message in (
-        (information.FixedReveals((1, 2)), "counts"),
-        (information.FixedReveals((5, -1)), "counts"),
-        (information.FixedReveals(()), "counts"),
-        (information.BernoulliReveals((0.0, 0.9)), "from 0 to 1"),
-        (information.BernoulliReveals((0.0, 0.7, 0.6, 1.0)), "without falling"),
-    ):
-        with pytest.raises(InputError, match=message):
-            information.teacher_forced(0, exact(), rows(), MASK, [plan], **arguments)
+    with pytest.raises(InputError, match=r"counts \[1, 2\] for 4 tokens"):
+        information.teacher_forced(0, exact(), rows(), MASK, [Fixed((1, 2))], **arguments)
     with pytest.raises(InputError, match="no plans"):
         information.held_out_path_kl(0, exact(), rows(), MASK, [], **arguments)
 

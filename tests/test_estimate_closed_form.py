@@ -13,6 +13,7 @@ from mdmot.information.held_out import _costs
 from mdmot.information.levels import checked_levels
 from mdmot.information.moments import Moments
 from mdmot.information.resume import assert_same_model
+from mdmot.plans import Bernoulli, Fixed
 
 ULP = np.finfo(np.float64).eps
 LENGTH, MASK = 6, 9
@@ -49,11 +50,8 @@ def test_the_smallest_estimate():
     np.testing.assert_allclose(found.standard_error, 0.5, rtol=4 * ULP)
 
 
-PLANS = [
-    information.FixedReveals(counts)
-    for counts in ((6,), (1, 0, 2, 3), (0, 5, 1), (1, 1, 1, 1, 1, 1), (3, 3, 0))
-]
-WITH_CHANCE = [*PLANS, information.BernoulliReveals((0.0, 0.3, 0.3, 0.8, 1.0))]
+PLANS = [Fixed(counts) for counts in ((6,), (1, 0, 2, 3), (0, 5, 1), (1, 1, 1, 1, 1, 1), (3, 3, 0))]
+WITH_CHANCE = [*PLANS, Bernoulli((0.0, 0.3, 0.3, 0.8, 1.0))]
 RUN = {"data": ROWS, "mask_id": MASK, "draws": 10}
 
 
@@ -103,16 +101,12 @@ def test_known_probabilities_are_added_row_by_row():
 
 def test_what_plans_reveal():
     uniforms = np.array([0.1, 0.3, 0.5, 0.9])
-    assert information.FixedReveals((1, 0, 2, 1))(uniforms).tolist() == [0, 1, 1, 3, 4]
+    assert Fixed((1, 0, 2, 1)).cuts(uniforms).tolist() == [0, 1, 1, 3, 4]
     # A token whose uniform is alpha is revealed in the next step.
-    reveals = information.BernoulliReveals((0.0, 0.3, 0.3, 0.7, 1.0))
-    assert reveals(uniforms).tolist() == [0, 1, 1, 3, 4]
-    for wrong in ((0.0,), (0.1, 1.0), (0.0, 0.5)):
-        with pytest.raises(InputError, match="from 0 to 1"):
-            information.BernoulliReveals(wrong)(uniforms)
-    for wrong in ((), (5, -1), (3,)):
-        with pytest.raises(InputError, match="counts"):
-            information.FixedReveals(wrong)(uniforms)
+    reveals = Bernoulli((0.0, 0.3, 0.3, 0.7, 1.0))
+    assert reveals.cuts(uniforms).tolist() == [0, 1, 1, 3, 4]
+    with pytest.raises(InputError, match=r"counts \[3\] for 4 tokens"):
+        Fixed((3,)).cuts(uniforms)
 
 
 def test_covariance_of_costs_is_that_of_the_means_of_rows():

@@ -122,7 +122,7 @@ def test_halves_are_kept_in_files(tmp_path):
         read = information.read_profile(path)
         assert read.halves == ()
         assert not read.is_exact
-        found = tuning.profile_gain(read, 2, "fixed")
+        found = tuning.profile_gain(read, 2, plans.Fixed)
         assert (found.basis, found.is_told) == ("unknown", False)
         assert "cannot be told" in found.verdict
 
@@ -140,7 +140,7 @@ def test_gain_by_enumeration():
     second = np.array([1.1, 0.5, 0.45, 0.3, 0.05, 0.04])
     root = np.random.default_rng(0).normal(size=(6, 6)) / 50
     halves = (half(first, 1e-12 * np.eye(6), 9), half(second, 1e-12 * np.eye(6), 9))
-    found = tuning.held_out_gain(profile_of(halves, first), 3, "fixed")
+    found = tuning.held_out_gain(profile_of(halves, first), 3, plans.Fixed)
     every = [np.diff([0, i, j, 6]) for i, j in itertools.combinations(range(1, 6), 2)]
     linear = np.array([2, 2, 2])
     ways = []
@@ -160,7 +160,7 @@ def test_gain_by_enumeration():
     with pytest.MonkeyPatch.context() as patch:
         # The plans of the fits above, so that only the error is new.
         patch.setattr(gains, "fit_quietly", lambda n, levels, mean, error: profile_fit(mean))
-        found = tuning.held_out_gain(profile_of(noisy, first), 3, "fixed")
+        found = tuning.held_out_gain(profile_of(noisy, first), 3, plans.Fixed)
     margin = t.ppf(0.975, 8) * np.mean(errors)
     np.testing.assert_allclose(found.interval, np.mean(ways) + np.array([-margin, margin]), rtol=1e-9)
 
@@ -169,7 +169,7 @@ def profile_fit(mean):
     return information.Fit(mean, "levels", 1, mean.size, 0.0)
 
 
-@pytest.mark.parametrize("reveal", ["fixed", "bernoulli"])
+@pytest.mark.parametrize("reveal", [plans.Fixed, plans.Bernoulli])
 def test_a_half_equal_to_the_truth_gains_what_is_exact(reveal):
     truth = np.exp(-np.arange(12) / 3)
     levels = np.array([0, 1, 2, 4, 6, 8, 10, 11])
@@ -185,7 +185,7 @@ def test_a_half_equal_to_the_truth_gains_what_is_exact(reveal):
 
 def test_verdicts():
     flat = np.full(8, 0.5)
-    told = tuning.tune(information.exact_profile(flat), 3, "fixed")
+    told = tuning.tune(information.exact_profile(flat), 3, plans.Fixed)
     assert (told.gain.nats, told.taken) == (0.0, told.linear)
     assert "no better than linear" in told.gain.verdict
     assert tuning.interval_gain(-1.0, 0.1, 9, 1.0).verdict.startswith("worse than linear")
@@ -194,7 +194,7 @@ def test_verdicts():
     assert not tuning.interval_gain(1e-12, 0.0, 9, 1.0).is_told
     # Levels that do not reach both ends leave parts of the plans unjudged.
     halves = 2 * (half(flat[:7], np.eye(7)),)
-    assert tuning.held_out_gain(profile_of(halves, flat, np.arange(7)), 3, "fixed").basis == "unknown"
+    assert tuning.held_out_gain(profile_of(halves, flat, np.arange(7)), 3, plans.Fixed).basis == "unknown"
 
 
 # --- by simulation
@@ -217,7 +217,7 @@ def test_flat_profiles_are_seldom_told_from_linear(rows):
     levels, repeats, told, naive = information.default_levels(32, 9), 80, 0, 0
     for seed in range(repeats):
         data = np.random.default_rng(seed).choice(2, size=(rows, 32), p=np.exp(log_p))
-        found = tuning.held_out_gain(measured(seed, scorer, data, 2, 40, levels), 8, "fixed")
+        found = tuning.held_out_gain(measured(seed, scorer, data, 2, 40, levels), 8, plans.Fixed)
         told += found.is_told
         naive += found.nats > 0
     # One-sided: at most 2.5% of them, with one chance in 10^4 of more than this many by luck.
@@ -231,12 +231,12 @@ def test_steep_profiles_are_told_and_the_interval_covers():
     bed = read_law("markov:stay=.95,states=2,length=32")
     scorer = information.jax_scorer(bed.denoiser, bed.params, bed.vocab_size)
     truth = jnp.asarray(bed.profile())
-    exact = tuning.profile_gain(information.exact_profile(truth), 8, "fixed").nats
+    exact = tuning.profile_gain(information.exact_profile(truth), 8, plans.Fixed).nats
     levels, repeats, told, covered, missed = information.default_levels(32, 9), 30, 0, 0, []
     for seed in range(repeats):
         data = np.asarray(bed.sample(jax.random.key(seed), 9 * 200))
         profile = measured(seed, scorer, data, bed.vocab_size, 200, levels)
-        found = tuning.held_out_gain(profile, 8, "fixed")
+        found = tuning.held_out_gain(profile, 8, plans.Fixed)
         # What the plans that were fitted gain in truth.
         target = np.mean([true_gain(part, levels, truth) for part in profile.halves])
         told += found.is_told
@@ -253,7 +253,7 @@ def test_steep_profiles_are_told_and_the_interval_covers():
 def true_gain(fitted, levels, truth):
     error = np.sqrt(np.diag(fitted.covariance))
     fit = jnp.asarray(gains.fit_quietly(truth.size, levels, fitted.mean, error).profile)
-    both = (make(fit, 8, "fixed").counts for make in (tuning.linear_plan, tuning.optimal_plan))
+    both = (make(fit, 8, plans.Fixed).counts for make in (tuning.linear_plan, tuning.optimal_plan))
     linear, optimal = (path_kl(truth, np.array(counts)) for counts in both)
     return linear - optimal
 
@@ -262,7 +262,10 @@ def true_gain(fitted, levels, truth):
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
-@given(st.lists(st.floats(0, 2, width=32), min_size=6, max_size=6), st.sampled_from(["fixed", "bernoulli"]))
+@given(
+    st.lists(st.floats(0, 2, width=32), min_size=6, max_size=6),
+    st.sampled_from([plans.Fixed, plans.Bernoulli]),
+)
 def test_bounds_of_plans_hold(falls, reveal):
     h = jnp.asarray(np.cumsum(falls)[::-1].copy())
     slack = 400 * ULP * (1 + float(h.sum()))
@@ -270,7 +273,7 @@ def test_bounds_of_plans_hold(falls, reveal):
         plan = make(h, 3, reveal)
         found = plans.plan_bounds(h, plan)
         assert plan.path_kl <= found.least + slack
-        assert (found.log_odds is None) == (reveal == "fixed")
+        assert (found.log_odds is None) == (reveal is plans.Fixed)
         if found.linear_steps is None:
             assert plan.path_kl < slack
         elif plan.path_kl > 1e-3:
@@ -281,7 +284,7 @@ def test_bounds_of_plans_hold(falls, reveal):
 
 def test_bounds_of_plans_are_those_of_the_functions():
     h = jnp.array([1.0, 0.6, 0.5, 0.2, 0.0])
-    plan = plans.bernoulli_plan(h, [0.0, 0.2, 0.5, 1.0])
+    plan = plans.predicted_plan(h, plans.Bernoulli([0.0, 0.2, 0.5, 1.0]))
     total, dual = (float(f(h)) for f in (information.total_correlation, information.dual_total_correlation))
     found = plans.plan_bounds(h, plan)
     alpha = jnp.asarray(plan.alpha)
@@ -296,7 +299,7 @@ def test_bounds_of_plans_are_those_of_the_functions():
     assert found.linear_steps == int(np.ceil((total + dual) / plan.path_kl))
     # Fixed counts of m tokens a step err at most m (h_0 - h_4): 1.1 and 2.7 allow m = 1 and m = 2.
     for revealed, steps in (([3, 2], 5), ([5], 3)):
-        assert plans.plan_bounds(h, plans.fixed_plan(h, revealed)).linear_steps == steps
+        assert plans.plan_bounds(h, plans.predicted_plan(h, plans.Fixed(revealed))).linear_steps == steps
 
 
 # --- the command

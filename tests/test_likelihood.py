@@ -11,8 +11,9 @@ import pytest
 from mdmot import exact_law as exact
 from mdmot.distributions import tabular, tabular_denoiser
 from mdmot.errors import InputError
-from mdmot.information import BernoulliReveals, FixedReveals, callable_scorer, jax_scorer
+from mdmot.information import callable_scorer, jax_scorer
 from mdmot.metrics import kl_to_sampler, mean_of, sampler_likelihood, token_error_rate
+from mdmot.plans import Bernoulli, Fixed
 from mdmot.schedules import grid_from_alpha
 
 LENGTH, VOCAB = 4, 2
@@ -20,7 +21,7 @@ SEQUENCES = np.array(list(itertools.product(range(VOCAB), repeat=LENGTH)))
 WEIGHTS = np.where(SEQUENCES.sum(axis=1) % 3 == 0, 0.0, np.arange(1, 17.0) ** 2)
 LAW = tabular(SEQUENCES, WEIGHTS, VOCAB)
 SUPPORT, PROB = np.asarray(LAW.sequences), np.exp(np.asarray(LAW.log_prob))
-FIXED, ALPHA = FixedReveals((1, 0, 2, 1)), (0.0, 0.2, 0.2, 0.7, 0.8, 1.0)
+FIXED, ALPHA = Fixed((1, 0, 2, 1)), (0.0, 0.2, 0.2, 0.7, 0.8, 1.0)
 SCORER = jax_scorer(tabular_denoiser(VOCAB), LAW, VOCAB)
 estimated = functools.partial(sampler_likelihood, scorer=SCORER, mask_id=VOCAB, batch_size=512)
 
@@ -56,7 +57,7 @@ def path_probabilities(x):
 
 @pytest.mark.parametrize("kind", ["fixed", "bernoulli"])
 def test_many_orders_are_the_exact_law(kind):
-    plan = FIXED if kind == "fixed" else BernoulliReveals(ALPHA)
+    plan = FIXED if kind == "fixed" else Bernoulli(ALPHA)
     found = estimated(0, tokens=SUPPORT, plan=plan, orders=600)
     paths = estimated(1, tokens=np.repeat(SUPPORT, 600, axis=0), plan=plan, orders=1).log_likelihood
     paths = np.exp(paths.reshape(len(SUPPORT), 600))
@@ -109,12 +110,12 @@ def test_the_token_error_rate_is_bounded_from_above_and_meets_the_exact_one():
 
 
 def test_one_step_and_one_token_a_step_are_closed_forms():
-    once = estimated(0, tokens=SUPPORT, plan=FixedReveals((LENGTH,)), orders=2)
+    once = estimated(0, tokens=SUPPORT, plan=Fixed((LENGTH,)), orders=2)
     marginals = [(PROB[:, None] * (token == SUPPORT)).sum(axis=0) for token in range(VOCAB)]
     expected = np.log(np.array(marginals)[SUPPORT, np.arange(LENGTH)]).sum(axis=1)
     np.testing.assert_allclose(once.log_likelihood, expected, rtol=1e-12)
     # With exact conditionals one token a step is the law along every order: the chain rule.
-    each = estimated(0, tokens=SUPPORT, plan=FixedReveals((1,) * LENGTH), orders=2)
+    each = estimated(0, tokens=SUPPORT, plan=Fixed((1,) * LENGTH), orders=2)
     np.testing.assert_allclose(each.log_likelihood, np.log(PROB), rtol=1e-12)
     np.testing.assert_allclose(each.path_log_likelihood, np.log(PROB), rtol=1e-12)
 
@@ -126,10 +127,10 @@ def test_sequences_do_not_depend_on_their_batch_and_impossible_ones_have_no_like
     # In a step of two tokens both sequences of two can be put together wrongly; one a step cannot.
     twins = jax_scorer(tabular_denoiser(2), tabular(np.array([[0, 0], [1, 1]]), np.ones(2), 2), 2)
     rows = np.array([[0, 1], [0, 0]])
-    each = sampler_likelihood(0, twins, rows, 2, FixedReveals((1, 1)), orders=2, batch_size=4)
+    each = sampler_likelihood(0, twins, rows, 2, Fixed((1, 1)), orders=2, batch_size=4)
     assert each.log_likelihood[0] == -math.inf
     assert each.log_likelihood[1] == pytest.approx(math.log(1 / 2), rel=1e-12)
-    once = sampler_likelihood(0, twins, rows, 2, FixedReveals((2,)), orders=2, batch_size=4)
+    once = sampler_likelihood(0, twins, rows, 2, Fixed((2,)), orders=2, batch_size=4)
     np.testing.assert_allclose(once.log_likelihood, math.log(1 / 4), rtol=1e-12)
     divergence = kl_to_sampler(lambda tokens: np.zeros(2), rows, each.log_likelihood)
     assert divergence.value == math.inf
@@ -142,7 +143,7 @@ def test_sequences_do_not_depend_on_their_batch_and_impossible_ones_have_no_like
         ({"batch_size": 0}, "batch_size = 0"),
         ({"seed": -1}, "seed = -1"),
         ({"tokens": np.zeros((0, 4), int)}, r"tokens \[0, 4\]"),
-        ({"plan": FixedReveals((1, 1))}, "for 4 tokens"),
+        ({"plan": Fixed((1, 1))}, "for 4 tokens"),
         ({"scorer": callable_scorer(lambda t: np.full((*t.shape, 2), np.nan), 2)}, "loss -log mu is nan"),
         ({"scorer": lambda tokens, clean: np.zeros(3)}, r"returned float64\[3\]"),
     ],

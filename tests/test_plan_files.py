@@ -20,7 +20,7 @@ PROFILE = np.array([0.7, 0.65, 0.6, 0.5, 0.4])
 
 def test_gamma_keeps_its_digits_at_both_ends():
     alpha = (0.0, 1e-30, 0.5, 1 - 2.0**-53, 1.0)
-    plan = plans.Plan(8, "bernoulli", None, alpha)
+    plan = plans.Plan(8, plans.Bernoulli(alpha))
     expected = [0, 2 / math.pi * 1e-15, 0.5, 1 - 2 / math.pi * 2**-26.5, 1]
     np.testing.assert_allclose(plan.gamma, expected, rtol=4 * ULP)
     assert plan.gamma[0] == 0
@@ -32,8 +32,8 @@ def test_gamma_keeps_its_digits_at_both_ends():
 def test_plans_are_files(tmp_path):
     path = tmp_path / "plan.json"
     for plan in (
-        plans.fixed_plan(PROFILE, [3, 1, 1], {"seed": 0}),
-        plans.bernoulli_plan(PROFILE, [0.0, 0.5, 0.8, 1.0], {"data": "five"}),
+        plans.predicted_plan(PROFILE, plans.Fixed([3, 1, 1]), {"seed": 0}),
+        plans.predicted_plan(PROFILE, plans.Bernoulli([0.0, 0.5, 0.8, 1.0]), {"data": "five"}),
     ):
         plans.write_plan(path, plan)
         found = plans.read_plan(path)
@@ -61,11 +61,11 @@ def test_plans_are_files(tmp_path):
 
 def test_a_plan_that_cannot_be_saved_leaves_the_old_one(tmp_path):
     path = tmp_path / "plan.json"
-    plan = plans.fixed_plan(PROFILE, [2, 3])
+    plan = plans.predicted_plan(PROFILE, plans.Fixed([2, 3]))
     plans.write_plan(path, plan)
     for provenance in ({"seed": object()}, {"loss": math.nan}):
         with pytest.raises(InputError, match="provenance"):
-            plans.write_plan(path, plans.fixed_plan(PROFILE, [1, 4], provenance))
+            plans.write_plan(path, plans.predicted_plan(PROFILE, plans.Fixed([1, 4]), provenance))
     with pytest.raises(InputError, match="cannot be written"):
         plans.write_plan(tmp_path / "nowhere" / "plan.json", plan)
     assert plans.read_plan(path) == plan
@@ -109,7 +109,7 @@ def test_a_plan_that_cannot_be_saved_leaves_the_old_one(tmp_path):
 )
 def test_plan_files_that_contradict_themselves_are_refused(tmp_path, change, words):
     path = tmp_path / "plan.json"
-    plans.write_plan(path, plans.fixed_plan(PROFILE, [2, 3]))
+    plans.write_plan(path, plans.predicted_plan(PROFILE, plans.Fixed([2, 3])))
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError) as caught:
         plans.read_plan(path)
@@ -133,7 +133,7 @@ def test_files_that_are_no_plans_are_refused_in_one_line(tmp_path):
 
 def test_gamma_may_have_lost_a_few_digits(tmp_path):
     path = tmp_path / "plan.json"
-    plan = plans.fixed_plan(PROFILE, [2, 3])
+    plan = plans.predicted_plan(PROFILE, plans.Fixed([2, 3]))
     plans.write_plan(path, plan)
     written = path.read_text()
     for shift in (9e-7, -9e-7):
@@ -149,10 +149,20 @@ def test_gamma_may_have_lost_a_few_digits(tmp_path):
         plans.read_plan(path, length=4)
 
 
+def test_the_alpha_of_counts_may_have_lost_a_few_digits(tmp_path):
+    path = tmp_path / "plan.json"
+    plan = plans.predicted_plan(PROFILE, plans.Fixed([2, 3]))
+    plans.write_plan(path, plan)
+    content = json.loads(path.read_text()) | {"alpha": [0.0, 0.42, 1.0]}
+    content["gamma"][1] = 2 / math.pi * math.asin(math.sqrt(0.42))
+    path.write_text(json.dumps(content))
+    assert plans.read_plan(path) == plan
+
+
 @pytest.mark.parametrize("name", ["length", "steps", "reveal", "counts", "alpha"])
 def test_plan_files_without_a_field_are_refused(tmp_path, name):
     path = tmp_path / "plan.json"
-    plans.write_plan(path, plans.fixed_plan(PROFILE, [2, 3]))
+    plans.write_plan(path, plans.predicted_plan(PROFILE, plans.Fixed([2, 3])))
     content = json.loads(path.read_text())
     del content[name]
     path.write_text(json.dumps(content))
@@ -163,9 +173,9 @@ def test_plan_files_without_a_field_are_refused(tmp_path, name):
 def test_the_smallest_plans(tmp_path):
     path = tmp_path / "plan.json"
     for plan in (
-        plans.Plan(1, "fixed", (1,), (0.0, 1.0)),
-        plans.Plan(3, "fixed", (0, 3, 0), (0.0, 0.0, 1.0, 1.0), 0.0),
-        plans.Plan(1, "bernoulli", None, (0.0, 1.0), 1e300),
+        plans.Plan(1, plans.Fixed((1,))),
+        plans.Plan(3, plans.Fixed((0, 3, 0)), 0.0),
+        plans.Plan(1, plans.Bernoulli((0.0, 1.0)), 1e300),
     ):
         plans.write_plan(path, plan)
         assert plans.read_plan(path) == plan
@@ -173,7 +183,7 @@ def test_the_smallest_plans(tmp_path):
 
 def test_plan_files_need_neither_gamma_nor_the_error(tmp_path):
     path = tmp_path / "plan.json"
-    plans.write_plan(path, plans.fixed_plan(PROFILE, [2, 3]))
+    plans.write_plan(path, plans.predicted_plan(PROFILE, plans.Fixed([2, 3])))
     content = json.loads(path.read_text())
     path.write_text(
         json.dumps({k: v for k, v in content.items() if k not in ("gamma", "path_kl", "provenance")})
@@ -206,10 +216,7 @@ def dream_counts(timesteps, masked):
 
 
 def fixed_steps(revealed):
-    known = np.concatenate([[0], np.cumsum(revealed)])
-    return plans.Plan(
-        int(known[-1]), "fixed", tuple(revealed.tolist()), tuple((known / known[-1]).tolist())
-    )
+    return plans.Plan(int(revealed.sum()), plans.Fixed(revealed))
 
 
 def test_the_snippet_makes_the_tables_of_llada_and_dream(tmp_path, monkeypatch):
@@ -224,7 +231,7 @@ def test_the_snippet_makes_the_tables_of_llada_and_dream(tmp_path, monkeypatch):
             (np.ones(length, int), fixed_steps(np.ones(length, int))),
             (
                 np.diff(np.round(length * by_chance)),
-                plans.Plan(length, "bernoulli", None, tuple(by_chance.tolist())),
+                plans.Plan(length, plans.Bernoulli(by_chance)),
             ),
         ):
             plans.write_plan("plan.json", plan)
@@ -243,7 +250,7 @@ def test_a_plan_is_a_grid_for_its_own_length_and_reveals_only():
     def denoiser(params, tokens):
         return jnp.zeros((*tokens.shape, 2)) + params
 
-    plan = plans.fixed_plan([0.75, 0.25, 0.0], [1, 2])
+    plan = plans.predicted_plan([0.75, 0.25, 0.0], plans.Fixed([1, 2]))
     sampler, key, tokens = samplers.FixedUnmasking(denoiser, 2), jax.random.key(0), jnp.full((2, 3), 2)
     result = samplers.sample(key, sampler, jnp.zeros(()), plan, tokens)
     np.testing.assert_array_equal(result.network_calls, [2, 2])
@@ -258,7 +265,7 @@ def test_a_stretched_plan_has_the_counts_that_a_sampler_makes_of_its_grid(length
     def denoiser(params, tokens):
         return jnp.zeros((*tokens.shape, 2)) + params
 
-    plan = plans.fixed_plan(PROFILE, [1, 0, 3, 1], {"seed": 3})
+    plan = plans.predicted_plan(PROFILE, plans.Fixed([1, 0, 3, 1]), {"seed": 3})
     stretched = plan.for_length(length)
     known = np.round(length * np.array([0, 1, 1, 4, 5]) / 5)
     assert stretched.counts == tuple(np.diff(known).astype(int))
@@ -271,14 +278,14 @@ def test_a_stretched_plan_has_the_counts_that_a_sampler_makes_of_its_grid(length
 
 def test_a_stretched_plan_says_what_it_was_stretched_from():
     for plan in (
-        plans.fixed_plan(PROFILE, [3, 1, 1], {"seed": 0}),
-        plans.bernoulli_plan(PROFILE, [0.0, 0.1, 0.8, 1.0], {"seed": 0}),
+        plans.predicted_plan(PROFILE, plans.Fixed([3, 1, 1]), {"seed": 0}),
+        plans.predicted_plan(PROFILE, plans.Bernoulli([0.0, 0.1, 0.8, 1.0]), {"seed": 0}),
     ):
         assert plan.for_length(5) is plan
         assert plan.stretched_note(5, 5) is None
         stretched = plan.for_length(10)
         assert (stretched.length, stretched.path_kl, stretched.steps) == (10, None, 3)
-        assert stretched.reveal == plan.reveal
+        assert type(stretched.reveal) is type(plan.reveal)
         was = {"length": 5, "path_kl": plan.path_kl, "provenance": {"seed": 0}}
         assert stretched.provenance == {"stretched_from": was}
         assert plan.alpha == stretched.alpha
@@ -291,16 +298,7 @@ def test_a_stretched_plan_says_what_it_was_stretched_from():
                 plan.for_length(length)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({"reveal": "Fixed"}, {"counts": None}, {"counts": (1, 1)}, {"alpha": (0.0, 0.5)}, {"length": 4}),
-        *({"counts": (-1, 4)}, {"counts": (1, 1, 1)}, {"reveal": "bernoulli"}),
-        *({"length": 0, "counts": (0, 0)}, {"reveal": "bernoulli", "counts": None, "length": 0}),
-    ],
-)
-def test_a_plan_that_contradicts_itself_is_not_made(change):
-    good = {"length": 3, "reveal": "fixed", "counts": (1, 2), "alpha": (0.0, 1 / 3, 1.0)}
-    assert plans.Plan(**good).steps == 2
-    with pytest.raises(InputError):
-        plans.Plan(**good | change)
+def test_a_plan_that_contradicts_itself_is_not_made():
+    for length, reveal in ((4, plans.Fixed([1, 2])), (0, plans.Bernoulli([0.0, 1.0]))):
+        with pytest.raises(InputError, match=f"for {length} tokens|length is {length}"):
+            plans.Plan(length, reveal)

@@ -314,7 +314,7 @@ def test_optimal_alpha_where_no_grid_is_better_than_even_steps():
 
 def test_gamma_of_the_optimal_plan_tends_to_that_of_the_data():
     times = np.arange(33) / 32
-    plan = plans.bernoulli_plan(T2, plans.optimal_alpha(T2, 32))
+    plan = plans.predicted_plan(T2, plans.Bernoulli.optimal(T2, 32))
     limit = plans.square_root_gamma(T2, times)
     np.testing.assert_allclose(plan.gamma, limit, atol=0.5 / 32)  # off by less than half a step
     schedule = masks.optimal(plans.square_root_interpolation(T2, 32))
@@ -365,11 +365,13 @@ def test_a_profile_that_rises_while_traced_counts_as_its_running_minimum():
         (lambda: plans.log_odds_alpha(8, True), "num_steps = True"),
         (lambda: plans.total_correlation_alpha(0, 8), "length = 0 is not a whole number"),
         (
-            lambda: plans.fixed_plan(np.array([1.0, 0.5]), [1, 2]),
-            "counts sum to 3; the profile has 2 levels",
+            lambda: plans.predicted_plan(np.array([1.0, 0.5]), plans.Fixed([1, 2])),
+            "counts sum to 3, the least is 1, and the profile has 2 levels",
         ),
-        (lambda: plans.fixed_plan(np.array([1.0, 0.5]), [3, -1]), "counts = [3, -1] are not whole"),
-        (lambda: plans.bernoulli_plan(np.array([1.0, 0.5]), [0.0, 0.7, 0.6, 1.0]), "must not fall"),
+        (
+            lambda: plans.predicted_plan(np.array([0.5, 1.0]), plans.Fixed([1, 1])),
+            "rises from 0.5 at level 0 to 1 at level 1",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_one_line(build, words):

@@ -20,6 +20,7 @@ import scipy.stats
 
 from mdmot import tuning
 from mdmot.errors import InputError
+from mdmot.plans import Bernoulli, Fixed
 from mdmot.samplers import BernoulliUnmasking
 from mdmot.schedules import masks, step_grid
 from mdmot.tuning import verdict
@@ -246,10 +247,10 @@ def test_conclusion_is_drawn_on_fresh_examples(tmp_path):
     assert tuning.conclude(score, SEARCH, database, fresh_examples=10) == result
     assert len(asked) == num_asked
 
-    plan = result.plan(9, "fixed")
+    plan = result.plan(9, Fixed)
     assert sum(plan.counts) == 9
     assert plan.grid().alpha.shape == (5,)
-    assert result.plan(9, "bernoulli").alpha == result.alpha
+    assert result.plan(9, Bernoulli).alpha == result.alpha
 
 
 def luck_score(grid, examples):

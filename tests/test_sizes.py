@@ -10,7 +10,7 @@ import pytest
 from mdmot.cli import main
 from mdmot.errors import InputError
 from mdmot.information import exact_profile, read_profile, write_profile
-from mdmot.plans import fixed_plan, optimal_alpha, optimal_counts, optimal_path_kls, read_plan, write_plan
+from mdmot.plans import Fixed, Plan, optimal_alpha, optimal_counts, optimal_path_kls, read_plan, write_plan
 
 SPARE = 2**30
 """Bytes that a process may take beyond what it has when all is loaded."""
@@ -41,7 +41,7 @@ def profile(tmp_path):
 
 @pytest.fixture
 def plan(tmp_path):
-    write_plan(tmp_path / "plan.json", fixed_plan(np.array([0.75, 0.25, 0.0]), [1, 2]))
+    write_plan(tmp_path / "plan.json", Plan(3, Fixed([1, 2]), path_kl=0.25))
     return tmp_path / "plan.json"
 
 

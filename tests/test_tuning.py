@@ -14,7 +14,7 @@ from mdmot import tuning
 from mdmot.distributions import markov_profile, sticky_chain
 from mdmot.errors import InputError
 from mdmot.information import bernoulli_path_kl, fixed_path_kl
-from mdmot.plans import optimal_alpha, optimal_counts
+from mdmot.plans import Bernoulli, Fixed, optimal_alpha, optimal_counts
 from mdmot.schedules import step_grid
 from mdmot.tuning.descent import beta_schedule, value_and_grad
 from mdmot.tuning.reference import beta_alphas, linear_steps
@@ -74,7 +74,7 @@ def rounded_path_kl(profile, alpha):
 )
 def test_learned_beta_and_spline_reach_the_optimum_of_three_steps(toys, name, path_kl, shape):
     profile = toys[name]
-    learned = tuning.learn_beta(profile, 3, "bernoulli")
+    learned = tuning.learn_beta(profile, 3, Bernoulli)
     # Printed to six and to five digits; the minimum is flat, its place is good to the root of its value.
     assert abs(learned.path_kl - path_kl) < 6e-7
     assert np.allclose([learned.a, learned.b], shape, atol=2e-5)
@@ -83,7 +83,7 @@ def test_learned_beta_and_spline_reach_the_optimum_of_three_steps(toys, name, pa
     # Two inner alphas and two parameters: either family reaches the optimum over all grids. All values are
     # at a minimum, so that their errors are second order: 1e-12 is the square of 1e-6.
     optimum = optimum_of_three_steps(np.asarray(profile))
-    spline = tuning.learn_spline(profile, 3, "bernoulli")
+    spline = tuning.learn_spline(profile, 3, Bernoulli)
     assert abs(learned.path_kl - optimum) < 1e-12
     assert abs(spline.path_kl - optimum) < 1e-12
     at_spline = bernoulli_path_kl(profile, step_grid(spline.schedule(), 3).alpha)
@@ -124,11 +124,11 @@ def test_all_of_the_box_is_finite(toys):
 def test_paper_grid_and_baselines_of_chains(chains):
     anchors = {0.9: (0.6, 0.4, 3.076), 0.97: (0.7, 0.3, 1.858), 0.99: (0.9, 0.3, 0.834)}
     for stay, (a, b, path_kl) in anchors.items():
-        best = tuning.paper_grid(chains[stay], STEPS, "fixed")
+        best = tuning.paper_grid(chains[stay], STEPS, Fixed)
         assert best[:2] == (a, b)
         assert abs(best.path_kl - path_kl) < 5.1e-4  # printed to three digits
 
-    baselines = tuning.baselines(chains[0.99], STEPS, "fixed")
+    baselines = tuning.baselines(chains[0.99], STEPS, Fixed)
     printed = {"linear": 6.436, "squared-sine": 2.086, "cosine": 1.334}
     assert all(abs(baselines[name] - value) < 5.1e-4 for name, value in printed.items())
 
@@ -136,18 +136,18 @@ def test_paper_grid_and_baselines_of_chains(chains):
 @pytest.mark.slow
 def test_learned_splines_of_chains_reach_the_optimum_over_all_grids(chains):
     for profile in chains.values():
-        spline = tuning.learn_spline(profile, STEPS, "bernoulli")
+        spline = tuning.learn_spline(profile, STEPS, Bernoulli)
         optimum = float(bernoulli_path_kl(profile, optimal_alpha(profile, STEPS)))
         assert abs(spline.path_kl / optimum - 1) < 1e-9  # second order, as above, from another method
 
-        rounded = tuning.learn_spline(profile, STEPS, "fixed")
+        rounded = tuning.learn_spline(profile, STEPS, Fixed)
         gamma = np.append(0.0, np.cumsum(scipy.special.softmax(spline.logits)))
         assert rounded.path_kl <= rounded_path_kl(profile, np.sin(np.pi / 2 * gamma) ** 2) + 1e-12
         assert float(fixed_path_kl(profile, optimal_counts(profile, STEPS))) <= rounded.path_kl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reveal", ["bernoulli", "fixed"])
+@pytest.mark.parametrize("reveal", [Bernoulli, Fixed])
 def test_learned_beta_of_chains_lies_between_the_optimum_and_the_grid(chains, reveal):
     for profile in chains.values():
         tuned = tuning.tune(profile, STEPS, reveal)
@@ -158,14 +158,14 @@ def test_learned_beta_of_chains_lies_between_the_optimum_and_the_grid(chains, re
 
 @pytest.mark.slow
 def test_paper_grid_of_a_long_slow_chain():
-    best = tuning.paper_grid(jnp.asarray(markov_profile(sticky_chain(0.995, 4), 512)), STEPS, "fixed")
+    best = tuning.paper_grid(jnp.asarray(markov_profile(sticky_chain(0.995, 4), 512)), STEPS, Fixed)
     assert best[:2] == (0.9, 0.3)
     assert abs(best.path_kl - 1.276) < 5.1e-4
 
 
 def test_tuning_and_its_worth(toys):
     profile = toys["two or three"]
-    tuned = tuning.tune(profile, 3, "fixed")
+    tuned = tuning.tune(profile, 3, Fixed)
     assert tuned.plan.counts == (3, 1, 1)
     assert abs(tuned.plan.path_kl - 0.072460) < 6e-7
     assert tuned.plan.path_kl <= tuned.beta.path_kl <= tuned.paper_grid.path_kl
@@ -176,28 +176,28 @@ def test_tuning_and_its_worth(toys):
     errors = [rounded_path_kl(profile, np.arange(steps + 1) / steps) for steps in range(1, 6)]
     fewest = 1 + next(k for k, error in enumerate(errors) if error <= tuned.plan.path_kl)
     assert tuned.equivalent_linear_steps == fewest
-    same = tuning.worth(profile, 3, "fixed", jnp.stack([profile, profile]))
+    same = tuning.worth(profile, 3, Fixed, jnp.stack([profile, profile]))
     assert same == (fewest / 3, (fewest / 3, fewest / 3))
     # Entropies measured in other units change no comparison of plans.
-    scaled = tuning.worth(profile, 3, "fixed", jnp.stack([0.5 * profile, 2.0 * profile]))
+    scaled = tuning.worth(profile, 3, Fixed, jnp.stack([0.5 * profile, 2.0 * profile]))
     assert scaled == same
 
 
 def test_linear_steps_reach_their_own_error_and_no_less(toys):
     profiles = jnp.stack([*toys.values()])
     for steps in (3, 5):
-        errors = [tuning.baselines(profile, steps, "bernoulli")["linear"] for profile in profiles]
-        assert linear_steps(profiles, jnp.array(errors), "bernoulli").tolist() == [steps, steps]
+        errors = [tuning.baselines(profile, steps, Bernoulli)["linear"] for profile in profiles]
+        assert linear_steps(profiles, jnp.array(errors), Bernoulli).tolist() == [steps, steps]
     # E = (1/K) sum_k f(k/K) - H by hand for independent tokens: one step has no error.
-    assert tuning.equivalent_linear_steps(jnp.full(5, 0.3), 0.0, "bernoulli") == 1
+    assert tuning.equivalent_linear_steps(jnp.full(5, 0.3), 0.0, Bernoulli) == 1
     with pytest.raises(InputError, match="not reached by any number"):
-        tuning.equivalent_linear_steps(profiles[0], -0.1, "bernoulli")
+        tuning.equivalent_linear_steps(profiles[0], -0.1, Bernoulli)
 
 
 def test_learned_beta_for_rounded_counts_is_never_worse_than_the_grid(toys):
     for profile in toys.values():
-        learned = tuning.learn_beta(profile, 3, "fixed")
-        assert learned.paper_grid == tuning.paper_grid(profile, 3, "fixed")
+        learned = tuning.learn_beta(profile, 3, Fixed)
+        assert learned.paper_grid == tuning.paper_grid(profile, 3, Fixed)
         assert learned.path_kl <= learned.paper_grid.path_kl
         alpha = beta_alphas(np.array([learned[:2]]), 3)[0]
         assert abs(rounded_path_kl(profile, alpha) - learned.path_kl) < 1e-12
@@ -217,25 +217,25 @@ def test_an_objective_of_the_users_own():
 
 
 def test_another_profile_compiles_nothing(toys):
-    tuning.learn_beta(toys["all alike"], 3, "bernoulli")
+    tuning.learn_beta(toys["all alike"], 3, Bernoulli)
     other = toys["two or three"] * 1.5
     with jax.no_tracing():
-        tuning.learn_beta(other, 3, "bernoulli")
+        tuning.learn_beta(other, 3, Bernoulli)
 
 
-@pytest.mark.parametrize("wrong", [{"reveal": "both"}, {"num_steps": 0}])
+@pytest.mark.parametrize("wrong", [{"reveal": type("Other", (Fixed,), {})}, {"num_steps": 0}])
 def test_bad_arguments_of_learning_are_refused(toys, wrong):
-    arguments = {"num_steps": 3, "reveal": "fixed"} | wrong
+    arguments = {"num_steps": 3, "reveal": Fixed} | wrong
     with pytest.raises(InputError):
         tuning.learn_beta(toys["all alike"], **arguments)
 
 
 def test_profiles_of_nothing_lists_and_risen_ones():
-    for reveal in ("bernoulli", "fixed"):
+    for reveal in (Bernoulli, Fixed):
         tuned = tuning.tune([0.0, 0.0, 0.0], 2, reveal)
         assert (tuned.equivalent_linear_steps, tuned.plan.path_kl) == (1, 0.0)
         for learn in (tuning.learn_beta, tuning.paper_grid, tuning.baselines):
             with pytest.raises(InputError, match=r"rises from 0\.3 at level 0"):
                 learn([0.3, 0.7, 0.1], 2, reveal)
     # Whole numbers are numbers: two even steps lose f(0)/2 + f(1/2)/2 - H = 3 + 3/2 - 3.
-    assert tuning.learn_beta([2, 1, 0], 2, "bernoulli").path_kl == pytest.approx(1.5, abs=1e-9)
+    assert tuning.learn_beta([2, 1, 0], 2, Bernoulli).path_kl == pytest.approx(1.5, abs=1e-9)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mdmot.cli.rows import Row
     from mdmot.cli.samplers import Run
     from mdmot.data import Language
-    from mdmot.information.held_out import Cuts
     from mdmot.metrics.laws import LogProb
+    from mdmot.plans import Reveal
 
 MOST_PARSED = 2**10
 """Windows of text that are parsed, for comparison."""
@@ -117,14 +117,11 @@ def _sampled(source: Source, rows: "list[Row]", chosen: Settled, seed: int) -> "
     return runs[len(rows[0])], np.array([one.tokens for _, one in sorted(found.items())])
 
 
-def _cuts(run: "Run", reveal: str, length: int) -> "Cuts":
-    from mdmot.information import BernoulliReveals, FixedReveals
-    from mdmot.schedules import counts
+def _revealed(run: "Run", reveal: str, length: int) -> "Reveal":
+    from mdmot.plans import REVEALS
 
     assert run.grid is not None
-    if reveal == "fixed":
-        return FixedReveals(tuple(counts(run.grid.alpha, length).tolist()))
-    return BernoulliReveals(tuple(run.grid.alpha.tolist()))
+    return REVEALS[reveal].from_alpha(run.grid.alpha, length)
 
 
 def _likelihood(source: Source, right: Right, run: "Run", chosen: Settled, seed: int) -> dict[str, Any]:
@@ -145,7 +142,7 @@ def _likelihood(source: Source, right: Right, run: "Run", chosen: Settled, seed:
             jax_scorer(source.denoiser, source.params, source.vocabulary.size),
             rows,
             source.vocabulary.size,
-            _cuts(run, chosen.reveal, length),
+            _revealed(run, chosen.reveal, length),
             orders=chosen.orders,
             batch_size=batch_size,
             progress=lambda done, total: advance(f"{done:,} of {total:,} states"),

@@ -78,8 +78,8 @@ def _result(
     from mdmot import information
     from mdmot.distributions import entropy, read_law
     from mdmot.errors import InputError
-    from mdmot.plans import Plan
-    from mdmot.schedules import counts, step_grid
+    from mdmot.plans import REVEALS, Plan
+    from mdmot.schedules import step_grid
 
     target = read_law(path)
     length, vocab_size = target.length, target.vocab_size
@@ -93,13 +93,10 @@ def _result(
                 f"plan {schedule_text} has {schedule.length} tokens in {plan_steps} steps; "
                 f"the law has {length} tokens and --steps is {steps}"
             )
-        grid, reveal = schedule.grid(), reveal or schedule.reveal
+        grid, reveal = schedule.grid(), reveal or schedule.reveal.name
     else:
         grid, reveal = step_grid(schedule, steps), reveal or "bernoulli"
-    revealed = None
-    if reveal == "fixed":
-        has_counts = isinstance(schedule, Plan) and schedule.counts is not None
-        revealed = jnp.asarray(schedule.counts) if has_counts else counts(grid.alpha, length)
+    steps_of = REVEALS[reveal].from_alpha(grid.alpha, length)
 
     # As even as can be: every size is compiled apart.
     batch = -(-support // -(-support * 3**length * steps // BATCH_TERMS))
@@ -109,17 +106,10 @@ def _result(
         advance("information profile")
         parts = []
         for sequences in batches:
-            if revealed is None:
-                prob = exact.bernoulli_law(table, vocab_size, grid.reveal, sequences)
-            else:
-                prob = exact.fixed_law(table, vocab_size, revealed, sequences)
+            prob = steps_of.law(table, vocab_size, sequences)
             parts.append(prob.block_until_ready())
             advance("sequences")
-    if revealed is None:
-        path_kl = information.bernoulli_path_kl(profile, grid.alpha)
-    else:
-        path_kl = information.fixed_path_kl(profile, revealed)
-    found = exact.sampler_law(table, jnp.concatenate(parts), path_kl)
+    found = exact.sampler_law(table, jnp.concatenate(parts), steps_of.path_kl(profile))
     return {
         "length": length,
         "vocabulary": vocab_size,
@@ -127,7 +117,7 @@ def _result(
         "steps": steps,
         "reveal": reveal,
         "alpha": grid.alpha.tolist(),
-        "counts": None if revealed is None else revealed.tolist(),
+        "counts": steps_of.counts,
         "legal_mass": float(found.legal_mass),
         "total_variation": _not_negative(found.total_variation),
         "kl": _not_negative(found.kl),

@@ -90,11 +90,12 @@ def profile(
         print_json(found.to_json() | {"seed": seed})
         return
     from mdmot.experiments.data_to_schedule import saving
+    from mdmot.plans import Fixed
     from mdmot.tuning import profile_gain
 
     steps = min(steps, found.length)
     with beside_output(out):
-        _show(found, saving(found, steps), profile_gain(found, steps, "fixed"))
+        _show(found, saving(found, steps), profile_gain(found, steps, Fixed))
 
 
 def _show(found: "Profile", value: "Saving", gain: "Gain") -> None:

@@ -335,7 +335,7 @@ RULES: dict[str, Rule] = {
 def default_rule(schedule_text: str | None) -> str:
     """The rule that a saved plan was made for; without one the plain random one."""
     schedule = None if schedule_text is None else parse_schedule(schedule_text)
-    return schedule.reveal if isinstance(schedule, Plan) else "bernoulli"
+    return schedule.reveal.name if isinstance(schedule, Plan) else "bernoulli"
 
 
 def rule_named(name: str, given: Given) -> Rule:

@@ -110,7 +110,7 @@ def settle(options: Sampling, length: int, is_text: bool, is_python: bool) -> Se
     schedule = parse_schedule(text)
     reveal, steps = options.reveal or "fixed", options.steps or min(length, MOST_STEPS)
     if isinstance(schedule, Plan):
-        reveal, steps = options.reveal or schedule.reveal, options.steps or schedule.steps
+        reveal, steps = options.reveal or schedule.reveal.name, options.steps or schedule.steps
         if (schedule.length, schedule.steps) != (length, steps):
             raise InputError(
                 f"--schedule {text}: the plan has {schedule.length} tokens in {schedule.steps} steps; what "

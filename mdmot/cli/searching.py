@@ -124,6 +124,7 @@ def searched_plan(
     import jax
     import jax.numpy as jnp
 
+    from mdmot.plans import Fixed
     from mdmot.samplers import BernoulliUnmasking, FixedUnmasking
     from mdmot.schedules import masks, step_grid
     from mdmot.tuning import BetaSpace, Search, sampled_score, search_schedule, usual_starts
@@ -132,20 +133,21 @@ def searched_plan(
     task, storage = task or DEFAULT_TASK, storage or DATABASE
     name, _, spec = task.partition(":")
     mask_id = source.vocabulary.size
-    sampler = (FixedUnmasking if plan.reveal == "fixed" else BernoulliUnmasking)(source.denoiser, mask_id)
+    rule = FixedUnmasking if isinstance(plan.reveal, Fixed) else BernoulliUnmasking
+    sampler = rule(source.denoiser, mask_id)
     batch_size = max(1, min(RUNGS[0], ENTRIES // source.entries))
     tokens = jnp.full((1, plan.length), mask_id, jnp.int32)
     rate = TASKS[name].rate(source, spec, plan.length)
     score = sampled_score(jax.random.key(seed), sampler, source.params, tokens, rate, batch_size)
     beta = [float(alpha) for alpha in step_grid(masks.beta(*paper_best), plan.steps).alpha]
     search = Search(
-        task=f"{task} of {source.name}, {plan.reveal} reveals",
+        task=f"{task} of {source.name}, {plan.reveal.name} reveals",
         space=BetaSpace(),
         num_steps=plan.steps,
         starts=usual_starts(plan.steps, plan=plan, paper_grid=beta),
         rungs=RUNGS,
         seed=seed,
-        name=f"{source.name} steps={plan.steps} {plan.reveal} {task} seed={seed}",
+        name=f"{source.name} steps={plan.steps} {plan.reveal.name} {task} seed={seed}",
     )
     with progress(trials, "trials") as advance:
 
@@ -176,7 +178,7 @@ def searched_plan(
         "starts": {start.start: start.score for start in found.comparisons},
         "kept": "search" if found.is_better else "profile",
     }
-    return (found.plan(plan.length, plan.reveal) if found.is_better else plan), summary
+    return (found.plan(plan.length, type(plan.reveal)) if found.is_better else plan), summary
 
 
 VERDICTS = {

@@ -134,9 +134,10 @@ def tune(
 
 
 def _tuned(profile: "Profile", steps: int, reveal: str) -> "Tuning":
+    from mdmot.plans import REVEALS
     from mdmot.tuning import tune
 
-    return tune(profile, steps, reveal)
+    return tune(profile, steps, REVEALS[reveal])
 
 
 def _content(tuned: "Tuning", plan: "Plan") -> dict[str, Any]:
@@ -164,17 +165,15 @@ def _lower(tuned: "Tuning") -> float:
 
 
 def _steps_of(plan: "Plan") -> dict[str, Any]:
-    names = ("steps", "reveal", "counts", "alpha", "path_kl", "gamma")
-    return {name: getattr(plan, name) for name in names}
+    names = ("counts", "alpha", "path_kl", "gamma")
+    return {"steps": plan.steps, "reveal": plan.reveal.name} | {name: getattr(plan, name) for name in names}
 
 
 def _with_path_kl(plan: "Plan", profile: "Profile") -> "Plan":
     """The plan with the loss that the profile predicts."""
-    from mdmot.plans import bernoulli_plan, fixed_plan
+    from mdmot.plans import predicted_plan
 
-    if plan.counts is not None:
-        return fixed_plan(profile.fitted, list(plan.counts))
-    return bernoulli_plan(profile.fitted, plan.alpha)
+    return predicted_plan(profile.fitted, plan.reveal)
 
 
 def _not_negative(value: float) -> float:
@@ -201,7 +200,7 @@ def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
     from mdmot.files import prepare_folder, write_atomically
     from mdmot.pages import figures
 
-    study = schedule_study(profile.fitted, tuned.plan.steps, tuned.plan.reveal, tuned)
+    study = schedule_study(profile.fitted, tuned.plan.steps, type(tuned.plan.reveal), tuned)
     drawn = (
         figures.profile(profile),
         figures.step_plans(study),

@@ -10,8 +10,11 @@ from jaxtyping import Float, Int
 from mdmot.distributions import markov_profile, sticky_chain
 from mdmot.information import Profile, bootstrap_interval, exact_profile, fixed_step_ratio
 from mdmot.plans import (
+    Bernoulli,
+    Fixed,
     Plan,
     PlanBounds,
+    RevealKind,
     optimal_path_kls,
     plan_bounds,
     square_root_gamma,
@@ -146,7 +149,7 @@ def sticky_chains(num_steps: int = NUM_STEPS) -> list[StickyChain]:
     found = []
     for stay, length in STICKY_CHAINS:
         profile = jnp.asarray(markov_profile(sticky_chain(stay, NUM_STATES), length))
-        in_use = baselines(profile, num_steps, "fixed")
+        in_use = baselines(profile, num_steps, Fixed)
         optimum = np.asarray(optimal_path_kls(profile, num_steps))
         found.append(
             StickyChain(
@@ -154,7 +157,7 @@ def sticky_chains(num_steps: int = NUM_STEPS) -> list[StickyChain]:
                 length,
                 num_steps,
                 in_use,
-                paper_grid(profile, num_steps, "fixed"),
+                paper_grid(profile, num_steps, Fixed),
                 float(optimum[-1]),
                 int(np.argmax(optimum <= in_use["linear"])) + 1,
                 float(fixed_step_ratio(profile)),
@@ -174,7 +177,7 @@ def chain_study(num_steps: int = NUM_STEPS) -> ChainStudy:
     """
     stay, length = STUDIED_CHAIN
     profile = exact_profile(markov_profile(sticky_chain(stay, NUM_STATES), length))
-    study = schedule_study(profile.fitted, num_steps, "fixed")
+    study = schedule_study(profile.fitted, num_steps, Fixed)
     return ChainStudy(profile, saving(profile, num_steps), study)
 
 
@@ -205,13 +208,13 @@ def saving(profile: Profile, num_steps: int) -> Saving:
 
     if not profile.is_exact:
         bootstrap_interval(0, keep, profile.fitted, profile.levels, profile.covariance, resamples=RESAMPLES)
-    found = worth(fitted, num_steps, "fixed", jnp.asarray(np.stack(drawn)))
+    found = worth(fitted, num_steps, Fixed, jnp.asarray(np.stack(drawn)))
     low, high = (bound * num_steps for bound in found.interval)
     own = round(found.step_ratio * num_steps)
     return Saving(
         num_steps,
-        optimal_plan(fitted, num_steps, "fixed").path_kl or 0.0,
-        scheduled_plan(fitted, masks.linear(), num_steps, "fixed").path_kl or 0.0,
+        optimal_plan(fitted, num_steps, Fixed).path_kl or 0.0,
+        scheduled_plan(fitted, masks.linear(), num_steps, Fixed).path_kl or 0.0,
         own,
         (min(own, int(np.floor(low + 1e-9))), max(own, int(np.ceil(high - 1e-9)))),
     )
@@ -220,7 +223,7 @@ def saving(profile: Profile, num_steps: int) -> Saving:
 def schedule_study(
     profile: Float[np.ndarray, " length"],
     num_steps: int,
-    reveal: str,
+    reveal: RevealKind,
     tuned: Tuning | None = None,
 ) -> ScheduleStudy:
     """The plans of K steps that a profile asks for, beside the schedules in use.
@@ -228,7 +231,7 @@ def schedule_study(
     Args:
       profile: h_0 >= ... >= h_{n-1}.
       num_steps: K, at most n if the counts are fixed.
-      reveal: "bernoulli" or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
       tuned: Their tuning, for its learned Beta; None to leave that out.
 
     Returns:
@@ -270,9 +273,9 @@ def schedule_study(
     )
 
 
-def _sweep(length: int, num_steps: int, reveal: str) -> Int[np.ndarray, " numbers"]:
+def _sweep(length: int, num_steps: int, reveal: RevealKind) -> Int[np.ndarray, " numbers"]:
     """Numbers of steps for a plot: powers of two, and K."""
-    if reveal == "bernoulli":
+    if reveal is Bernoulli:
         # Each one is compiled apart.
         return np.unique([max(1, num_steps // 4), max(1, num_steps // 2), num_steps, 2 * num_steps])
     most = min(length - 1, max(MOST_STEPS, num_steps))
@@ -281,7 +284,7 @@ def _sweep(length: int, num_steps: int, reveal: str) -> Int[np.ndarray, " number
 
 
 def _path_kl_by_steps(
-    profile: Float[Array, " length"], sweep: Int[np.ndarray, " numbers"], reveal: str
+    profile: Float[Array, " length"], sweep: Int[np.ndarray, " numbers"], reveal: RevealKind
 ) -> dict[str, np.ndarray]:
     """Errors for each number of steps; grids are padded by empty steps, so that one program serves all."""
     times = jnp.minimum(np.arange(sweep[-1] + 1) / sweep[:, None], 1.0).astype(profile.dtype)
@@ -295,7 +298,7 @@ def _path_kl_by_steps(
     found["best Beta of the paper's grid"] = np.array(
         [path_kls(profile, np.asarray(betas.alpha(row)), reveal).min() for row in rows]
     )
-    if reveal == "fixed":
+    if reveal is Fixed:
         optimum = np.asarray(optimal_path_kls(profile, int(sweep[-1])))[sweep - 1]
     else:
         optimum = np.array([optimal_plan(profile, int(k), reveal).path_kl for k in sweep])

@@ -8,7 +8,6 @@ from mdmot.data import TokenizedCorpus
 from mdmot.experiments.data_to_schedule import Saving, ScheduleStudy, saving, schedule_study
 from mdmot.experiments.text_model import some_windows
 from mdmot.information import (
-    FixedReveals,
     Profile,
     default_levels,
     estimate_profile,
@@ -17,6 +16,7 @@ from mdmot.information import (
     jax_scorer,
 )
 from mdmot.models import Checkpoint
+from mdmot.plans import Fixed
 from mdmot.tuning import Gain, interval_gain
 
 LENGTH, NUM_STEPS = 64, 16
@@ -75,13 +75,13 @@ def text_schedules(seed: int, model: Checkpoint, text: TokenizedCorpus) -> TextS
     )
     profile = estimated_profile(estimate)
     num_steps = min(NUM_STEPS, profile.length)
-    study = schedule_study(profile.fitted, num_steps, "fixed")
-    cuts = [FixedReveals(steps.plan.counts or ()) for steps in study.plans]
+    study = schedule_study(profile.fitted, num_steps, Fixed)
+    reveals = [steps.plan.reveal for steps in study.plans]
     others = windows[1::2]
     costs = held_out_path_kl(
-        seed, scorer, others, config.mask_id, cuts, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
+        seed, scorer, others, config.mask_id, reveals, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
     )
-    gain, gain_error = costs.difference(0, len(cuts) - 1)
+    gain, gain_error = costs.difference(0, len(reveals) - 1)
     return TextSchedules(
         profile,
         saving(profile, num_steps),

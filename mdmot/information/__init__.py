@@ -15,10 +15,9 @@ from mdmot.information.fit import Fit as Fit
 from mdmot.information.fit import ProfileWarning as ProfileWarning
 from mdmot.information.fit import fit_profile as fit_profile
 from mdmot.information.halves import Half as Half
-from mdmot.information.held_out import BernoulliReveals as BernoulliReveals
 from mdmot.information.held_out import ErrorParts as ErrorParts
-from mdmot.information.held_out import FixedReveals as FixedReveals
 from mdmot.information.held_out import PlanCosts as PlanCosts
+from mdmot.information.held_out import Reveals as Reveals
 from mdmot.information.held_out import error_parts as error_parts
 from mdmot.information.held_out import held_out_path_kl as held_out_path_kl
 from mdmot.information.held_out import teacher_forced as teacher_forced

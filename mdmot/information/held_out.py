@@ -1,8 +1,7 @@
 """Plans judged on draws of their own: the model's loss along them, and what of it is theirs."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -12,46 +11,20 @@ from mdmot.errors import InputError
 from mdmot.information.estimate import assert_run
 from mdmot.information.scorers import Scorer, prefix_losses
 
-Cuts: TypeAlias = Callable[[np.ndarray], np.ndarray]
-"""From the sorted uniform draws of a row's positions [length] to N_0 = 0 <= ... <= N_K = length."""
 
+@runtime_checkable
+class Reveals(Protocol):
+    """How steps divide a row: `mdmot.plans.Fixed`, `mdmot.plans.Bernoulli`, or anything else that tells."""
 
-@dataclasses.dataclass(frozen=True)
-class FixedReveals:
-    """Steps that reveal fixed counts of uniformly random positions.
+    def cuts(self, uniforms: Float[np.ndarray, " length"]) -> Int[np.ndarray, " points"]:
+        """Tokens known before the first step, between steps and after the last, from 0 to the length.
 
-    Attributes:
-      counts: Tokens revealed a step, at least 0; they sum to the length.
-    """
+        Args:
+          uniforms: The uniform draws of the row's positions, sorted.
 
-    counts: tuple[int, ...]
-
-    def __call__(self, uniforms: Float[np.ndarray, " length"]) -> Int[np.ndarray, " points"]:
-        """Tokens known before the first step, between steps and after the last."""
-        if sum(self.counts) != uniforms.size or min(self.counts, default=0) < 0:
-            raise InputError(
-                f"counts {list(self.counts)} for {uniforms.size} tokens; pass counts of at least 0 that sum"
-                " to the length"
-            )
-        return np.concatenate([[0], np.cumsum(self.counts)])
-
-
-@dataclasses.dataclass(frozen=True)
-class BernoulliReveals:
-    """Steps in which every position is revealed independently, step k with a share alpha_{k+1} - alpha_k.
-
-    Attributes:
-      alpha: The grid, from 0 to 1 without falling.
-    """
-
-    alpha: tuple[float, ...]
-
-    def __call__(self, uniforms: Float[np.ndarray, " length"]) -> Int[np.ndarray, " points"]:
-        """Tokens known before the first step, between steps and after the last."""
-        grid = np.asarray(self.alpha, np.float64)
-        if grid.size < 2 or grid[0] != 0 or grid[-1] != 1 or not (np.diff(grid) >= 0).all():
-            raise InputError("alpha must run from 0 to 1 without falling; pass a plan's grid")
-        return np.searchsorted(uniforms, grid, side="left")
+        Returns:
+          N_0 = 0 <= ... <= N_K = length.
+        """
 
 
 class PlanCosts(NamedTuple):
@@ -98,7 +71,7 @@ def teacher_forced(
     scorer: Scorer,
     data: np.ndarray,
     mask_id: int,
-    plans: Sequence[Cuts],
+    plans: Sequence[Reveals],
     *,
     draws: int,
     batch_size: int,
@@ -116,7 +89,7 @@ def teacher_forced(
       data: Clean sequences [rows, length], independent of each other; every row is used once before any
         is used again.
       mask_id: The token of a masked position.
-      plans: `FixedReveals` and `BernoulliReveals`.
+      plans: How each reveals tokens: `mdmot.plans.Fixed` and `mdmot.plans.Bernoulli`.
       draws: Pairs of a row and an order, at least 2.
       batch_size: Rows of a call of the scorer.
       log_prob: log p of each row of the data, finite, where it is known.
@@ -129,8 +102,9 @@ def teacher_forced(
 
     Example:
       >>> from mdmot.information import callable_scorer
+      >>> from mdmot.plans import Bernoulli, Fixed
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
-      >>> plans = [FixedReveals((1, 3)), BernoulliReveals((0.0, 0.5, 1.0))]
+      >>> plans = [Fixed([1, 3]), Bernoulli([0.0, 0.5, 1.0])]
       >>> costs = teacher_forced(0, scorer, np.eye(4, dtype=int), 2, plans, draws=4, batch_size=8)
       >>> [round(float(c), 4) for c in costs.mean]
       [2.7726, 2.7726]
@@ -161,7 +135,7 @@ def held_out_path_kl(
     scorer: Scorer,
     data: np.ndarray,
     mask_id: int,
-    plans: Sequence[Cuts],
+    plans: Sequence[Reveals],
     *,
     draws: int,
     batch_size: int,
@@ -179,7 +153,7 @@ def held_out_path_kl(
       scorer: The model.
       data: Clean sequences [rows, length], independent of each other, better not those of the estimate.
       mask_id: The token of a masked position.
-      plans: `FixedReveals` and `BernoulliReveals`.
+      plans: How each reveals tokens: `mdmot.plans.Fixed` and `mdmot.plans.Bernoulli`.
       draws: Pairs of a row and an order, at least 2.
       batch_size: Rows of a call of the scorer.
       strata: Levels a draw for the loss one token a step, at least 1; the length if that is less.
@@ -192,8 +166,9 @@ def held_out_path_kl(
 
     Example:
       >>> from mdmot.information import callable_scorer
+      >>> from mdmot.plans import Bernoulli, Fixed
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
-      >>> plans = [FixedReveals((1, 3)), BernoulliReveals((0.0, 0.5, 1.0))]
+      >>> plans = [Fixed([1, 3]), Bernoulli([0.0, 0.5, 1.0])]
       >>> costs = held_out_path_kl(0, scorer, np.eye(4, dtype=int), 2, plans, draws=4, batch_size=8)
       >>> bool(abs(costs.mean).max() < 1e-12)
       True
@@ -246,12 +221,12 @@ class _Draws:
         order = np.random.default_rng([seed, 3]).permutation(len(data))
         self.row = np.resize(order, draws)
 
-    def cuts(self, plans: Sequence[Cuts]) -> list[list[Int[np.ndarray, " points"]]]:
+    def cuts(self, plans: Sequence[Reveals]) -> list[list[Int[np.ndarray, " points"]]]:
         """For each draw and each plan, the tokens known before the steps and after the last."""
         if not plans:
             raise InputError("there are no plans; pass at least one")
         sorted_uniforms = (np.sort(self._uniforms(draw)) for draw in range(self.draws))
-        return [[plan(uniforms) for plan in plans] for uniforms in sorted_uniforms]
+        return [[plan.cuts(uniforms) for plan in plans] for uniforms in sorted_uniforms]
 
     def _uniforms(self, draw: int) -> Float[np.ndarray, " length"]:
         return np.random.default_rng([self.seed, 4, draw]).random((self.length,))

@@ -8,8 +8,7 @@ from jax import Array
 from jaxtyping import Float, Int, Integer
 
 from mdmot.errors import InputError
-from mdmot.information import Scorer
-from mdmot.information.held_out import Cuts
+from mdmot.information import Reveals, Scorer
 
 Rows = Integer[np.ndarray, "num length"] | Integer[Array, "num length"]
 
@@ -36,7 +35,7 @@ def sampler_likelihood(
     scorer: Scorer,
     tokens: Rows,
     mask_id: int,
-    plan: Cuts,
+    plan: Reveals,
     *,
     orders: int,
     batch_size: int,
@@ -53,8 +52,8 @@ def sampler_likelihood(
       scorer: The network: `mdmot.information.jax_scorer` of any denoiser.
       tokens: Clean sequences, one a row.
       mask_id: The token of a masked position.
-      plan: `FixedReveals` for `FixedUnmasking` in random order, `BernoulliReveals` for
-        `BernoulliUnmasking`; both at temperature 1, without truncation.
+      plan: How its steps reveal tokens: `mdmot.plans.Fixed` for `FixedUnmasking` in random order,
+        `mdmot.plans.Bernoulli` for `BernoulliUnmasking`; both at temperature 1, without truncation.
       orders: Orders of each sequence, at least 1.
       batch_size: Rows of a call of the scorer, at least 1.
       progress: Called after each call with the number of states done and that of all.
@@ -66,9 +65,10 @@ def sampler_likelihood(
       InputError: If the arguments do not fit together, or a loss of the network is no number.
 
     Example:
-      >>> from mdmot.information import FixedReveals, callable_scorer
+      >>> from mdmot.information import callable_scorer
+      >>> from mdmot.plans import Fixed
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
-      >>> rows, plan = np.array([[0, 1, 1, 0]]), FixedReveals((1, 3))
+      >>> rows, plan = np.array([[0, 1, 1, 0]]), Fixed([1, 3])
       >>> found = sampler_likelihood(0, scorer, rows, 2, plan, orders=3, batch_size=4)
       >>> round(float(np.exp(found.log_likelihood[0])), 6)
       0.0625
@@ -111,14 +111,16 @@ def sampler_likelihood(
     return SamplerLikelihood(log_likelihood, path_log.mean(axis=1), orders)
 
 
-def _steps(seed: int, row: int, length: int, plan: Cuts, orders: int) -> Int[np.ndarray, "orders length"]:
+def _steps(
+    seed: int, row: int, length: int, plan: Reveals, orders: int
+) -> Int[np.ndarray, "orders length"]:
     """The step in which each position of a row is revealed, along each of its orders."""
     uniforms = np.random.default_rng([seed, 6, row]).random((orders, length))
     rank = uniforms.argsort(axis=1).argsort(axis=1)
     # A position is revealed in the step at whose end more tokens are known than come before it.
     return np.stack(
         [
-            np.searchsorted(plan(np.sort(one)), place, side="right") - 1
+            np.searchsorted(plan.cuts(np.sort(one)), place, side="right") - 1
             for one, place in zip(uniforms, rank, strict=True)
         ]
     )

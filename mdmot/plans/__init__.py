@@ -17,9 +17,14 @@ from mdmot.plans.geometric import dual_total_correlation_alpha as dual_total_cor
 from mdmot.plans.geometric import log_odds_alpha as log_odds_alpha
 from mdmot.plans.geometric import total_correlation_alpha as total_correlation_alpha
 from mdmot.plans.plan import Plan as Plan
-from mdmot.plans.plan import bernoulli_plan as bernoulli_plan
-from mdmot.plans.plan import fixed_plan as fixed_plan
+from mdmot.plans.plan import predicted_plan as predicted_plan
 from mdmot.plans.plan_file import read_plan as read_plan
 from mdmot.plans.plan_file import write_plan as write_plan
+from mdmot.plans.reveals import REVEALS as REVEALS
+from mdmot.plans.reveals import Bernoulli as Bernoulli
+from mdmot.plans.reveals import Fixed as Fixed
+from mdmot.plans.reveals import Reveal as Reveal
+from mdmot.plans.reveals import RevealKind as RevealKind
+from mdmot.plans.reveals import assert_kind as assert_kind
 from mdmot.plans.rules import entropic_alpha as entropic_alpha
 from mdmot.plans.rules import greedy_alpha as greedy_alpha

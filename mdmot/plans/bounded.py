@@ -19,6 +19,7 @@ from mdmot.plans.bounds import (
     total_correlation_bound,
 )
 from mdmot.plans.plan import Plan
+from mdmot.plans.reveals import Bernoulli
 
 
 class PlanBounds(NamedTuple):
@@ -64,15 +65,15 @@ def plan_bounds(profile: ProfileLike, plan: Plan) -> PlanBounds:
       InputError: If a known profile rises by more than rounding.
 
     Example:
-      >>> from mdmot.plans import fixed_plan
+      >>> from mdmot.plans import Fixed, predicted_plan
       >>> profile = jnp.array([0.75, 0.25, 0.0])
-      >>> found = plan_bounds(profile, fixed_plan(profile, [1, 1, 1]))
+      >>> found = plan_bounds(profile, predicted_plan(profile, Fixed([1, 1, 1])))
       >>> round(found.least, 4), found.linear_steps
       (0.75, 3)
     """
     profile = falling(profile)
     *found, fall = (float(bound) for bound in _bounds(profile, jnp.asarray(plan.alpha, profile.dtype)))
-    log_odds = found[3] if plan.counts is None else None
+    log_odds = found[3] if isinstance(plan.reveal, Bernoulli) else None
     return PlanBounds(found[0], found[1], found[2], log_odds, _linear_steps(plan, fall))
 
 
@@ -94,7 +95,7 @@ def _linear_steps(plan: Plan, fall: float) -> int | None:
         return 1
     # The share of tokens that a step may reveal; rounding may not cost a token.
     share = (plan.path_kl or 0.0) / fall * (1 + 8 * np.finfo(np.float64).eps)
-    if plan.counts is None:
+    if isinstance(plan.reveal, Bernoulli):
         return math.ceil(1 / share) if share > 0 else None
     # Counts of K linear steps are n/K, rounded up or down; one token a step costs nothing.
     return math.ceil(plan.length / max(1, math.floor(plan.length * share)))

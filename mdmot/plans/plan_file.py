@@ -9,7 +9,8 @@ import numpy as np
 
 from mdmot.errors import InputError, shown
 from mdmot.files import write_atomically
-from mdmot.plans.plan import Plan
+from mdmot.plans.plan import Plan, gamma_of
+from mdmot.plans.reveals import REVEALS, Bernoulli, Fixed, Reveal
 
 VERSION = 1
 
@@ -32,8 +33,7 @@ def write_plan(path: str | pathlib.Path, plan: Plan) -> None:
 
     Example:
       >>> import tempfile
-      >>> from mdmot.plans import fixed_plan
-      >>> plan = fixed_plan(np.array([0.75, 0.25, 0.0]), [1, 2])
+      >>> plan = Plan(3, Fixed([1, 2]))
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     write_plan(f"{folder}/plan.json", plan)
       ...     read_plan(f"{folder}/plan.json") == plan
@@ -45,7 +45,7 @@ def write_plan(path: str | pathlib.Path, plan: Plan) -> None:
         "length": plan.length,
         "provenance": dict(plan.provenance),
         "steps": plan.steps,
-        "reveal": plan.reveal,
+        "reveal": plan.reveal.name,
         "counts": plan.counts,
         "alpha": plan.alpha,
         "gamma": plan.gamma,
@@ -92,7 +92,8 @@ def read_plan(path: str | pathlib.Path, length: int | None = None) -> Plan:
     plan = _plan(path, content)
     if length not in (None, plan.length):
         raise InputError(
-            f"plan {path}: is for {plan.length} tokens; expected {length}: tune for that length"
+            f"plan {path}: is for {plan.length} tokens; expected {length}: tune for that length, or "
+            f"stretch it by Plan.for_length({length})"
         )
     return plan
 
@@ -102,28 +103,34 @@ def _plan(path: pathlib.Path, content: dict[str, Any]) -> Plan:
     if missing:
         raise InputError(f"plan {path}: field {missing[0]!r} is missing; save it again")
     length, steps = (_whole(path, name, content[name], 1) for name in ("length", "steps"))
-    reveal = content["reveal"]
-    if reveal not in ("bernoulli", "fixed"):
-        raise InputError(f'plan {path}: reveal is {shown(reveal)}; expected "bernoulli" or "fixed"')
-    counts = _counts(path, content["counts"], reveal, steps, length)
+    name = content["reveal"]
+    if name not in list(REVEALS):
+        raise InputError(f'plan {path}: reveal is {shown(name)}; expected "bernoulli" or "fixed"')
+    counts = _counts(path, content["counts"], name, steps, length)
     alpha = _shares(path, "alpha", content["alpha"], steps)
     path_kl = _path_kl(path, content.get("path_kl"))
     provenance = _provenance(path, content.get("provenance", {}))
     try:
-        plan = Plan(length, reveal, counts, alpha, path_kl, provenance)
+        grid = Bernoulli(alpha)
+        reveal: Reveal = grid if counts is None else Fixed(counts)
+        plan = Plan(length, reveal, path_kl, provenance)
     except InputError as error:
         raise InputError(f"plan {path}: {error}") from None
-    _require_agreement(path, plan)
+    _require_agreement(path, plan, grid)
     if "gamma" in content:
-        gamma = _shares(path, "gamma", content["gamma"], steps)
-        difference = np.abs(np.subtract(gamma, plan.gamma))
-        k = int(difference.argmax())
-        if difference[k] > GAMMA_TOLERANCE:
-            raise InputError(
-                f"plan {path}: gamma[{k}] is {gamma[k]:.8g}; alpha[{k}] makes it {plan.gamma[k]:.8g}: "
-                "correct one or leave gamma out"
-            )
+        _require_gamma(path, alpha, _shares(path, "gamma", content["gamma"], steps))
     return plan
+
+
+def _require_gamma(path: pathlib.Path, alpha: tuple[float, ...], gamma: tuple[float, ...]) -> None:
+    made = gamma_of(alpha)
+    difference = np.abs(np.subtract(gamma, made))
+    k = int(difference.argmax())
+    if difference[k] > GAMMA_TOLERANCE:
+        raise InputError(
+            f"plan {path}: gamma[{k}] is {gamma[k]:.8g}; alpha[{k}] makes it {made[k]:.8g}: "
+            "correct one or leave gamma out"
+        )
 
 
 def _counts(path: pathlib.Path, value: Any, reveal: str, steps: int, length: int) -> tuple[int, ...] | None:
@@ -143,11 +150,11 @@ def _counts(path: pathlib.Path, value: Any, reveal: str, steps: int, length: int
     return counts
 
 
-def _require_agreement(path: pathlib.Path, plan: Plan) -> None:
-    # Samplers that count by themselves round alpha.
+def _require_agreement(path: pathlib.Path, plan: Plan, grid: Bernoulli) -> None:
+    # The alpha of counts is their share, of which a file may have lost a few digits.
     if plan.counts is None:
         return
-    known, rounded = np.cumsum(plan.counts), np.round(plan.length * np.array(plan.alpha[1:])).astype(int)
+    known, rounded = np.cumsum(plan.counts), np.round(plan.length * np.array(grid.alpha[1:])).astype(int)
     wrong = np.flatnonzero(known != rounded)
     if wrong.size:
         k = int(wrong[0])

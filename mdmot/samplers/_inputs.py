@@ -13,6 +13,7 @@ from jax import Array
 
 from mdmot._types import Params
 from mdmot.errors import InputError
+from mdmot.plans import Bernoulli
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Forbid
 from mdmot.samplers.contract import StepPlan, is_adaptive, is_sampler
@@ -97,9 +98,9 @@ def as_grid(grid: Any, sampler: Any, tokens: Any) -> StepGrid | None:
 def _assert_plan(plan: StepPlan, sampler: Any, tokens: Any) -> None:
     """A plan promises its error for its own length and reveals only."""
     is_bernoulli = isinstance(sampler, BernoulliUnmasking)
-    if is_bernoulli != (plan.reveal == "bernoulli"):
+    if is_bernoulli != (isinstance(plan.reveal, Bernoulli)):
         raise InputError(
-            f"the plan has {plan.reveal} reveals and the sampler is a {type(sampler).__name__}; "
+            f"the plan has {plan.reveal.name} reveals and the sampler is a {type(sampler).__name__}; "
             "pass the sampler that it was made for, or plan.grid() to use its steps all the same"
         )
     if isinstance(tokens, jax.core.Tracer) or not hasattr(sampler, "mask_id"):

@@ -8,6 +8,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, Key
 
 from mdmot._types import Params, Tokens
+from mdmot.plans import Reveal
 from mdmot.schedules.grids import StepGrid
 
 Class = TypeVar("Class", bound=type)
@@ -56,8 +57,8 @@ class StepPlan(Protocol):
         """Masked tokens of a row."""
 
     @property
-    def reveal(self) -> str:
-        """How: "bernoulli" or "fixed"."""
+    def reveal(self) -> Reveal:
+        """How: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`."""
 
     def grid(self) -> StepGrid:
         """The steps."""

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from mdmot.information import Half, Profile, bernoulli_path_kl, fixed_path_kl
+from mdmot.information import Half, Profile
 from mdmot.information.fit import fit_quietly
-from mdmot.plans import Plan
+from mdmot.plans import Plan, RevealKind
 from mdmot.tuning.making import linear_plan, optimal_plan
 
 CONFIDENCE = 0.95
@@ -67,9 +67,10 @@ def exact_gain(linear: Plan, optimal: Plan) -> Gain:
       The gain.
 
     Example:
+      >>> from mdmot.plans import Fixed
       >>> from mdmot.tuning import linear_plan, optimal_plan
       >>> profile = jnp.array([0.7, 0.3, 0.1])
-      >>> found = exact_gain(linear_plan(profile, 2, "fixed"), optimal_plan(profile, 2, "fixed"))
+      >>> found = exact_gain(linear_plan(profile, 2, Fixed), optimal_plan(profile, 2, Fixed))
       >>> round(found.nats, 4), found.verdict
       (0.2, 'better than linear')
     """
@@ -78,7 +79,7 @@ def exact_gain(linear: Plan, optimal: Plan) -> Gain:
     return Gain(gain, (gain, gain), "exact", ROUNDING * of_linear)
 
 
-def held_out_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
+def held_out_gain(profile: Profile, num_steps: int, reveal: RevealKind) -> Gain:
     """The gain of plans that are fitted to one half of the sequences and judged on the other, both ways.
 
     A plan fitted to noise looks better under that noise than it is. The error of a plan is a sum of profile
@@ -93,7 +94,7 @@ def held_out_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
     Args:
       profile: As measured.
       num_steps: K.
-      reveal: "bernoulli", or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
 
     Returns:
       The gain; unknown if the profile keeps no halves, or does not reach both ends.
@@ -103,7 +104,8 @@ def held_out_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
 
     Example:
       >>> from mdmot.information import exact_profile
-      >>> held_out_gain(exact_profile([0.7, 0.3, 0.1]), 2, "fixed").basis
+      >>> from mdmot.plans import Fixed
+      >>> held_out_gain(exact_profile([0.7, 0.3, 0.1]), 2, Fixed).basis
       'unknown'
     """
     levels = profile.levels
@@ -141,13 +143,13 @@ def interval_gain(nats: float, standard_error: float, sequences: int, size: floa
     return Gain(float(nats), interval, "held out", ROUNDING * abs(float(size)))
 
 
-def profile_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
+def profile_gain(profile: Profile, num_steps: int, reveal: RevealKind) -> Gain:
     """The gain under a profile: exact if the profile is, else held out.
 
     Args:
       profile: The profile.
       num_steps: K.
-      reveal: "bernoulli", or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
 
     Returns:
       The gain.
@@ -157,7 +159,8 @@ def profile_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
 
     Example:
       >>> from mdmot.information import exact_profile
-      >>> round(profile_gain(exact_profile([0.7, 0.3, 0.1]), 2, "fixed").nats, 4)
+      >>> from mdmot.plans import Fixed
+      >>> round(profile_gain(exact_profile([0.7, 0.3, 0.1]), 2, Fixed).nats, 4)
       0.2
     """
     if not profile.is_exact:
@@ -167,7 +170,7 @@ def profile_gain(profile: Profile, num_steps: int, reveal: str) -> Gain:
 
 
 def _judged(
-    profile: Profile, fitted: Half, judge: Half, num_steps: int, reveal: str
+    profile: Profile, fitted: Half, judge: Half, num_steps: int, reveal: RevealKind
 ) -> tuple[float, float, float]:
     """Gain on one half of the plan fitted to the other, its standard error, and the size of its terms."""
     error = np.sqrt(np.diag(fitted.covariance))
@@ -186,11 +189,7 @@ def _judged(
 def _weights(plan: Plan) -> Float[np.ndarray, " length"]:
     """What the plan's error is the sum of, with the profile's values, short of what every plan has."""
     start = jnp.zeros(plan.length)
-    if plan.counts is not None:
-        slope = jax.grad(fixed_path_kl)(start, jnp.asarray(plan.counts))
-    else:
-        slope = jax.grad(bernoulli_path_kl)(start, jnp.asarray(plan.alpha, start.dtype))
-    return np.asarray(slope, np.float64)
+    return np.asarray(jax.grad(plan.reveal.path_kl)(start), np.float64)
 
 
 def _at_levels(weights: np.ndarray, levels: np.ndarray) -> Float[np.ndarray, " levels"]:

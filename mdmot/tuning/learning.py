@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mdmot.plans import ProfileLike, falling
+from mdmot.plans import Bernoulli, ProfileLike, RevealKind, assert_kind, falling
 from mdmot.schedules import masks
 from mdmot.schedules.masks import MaskSchedule
 from mdmot.tuning.descent import (
@@ -27,7 +27,6 @@ from mdmot.tuning.descent import (
 )
 from mdmot.tuning.reference import (
     BetaPoint,
-    assert_reveal,
     assert_steps,
     beta_alphas,
     in_batches,
@@ -76,7 +75,7 @@ class LearnedSpline(NamedTuple):
         return spline_schedule(jnp.asarray(self.logits, jnp.zeros(()).dtype))
 
 
-def learn_beta(profile: ProfileLike, num_steps: int, reveal: str) -> LearnedBeta:
+def learn_beta(profile: ProfileLike, num_steps: int, reveal: RevealKind) -> LearnedBeta:
     """Learns the Beta schedule of least factorisation error in K steps.
 
     L-BFGS-B descends the path KL of Bernoulli reveals, by its exact gradient in (log a, log b), from the
@@ -89,7 +88,7 @@ def learn_beta(profile: ProfileLike, num_steps: int, reveal: str) -> LearnedBeta
     Args:
       profile: h_0, ..., h_{n-1}.
       num_steps: K.
-      reveal: "bernoulli", or "fixed" for counts by cumulative rounding.
+      reveal: `mdmot.plans.Bernoulli`, or `Fixed` for counts by cumulative rounding.
 
     Returns:
       The schedule, with a and b in [0.05, 20].
@@ -98,23 +97,24 @@ def learn_beta(profile: ProfileLike, num_steps: int, reveal: str) -> LearnedBeta
       InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
-      >>> learned = learn_beta(jnp.array([0.7, 0.3, 0.1]), 2, "bernoulli")
+      >>> from mdmot.plans import Bernoulli
+      >>> learned = learn_beta(jnp.array([0.7, 0.3, 0.1]), 2, Bernoulli)
       >>> learned.path_kl <= learned.paper_grid.path_kl
       True
 
     References:
       Chen et al., arXiv:2509.13866, Prop. 3.7 (the family); arXiv:2511.04647 (the error).
     """
-    assert_reveal(reveal)
+    assert_kind(reveal)
     profile = falling(profile)
     starts = np.concatenate([paper_shapes(), wide_shapes()])
     num_paper = len(paper_shapes())
-    errors = _beta_errors(profile, starts, num_steps, "bernoulli")
+    errors = _beta_errors(profile, starts, num_steps, Bernoulli)
     shapes, errors = descend_beta(PathKL(num_steps, profile), starts, errors)
-    if reveal == "fixed":
+    if not reveal.is_smooth:
         by_gradient = shapes[errors.argmin()]
         errors = _beta_errors(profile, shapes, num_steps, reveal)
-        shapes, errors = _polish(profile, num_steps, shapes, errors, by_gradient)
+        shapes, errors = _polish(profile, num_steps, reveal, shapes, errors, by_gradient)
     grid_best, best = int(errors[:num_paper].argmin()), int(errors.argmin())
     points = [
         BetaPoint(float(shapes[k, 0]), float(shapes[k, 1]), float(errors[k])) for k in (best, grid_best)
@@ -123,7 +123,7 @@ def learn_beta(profile: ProfileLike, num_steps: int, reveal: str) -> LearnedBeta
 
 
 def learn_spline(
-    profile: ProfileLike, num_steps: int, reveal: str, bins: int | None = None
+    profile: ProfileLike, num_steps: int, reveal: RevealKind, bins: int | None = None
 ) -> LearnedSpline:
     """Learns the monotone spline of least factorisation error in K steps.
 
@@ -135,7 +135,7 @@ def learn_spline(
     Args:
       profile: h_0, ..., h_{n-1}.
       num_steps: K.
-      reveal: "bernoulli", or "fixed" for counts by cumulative rounding.
+      reveal: `mdmot.plans.Bernoulli`, or `Fixed` for counts by cumulative rounding.
       bins: Bins of the spline, even in time; K by default.
 
     Returns:
@@ -145,20 +145,21 @@ def learn_spline(
       InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
-      >>> learned = learn_spline(jnp.array([0.75, 0.25]), 2, "bernoulli")  # the optimum is 0, 1/2, 1
+      >>> from mdmot.plans import Bernoulli
+      >>> learned = learn_spline(jnp.array([0.75, 0.25]), 2, Bernoulli)  # the optimum is 0, 1/2, 1
       >>> bool(abs(learned.path_kl - 0.25) < 1e-6)
       True
     """
-    assert_reveal(reveal)
+    assert_kind(reveal)
     assert_steps(num_steps)
     bins = num_steps if bins is None else bins
     assert_steps(bins, "bins")
     profile = falling(profile)
-    best = paper_grid(profile, num_steps, "bernoulli")
+    best = paper_grid(profile, num_steps, Bernoulli)
     known = np.concatenate([named_alphas(bins), beta_alphas(np.array([best[:2]]), bins)])
     starts = np.stack([logits_of(gamma_of(alpha)) for alpha in known])
     box = np.full(bins, LARGEST_LOGIT)
-    errors = path_kls(profile, _spline_alphas(starts, num_steps), "bernoulli")
+    errors = path_kls(profile, _spline_alphas(starts, num_steps), Bernoulli)
     points, _ = descend(PathKL(num_steps, profile), spline_schedule, starts, errors, (-box, box))
     errors = path_kls(profile, _spline_alphas(points, num_steps), reveal)
     least = int(errors.argmin())
@@ -166,7 +167,12 @@ def learn_spline(
 
 
 def _polish(
-    profile: Array, num_steps: int, shapes: np.ndarray, errors: np.ndarray, by_gradient: np.ndarray
+    profile: Array,
+    num_steps: int,
+    reveal: RevealKind,
+    shapes: np.ndarray,
+    errors: np.ndarray,
+    by_gradient: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The points and more of them: lattices around the best so far and around the gradient's optimum."""
     side = 10
@@ -176,11 +182,11 @@ def _polish(
         for centre in (shapes[errors.argmin()], by_gradient):
             around = np.clip(centre * lattice, SMALLEST_SHAPE, LARGEST_SHAPE)
             shapes = np.concatenate([shapes, around])
-            errors = np.concatenate([errors, _beta_errors(profile, around, num_steps, "fixed")])
+            errors = np.concatenate([errors, _beta_errors(profile, around, num_steps, reveal)])
     return shapes, errors
 
 
-def _beta_errors(profile: Array, shapes: np.ndarray, num_steps: int, reveal: str) -> np.ndarray:
+def _beta_errors(profile: Array, shapes: np.ndarray, num_steps: int, reveal: RevealKind) -> np.ndarray:
     return path_kls(profile, beta_alphas(shapes, num_steps), reveal)
 
 

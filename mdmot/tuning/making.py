@@ -1,22 +1,20 @@
 """Plans of K steps under a profile: optimal, linear, or of any schedule."""
 
-import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from mdmot.plans import Plan, bernoulli_plan, fixed_plan, optimal_alpha, optimal_counts
-from mdmot.schedules import counts, masks, step_grid
+from mdmot.plans import Plan, RevealKind, assert_kind, predicted_plan
+from mdmot.schedules import masks, step_grid
 from mdmot.schedules.masks import MaskSchedule
-from mdmot.tuning.reference import assert_reveal
 
 
-def linear_plan(profile: Float[Array, " length"], num_steps: int, reveal: str) -> Plan:
+def linear_plan(profile: Float[Array, " length"], num_steps: int, reveal: RevealKind) -> Plan:
     """Linear steps, their counts by cumulative rounding if they are fixed.
 
     Args:
       profile: h_0 >= ... >= h_{n-1}.
       num_steps: K.
-      reveal: "bernoulli", or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
 
     Returns:
       The plan.
@@ -26,19 +24,20 @@ def linear_plan(profile: Float[Array, " length"], num_steps: int, reveal: str) -
 
     Example:
       >>> import jax.numpy as jnp
-      >>> linear_plan(jnp.array([0.7, 0.3, 0.1]), 2, "fixed").counts
+      >>> from mdmot.plans import Fixed
+      >>> linear_plan(jnp.array([0.7, 0.3, 0.1]), 2, Fixed).counts
       (2, 1)
     """
     return scheduled_plan(profile, masks.linear(), num_steps, reveal)
 
 
-def optimal_plan(profile: Float[Array, " length"], num_steps: int, reveal: str) -> Plan:
+def optimal_plan(profile: Float[Array, " length"], num_steps: int, reveal: RevealKind) -> Plan:
     """The plan of least error under a profile.
 
     Args:
       profile: h_0 >= ... >= h_{n-1}.
       num_steps: K; at most n for fixed counts.
-      reveal: "bernoulli", or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
 
     Returns:
       The plan.
@@ -48,17 +47,16 @@ def optimal_plan(profile: Float[Array, " length"], num_steps: int, reveal: str) 
 
     Example:
       >>> import jax.numpy as jnp
-      >>> optimal_plan(jnp.array([0.7, 0.3, 0.1]), 2, "fixed").counts
+      >>> from mdmot.plans import Fixed
+      >>> optimal_plan(jnp.array([0.7, 0.3, 0.1]), 2, Fixed).counts
       (1, 2)
     """
-    assert_reveal(reveal)
-    if reveal == "fixed":
-        return fixed_plan(profile, np.asarray(optimal_counts(profile, num_steps)))
-    return bernoulli_plan(profile, optimal_alpha(profile, num_steps))
+    assert_kind(reveal)
+    return predicted_plan(profile, reveal.optimal(profile, num_steps))
 
 
 def scheduled_plan(
-    profile: Float[Array, " length"], schedule: MaskSchedule, num_steps: int, reveal: str
+    profile: Float[Array, " length"], schedule: MaskSchedule, num_steps: int, reveal: RevealKind
 ) -> Plan:
     """The plan that a schedule makes, its counts by cumulative rounding if they are fixed.
 
@@ -66,7 +64,7 @@ def scheduled_plan(
       profile: h_0 >= ... >= h_{n-1}.
       schedule: The schedule.
       num_steps: K.
-      reveal: "bernoulli", or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
 
     Returns:
       The plan.
@@ -76,11 +74,10 @@ def scheduled_plan(
 
     Example:
       >>> import jax.numpy as jnp
-      >>> scheduled_plan(jnp.array([0.7, 0.3, 0.1]), masks.power(2.0), 2, "fixed").counts
+      >>> from mdmot.plans import Fixed
+      >>> scheduled_plan(jnp.array([0.7, 0.3, 0.1]), masks.power(2.0), 2, Fixed).counts
       (1, 2)
     """
-    assert_reveal(reveal)
+    assert_kind(reveal)
     alpha = step_grid(schedule, num_steps).alpha
-    if reveal == "fixed":
-        return fixed_plan(profile, np.asarray(counts(alpha, profile.size)))
-    return bernoulli_plan(profile, alpha)
+    return predicted_plan(profile, reveal.from_alpha(alpha, profile.size))

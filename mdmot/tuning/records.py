@@ -4,15 +4,12 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from mdmot.errors import InputError
-from mdmot.plans import Plan
-from mdmot.schedules import cumulative_counts
+from mdmot.plans import Plan, RevealKind, assert_kind
 from mdmot.schedules.grids import StepGrid
-from mdmot.tuning.reference import assert_reveal
 from mdmot.tuning.spaces import Point, Space
 from mdmot.tuning.verdict import Comparison
 
@@ -124,12 +121,12 @@ class SearchResult:
         """Whether the best trial's schedule beat the start beyond the error of their difference."""
         return self.start.verdict == "better"
 
-    def plan(self, length: int, reveal: str) -> Plan:
+    def plan(self, length: int, reveal: RevealKind) -> Plan:
         """The grid to use, `alpha`, as a plan for sequences of one length.
 
         Args:
           length: Tokens to reveal.
-          reveal: "bernoulli" or "fixed", as the score's sampler does.
+          reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`, as the score's sampler reveals.
 
         Returns:
           The plan; its path KL is not known.
@@ -137,9 +134,5 @@ class SearchResult:
         Raises:
           InputError: If reveal is not one.
         """
-        assert_reveal(reveal)
-        if reveal == "bernoulli":
-            return Plan(length, reveal, None, self.alpha)
-        known = np.asarray(cumulative_counts(jnp.asarray(self.alpha), length))
-        counts = tuple(int(count) for count in np.diff(known))
-        return Plan(length, reveal, counts, tuple(float(value) for value in known / length))
+        assert_kind(reveal)
+        return Plan(length, reveal.from_alpha(self.alpha, length))

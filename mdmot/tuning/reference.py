@@ -12,9 +12,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
-from mdmot.information import bernoulli_path_kl, fixed_path_kl, profile_curve
-from mdmot.plans import ProfileLike, falling
-from mdmot.schedules import counts, cumulative_counts, masks
+from mdmot.information import fixed_path_kl, profile_curve
+from mdmot.plans import Bernoulli, Fixed, ProfileLike, RevealKind, assert_kind, falling
+from mdmot.schedules import cumulative_counts, masks
 from mdmot.tuning.descent import beta_schedule, grid_alpha, paper_shapes
 
 MAX_LINEAR_STEPS = 2**16
@@ -42,13 +42,13 @@ class BetaPoint(NamedTuple):
     path_kl: float
 
 
-def paper_grid(profile: ProfileLike, num_steps: int, reveal: str) -> BetaPoint:
+def paper_grid(profile: ProfileLike, num_steps: int, reveal: RevealKind) -> BetaPoint:
     """The Beta schedule of least factorisation error on the paper's grid, a and b in {.1, .2, ..., 1}.
 
     Args:
       profile: h_0, ..., h_{n-1}.
       num_steps: K.
-      reveal: "bernoulli", or "fixed" for counts by cumulative rounding.
+      reveal: `mdmot.plans.Bernoulli`, or `Fixed` for counts by cumulative rounding.
 
     Returns:
       The best of the 100 points.
@@ -57,7 +57,7 @@ def paper_grid(profile: ProfileLike, num_steps: int, reveal: str) -> BetaPoint:
       InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
-      >>> best = paper_grid(jnp.array([0.75, 0.25]), 2, "bernoulli")  # alpha_1 = 1/2 is optimal
+      >>> best = paper_grid(jnp.array([0.75, 0.25]), 2, Bernoulli)  # alpha_1 = 1/2 is optimal
       >>> best.a == best.b, round(best.path_kl, 6)
       (True, 0.25)
 
@@ -70,13 +70,13 @@ def paper_grid(profile: ProfileLike, num_steps: int, reveal: str) -> BetaPoint:
     return BetaPoint(float(shapes[best, 0]), float(shapes[best, 1]), float(path_kl[best]))
 
 
-def baselines(profile: ProfileLike, num_steps: int, reveal: str) -> dict[str, float]:
+def baselines(profile: ProfileLike, num_steps: int, reveal: RevealKind) -> dict[str, float]:
     """Factorisation error of the schedules that people use, by name.
 
     Args:
       profile: h_0, ..., h_{n-1}.
       num_steps: K.
-      reveal: "bernoulli", or "fixed" for counts by cumulative rounding.
+      reveal: `mdmot.plans.Bernoulli`, or `Fixed` for counts by cumulative rounding.
 
     Returns:
       The error in nats of linear, squared-sine, cosine and sine.
@@ -85,7 +85,7 @@ def baselines(profile: ProfileLike, num_steps: int, reveal: str) -> dict[str, fl
       InputError: If num_steps or reveal is not one, or the profile rises.
 
     Example:
-      >>> errors = baselines(jnp.array([0.75, 0.25]), 2, "bernoulli")
+      >>> errors = baselines(jnp.array([0.75, 0.25]), 2, Bernoulli)
       >>> round(errors["linear"], 6)
       0.25
     """
@@ -93,7 +93,7 @@ def baselines(profile: ProfileLike, num_steps: int, reveal: str) -> dict[str, fl
     return dict(zip(NAMED_SCHEDULES, map(float, errors), strict=True))
 
 
-def equivalent_linear_steps(profile: ProfileLike, path_kl: float, reveal: str) -> int:
+def equivalent_linear_steps(profile: ProfileLike, path_kl: float, reveal: RevealKind) -> int:
     """How many linear steps it takes to err at most this much.
 
     With fixed counts the smallest such number is found by trying all. With Bernoulli reveals it is found
@@ -103,7 +103,7 @@ def equivalent_linear_steps(profile: ProfileLike, path_kl: float, reveal: str) -
     Args:
       profile: h_0, ..., h_{n-1}.
       path_kl: The error to reach, in nats.
-      reveal: "bernoulli", or "fixed" for counts by cumulative rounding.
+      reveal: `mdmot.plans.Bernoulli`, or `Fixed` for counts by cumulative rounding.
 
     Returns:
       A number of steps, at most n for fixed counts.
@@ -113,33 +113,36 @@ def equivalent_linear_steps(profile: ProfileLike, path_kl: float, reveal: str) -
 
     Example:
       >>> profile = jnp.array([0.75, 0.5, 0.25, 0.0])
-      >>> equivalent_linear_steps(profile, 0.5, "fixed")  # two tokens a step
+      >>> equivalent_linear_steps(profile, 0.5, Fixed)  # two tokens a step
       2
     """
     profile = falling(profile)
     steps = int(linear_steps(profile[None], np.array([path_kl]), reveal)[0])
     if steps == 0:
         raise InputError(
-            f"path_kl = {path_kl:g} is not reached by any number of linear {reveal} steps up to "
-            f"{profile.size if reveal == 'fixed' else MAX_LINEAR_STEPS}; pass a larger one"
+            f"path_kl = {path_kl:g} is not reached by any number of linear {reveal.name} steps up to "
+            f"{MAX_LINEAR_STEPS}; pass a larger one"
         )
     return steps
 
 
 def linear_steps(
-    profiles: Float[Array, "profiles length"], path_kl: Float[ArrayLike, " profiles"], reveal: str
+    profiles: Float[Array, "profiles length"], path_kl: Float[ArrayLike, " profiles"], reveal: RevealKind
 ) -> np.ndarray:
     """`equivalent_linear_steps` of many profiles, each with its own error to reach; 0 where none do."""
-    number = _by_reveal(reveal, bernoulli=_linear_bernoulli_number, fixed=_linear_fixed_number)
+    assert_kind(reveal)
+    number = _LINEAR_NUMBER[reveal]
     targets = jnp.asarray(path_kl, profiles.dtype)
     return np.array([int(number(*each)) for each in zip(profiles, targets, strict=True)])
 
 
-def path_kls(profile: ProfileLike, alphas: Float[np.ndarray, "grids points"], reveal: str) -> np.ndarray:
+def path_kls(
+    profile: ProfileLike, alphas: Float[np.ndarray, "grids points"], reveal: RevealKind
+) -> np.ndarray:
     """Factorisation error of many grids, in nats; fixed counts by cumulative rounding."""
-    error = _by_reveal(reveal, bernoulli=_bernoulli_path_kls, fixed=_fixed_path_kls)
+    assert_kind(reveal)
     profile = falling(profile)
-    return in_batches(lambda rows: error(profile, jnp.asarray(rows, profile.dtype)), alphas)
+    return in_batches(lambda rows: _path_kls(profile, jnp.asarray(rows, profile.dtype), reveal), alphas)
 
 
 def beta_alphas(
@@ -171,17 +174,6 @@ def assert_steps(num_steps: int, name: str = "num_steps") -> None:
         raise InputError(f"{name} = {num_steps!r} is not a whole number of at least 1")
 
 
-def assert_reveal(reveal: str) -> None:
-    """Raises InputError unless `reveal` is a way to reveal tokens."""
-    if reveal not in ("bernoulli", "fixed"):
-        raise InputError(f'reveal = {reveal!r} is unknown; pass "bernoulli" or "fixed"')
-
-
-def _by_reveal(reveal: str, *, bernoulli: Callable, fixed: Callable) -> Callable:
-    assert_reveal(reveal)
-    return fixed if reveal == "fixed" else bernoulli
-
-
 @partial(jax.jit, static_argnames="num_steps")
 def _beta_alphas(log_shapes: Array, num_steps: int) -> Array:
     def alpha(log_shape: Array) -> Array:
@@ -195,17 +187,9 @@ def _named_alphas(num_steps: int) -> Array:
     return jnp.stack([grid_alpha(make(), num_steps) for make in NAMED_SCHEDULES.values()])
 
 
-@jax.jit
-def _bernoulli_path_kls(profile: Array, alphas: Array) -> Array:
-    return jax.vmap(bernoulli_path_kl, (None, 0))(profile, alphas)
-
-
-@jax.jit
-def _fixed_path_kls(profile: Array, alphas: Array) -> Array:
-    def error(alpha: Array) -> Array:
-        return fixed_path_kl(profile, counts(alpha, profile.size))
-
-    return jax.vmap(error)(alphas)
+@partial(jax.jit, static_argnames="reveal")
+def _path_kls(profile: Array, alphas: Array, reveal: RevealKind) -> Array:
+    return jax.vmap(reveal.path_kl_of_alpha, (None, 0))(profile, alphas)
 
 
 def _tolerance(profile: Array) -> Array:
@@ -256,3 +240,9 @@ def _linear_bernoulli_number(profile: Float[Array, " length"], path_kl: Float[Ar
     _, steps = lax.while_loop(lambda b: b[1] - b[0] > 1, halve, (jnp.zeros_like(enough), enough))
     reached = ((target > 0) | (spread <= target)) & ((steps < MAX_LINEAR_STEPS) | (error(steps) <= target))
     return jnp.where(reached, steps, 0)
+
+
+_LINEAR_NUMBER: dict[RevealKind, Callable[[Array, Array], Array]] = {
+    Fixed: _linear_fixed_number,
+    Bernoulli: _linear_bernoulli_number,
+}

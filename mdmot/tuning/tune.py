@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from mdmot.errors import InputError
-from mdmot.information import Profile, bernoulli_path_kl, fixed_path_kl
-from mdmot.plans import Plan, PlanBounds, ProfileLike, falling, plan_bounds
+from mdmot.information import Profile
+from mdmot.plans import Plan, PlanBounds, ProfileLike, RevealKind, falling, plan_bounds
 from mdmot.tuning.gain import Gain, exact_gain, held_out_gain
 from mdmot.tuning.learning import LearnedBeta, learn_beta
 from mdmot.tuning.making import linear_plan, optimal_plan
@@ -77,7 +77,7 @@ class Worth(NamedTuple):
 def tune(
     profile: ProfileLike | Profile,
     num_steps: int,
-    reveal: str,
+    reveal: RevealKind,
     provenance: Mapping[str, Any] | None = None,
 ) -> Tuning:
     """Turns an information profile and a step budget into the optimal plan.
@@ -86,7 +86,7 @@ def tune(
       profile: A `Profile`, whose fit is planned for and whose halves say what the plan gains; or numbers
         h_0 >= ... >= h_{n-1}, which are taken for the truth.
       num_steps: K; at most n for fixed counts.
-      reveal: "bernoulli", or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
       provenance: Where the profile comes from, for the plan.
 
     Returns:
@@ -96,7 +96,8 @@ def tune(
       InputError: If num_steps or reveal is not one, K > n for fixed counts, or the profile rises.
 
     Example:
-      >>> tuned = tune(jnp.array([0.7, 0.3, 0.1]), 2, "fixed")
+      >>> from mdmot.plans import Fixed
+      >>> tuned = tune(jnp.array([0.7, 0.3, 0.1]), 2, Fixed)
       >>> tuned.plan.counts, tuned.equivalent_linear_steps
       ((1, 2), 3)
 
@@ -126,7 +127,7 @@ def tune(
 def worth(
     profile: ProfileLike,
     num_steps: int,
-    reveal: str,
+    reveal: RevealKind,
     bootstrap: Float[ArrayLike, "profiles length"],
 ) -> Worth:
     """What the optimal plan saves against linear steps, with an interval.
@@ -137,7 +138,7 @@ def worth(
     Args:
       profile: h_0 >= ... >= h_{n-1}, as estimated.
       num_steps: K.
-      reveal: "bernoulli", or "fixed".
+      reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
       bootstrap: Profiles estimated from data drawn anew; a rise is replaced by the running minimum.
 
     Returns:
@@ -147,8 +148,9 @@ def worth(
       InputError: If the bootstrap profiles are of another length, or for the reasons of `tune`.
 
     Example:
+      >>> from mdmot.plans import Fixed
       >>> profile = jnp.array([0.7, 0.3, 0.1])
-      >>> worth(profile, 2, "fixed", profile[None]).step_ratio
+      >>> worth(profile, 2, Fixed, profile[None]).step_ratio
       1.5
     """
     profile = falling(profile)
@@ -159,10 +161,7 @@ def worth(
         )
     plan = optimal_plan(profile, num_steps, reveal)
     profiles = jax.lax.cummin(jnp.concatenate([profile[None], drawn]), axis=1)
-    if plan.counts is None:
-        errors = jax.vmap(bernoulli_path_kl, (0, None))(profiles, jnp.asarray(plan.alpha, profile.dtype))
-    else:
-        errors = jax.vmap(fixed_path_kl, (0, None))(profiles, jnp.asarray(plan.counts))
+    errors = jax.vmap(plan.reveal.path_kl)(profiles)
     steps = linear_steps(profiles, errors, reveal)
     if not steps.all():
         raise InputError("linear steps do not reach the plan's error under every profile; pass fewer steps")
