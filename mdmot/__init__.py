@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mdmot.schedules import interpolations as interpolations
     from mdmot.schedules import masks as masks
     from mdmot.schedules import step_grid as step_grid
+    from mdmot.workflows import train as train
     from mdmot.workflows import verify as verify
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "sample": "samplers",
     "sampler_law": "exact_law",
     "step_grid": "schedules",
+    "train": "workflows",
     "verify": "workflows",
 }
 """The submodule of each name."""

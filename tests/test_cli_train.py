@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdmot.cli import main, training_data, training_options, training_run
+from mdmot.cli import main
 from mdmot.cli.options import use_precision
+from mdmot.cli.training_options import settings_of
 from mdmot.data import arithmetic, hold_out_documents, read_corpus, sudoku, tokenize
 from mdmot.errors import InputError, InputWarning
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
@@ -25,9 +26,13 @@ from mdmot.training import (
     ControlVariate,
     DivergenceError,
     EprLevels,
+    EvenLevels,
+    FittedLevels,
+    Independent,
     LearnedOrder,
     ReweightedMasks,
     RunResult,
+    Stratified,
     TokenWeight,
     TrainConfig,
     checkpoints,
@@ -39,8 +44,11 @@ from mdmot.training import (
     training_steps,
     write_config,
 )
+from mdmot.training import data_source as sources
+from mdmot.training.changes import changed, new_config
 from mdmot.training.config_file import Stage, note_extension, read_stages
 from mdmot.vocabulary import Bytes, Symbols, Tokenizer, fingerprint
+from mdmot.workflows.training_settings import Numbers, Settings
 
 pytestmark = pytest.mark.slow  # many small programs to compile
 
@@ -114,14 +122,14 @@ def stop_at(monkeypatch):
 
     def stop(step):
         @contextlib.contextmanager
-        def progress(total, what):
-            def advance(name):
-                if name.startswith(f"step {step} of"):
+        def progress_shown():
+            def show(at):
+                if at.done == step:
                     raise KeyboardInterrupt
 
-            yield advance
+            yield show
 
-        monkeypatch.setattr(training_run, "progress", progress)
+        monkeypatch.setattr("mdmot.cli.train.progress_shown", progress_shown)
 
     yield stop
     monkeypatch.undo()
@@ -275,7 +283,7 @@ def test_a_diverging_run_keeps_the_last_good_state_and_names_the_step(capsys, te
     kept = checkpoints.saved_steps(tmp_path / "checkpoints")
     assert 1 <= kept[-1] < step
     assert (
-        f"{tmp_path} keeps step {kept[-1]} of 12; begin in another --out with a --learning-rate below"
+        f"{tmp_path} keeps step {kept[-1]} of 12; begin in another folder with a learning rate below"
         in line
     )
     model = load_checkpoint(tmp_path)
@@ -322,38 +330,38 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
         (["--text", "missing"], "cannot read missing: No such file"),
         (["--text", "ONE"], "is one document, of which none can be held out"),
         (["--text", "SHORT"], "less than one window of 32; pass a longer --text PATH or a shorter length"),
-        (["--text", "TEXT", "--length", 60], "tokens, less than two windows of 60; pass a longer --text"),
+        (["--text", "TEXT", "--length", 60], "tokens, less than two windows of 60; pass a longer text"),
         (["--text", "TEXT", "--out", "TEXT"], "is the folder of the text and of a model, too"),
         (["--preset", "huge"], "preset 'huge' is not known; use tiny, text, bundled"),
         (["--language", "sums"], "language 'sums' is not known; use one of arithmetic, brackets, sudoku"),
-        (["--language", "sudoku", "--text", "TEXT"], "--language and --text are both given"),
+        (["--language", "sudoku", "--text", "TEXT"], "language and text are both given"),
         (
             ["--language", "sudoku", "--tokenizer", "TOKENIZER"],
-            "--tokenizer is for text, and sudoku:size=4 has symbols",
+            "a tokenizer is for text, and sudoku:size=4 has symbols",
         ),
         (["--learned-order", "--control-variate"], "which has no use for control; leave one or the other"),
         (["--learned-order", "--mirror"], "which has no use for num_patterns, spread; leave one"),
-        (["--syrm", "a"], "--syrm masks signs in prompts, and there are none; pass --answers-after TEXT"),
-        (["--isad-power", 0.4], "of the delimiters that --isad names; pass --isad TEXT too"),
+        (["--syrm", "a"], "syrm masks signs in prompts, and there are none; pass answers_after too"),
+        (["--isad-power", 0.4], "of the delimiters that isad names; pass isad too"),
         (["--isad", "a", "--isad-power", 3], "power = 3.0; pass a number above 0 and at most 1"),
-        (["--isad", ""], "--isad '' has no token; pass at least one"),
+        (["--isad", ""], "isad = '' has no token; pass at least one"),
         (["--isad", "ids:1,x"], "--isad 'ids:1,x': expected numbers of tokens, as ids:10,58"),
         (["--isad", "ids:256"], "token 256, but the model's clean tokens are 0 to 255"),
-        (["--language", "sudoku", "--isad", "="], "--isad: '=' not in the vocabulary"),
+        (["--language", "sudoku", "--isad", "="], "isad: '=' not in the vocabulary"),
         (["--weight", "abc"], "--weight 'abc': expected a number, a colon and tokens, as 0.5:"),
         (["--weight", "0:abc"], "pass one token or more and a weight above 0"),
         (["--weight", "2:a", "--isad", "b"], "pass a weight of at most 1"),
-        (["--answers-until", "a"], "pass --answers-after TEXT, where they begin, too"),
+        (["--answers-until", "a"], "pass answers_after, where they begin, too"),
         (["--text", "TEXT", "--answers-after", "no such"], "and an answer after them; pass the end of the"),
         (["--levels", "epr:1,2,3"], "3 numbers; pass epr:a,r,b,q,A,kappa,m or epr:MODEL"),
         (["--levels", "epr:1,1,1,1,1,1,0"], "r, q and m above 0"),
         (["--text", "TEXT", "--levels", "epr:absent"], "model absent/model.json: cannot be read"),
-        (["--language", "sudoku", "--length", 9], "--length 9: sequences of sudoku:size=4 have 16 tokens"),
+        (["--language", "sudoku", "--length", 9], "length 9: sequences of sudoku:size=4 have 16 tokens"),
         (["--tokenizer", "missing"], "tokenizer missing cannot be read (No such file"),
         (["--text", "TEXT", "--tokenizer", "EMPTY"], "no tokenizer"),
         (["--text", "TEXT", "--tokenizer", "TOKENIZER"], "4 tokens, less than two windows of 32"),
         (["--levels", "uniform"], "'uniform' is not known; use shifted, independent"),
-        (["--mirror", "--patterns", 1], "--patterns is 1; pass 2 or more"),
+        (["--mirror", "--patterns", 1], "num_patterns = 1; pass 2 or more"),
         (["--warm-up", 40], "num_warm_up = 40; pass at least 0 and less than 40 steps"),
         (["--width", 30, "--heads", 2], "width 30 does not split into 2 heads"),
         (["--log-every", 3, "--save-every", 10], "pass a multiple of log_every as save_every"),
@@ -362,7 +370,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
         (["--average", 1], "1.0 is not in the range 0<=x<1"),
         (["--keep", 1], "keep = 1; pass a whole number of at least 2"),
         (["--seed", 2**31], "pass a whole number from 0 to 2147483647"),
-        (["--devices", 10**6], "--devices 1000000: this machine has"),
+        (["--devices", 10**6], "devices = 1000000: this machine has"),
         (["--steps", 0], "0 is not in the range"),
         (["--text", "TEXT", "--out", "EMPTY"], "cannot be written"),
     ],
@@ -416,28 +424,35 @@ def test_settings_follow_those_that_are_given():
     preset = PRESETS["text"]
 
     def config(**given):
-        return training_options.new_config(preset, given, Symbols(("a", "b")), None)
+        return new_config(preset, settings_of(given), Symbols(("a", "b")))
 
     assert config() == dataclasses.replace(preset, model=dataclasses.replace(preset.model, vocab_size=2))
-    assert config(steps=200).num_warm_up == 10  # a twentieth, as in the preset
-    assert config(steps=200, warm_up=3).num_warm_up == 3
+    assert config(num_steps=200).num_warm_up == 10  # a twentieth, as in the preset
+    assert config(num_steps=200, num_warm_up=3).num_warm_up == 3
     assert (config(save_every=25).log_every, config(log_every=30).save_every) == (5, 120)
     assert (config(mirror=True).num_patterns, config(mirror=True).spread) == (2, Antithetic())
-    assert config(mirror=True, patterns=4).num_patterns == 4
+    assert config(mirror=True, num_patterns=4).num_patterns == 4
     assert config(width=64, heads=2).model.width == 64
-    for name in ("shifted", "independent", "antithetic", "stratified", "fitted", "epr:1,2,3,4,5,-6,7"):
-        assert config(levels=name).levels == training_options.levels_named(name)
-    assert config(levels="shifted").levels == preset.levels
+    for name, levels in (
+        ("shifted", preset.levels),
+        ("independent", EvenLevels(Independent())),
+        ("antithetic", EvenLevels(Antithetic())),
+        ("stratified", EvenLevels(Stratified())),
+        ("fitted", FittedLevels()),
+        ("epr:1,2,3,4,5,-6,7", EprLevels(1.0, 2.0, 3.0, 4.0, 5.0, -6.0, 7.0)),
+    ):
+        assert config(levels=name).levels == levels
+    assert settings_of({"levels": "epr:my model"}) == {"levels_of": "my model"}
 
 
 def test_every_setting_is_a_field():
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
-    assert {one.field for one in training_options.SETTINGS.values()} < fields
     sizes = {field.name for field in dataclasses.fields(TransformerConfig)}
-    assert {one.field for one in training_options.SIZES.values()} < sizes
-    left = fields - {one.field for one in training_options.SETTINGS.values()}
-    others = {"masks", "control", "answers", "maskable", "token_weights", "order"}
-    assert left == {"model", "levels", "spread", "seed"} | others
+    named = {*Settings.__annotations__}
+    assert named - fields == {"length", "width", "depth", "heads", "dtype"} <= sizes
+    assert fields - named == {"model", "masks", "answers", "maskable", "token_weights"}  # see TextMarks
+    options = {parameter.name for parameter in main.commands.commands["train"].params}
+    assert {*Numbers.__annotations__} <= options
 
 
 def test_presets_are_listed(capsys):
@@ -568,23 +583,24 @@ def test_careless_input_of_an_evaluation(capsys, tmp_path, monkeypatch, model, o
 
 
 def test_a_language_is_trained_on(capsys, tmp_path, monkeypatch):
-    def train_in(out, config, vocabulary, data, *rest):
+    def trained(config, denoiser, params, data, out, *, export, **options):
         size = config.model
         assert (size.vocab_size, size.length, size.mask_id) == (4, 16, 4)
-        assert vocabulary == Symbols(("1", "2", "3", "4"))
+        assert export.vocabulary == Symbols(("1", "2", "3", "4"))
         assert (len(data.windows), len(data.held_out)) == (64, 64)
         assert sudoku(4).is_correct(np.concatenate([data.windows, data.held_out])).all()
         assert not np.array_equal(data.windows, data.held_out)
         write_config(out / "config.json", config, data.description)
         return RunResult(None, {"seed": config.seed, "data": data.description}, 0)
 
-    monkeypatch.setattr(training_data, "SEQUENCES", 64)
-    monkeypatch.setattr("mdmot.cli.train.train_in", train_in)
+    monkeypatch.setattr(sources, "SEQUENCES", 64)
+    monkeypatch.setattr("mdmot.training.run", trained)
+    monkeypatch.setattr("mdmot.training.export.Export.__call__", lambda export, state: None)
     arguments = ["train", "--preset", "tiny", "--seed", 7, "--language", "sudoku"]
     result = found(capsys, *arguments, "--out", tmp_path)
     assert (result["seed"], result["data"]["language"]) == (7, "sudoku:size=4")
     assert found(capsys, "train", "--out", tmp_path, "--resume") == result
-    assert "begun with sudoku:size=4, not with --text" in refused(
+    assert "begun with sudoku:size=4, not with text" in refused(
         capsys, "train", "--out", tmp_path, "--resume", "--text", tmp_path
     )
 
@@ -593,19 +609,19 @@ def test_a_tokenizer_stays_with_the_run(text, tmp_path):
     pytest.importorskip("tokenizers")
     given, kept = tmp_path / "tokenizer.json", tmp_path / "kept.json"
     given.write_text(TOKENIZER)
-    source = training_data.data_source(text, None, given, {}, kept)
+    source = sources.data_source(text, None, given, {}, kept)
     assert source.vocabulary == Tokenizer(TOKENIZER)
     begun = {"text": str(text), "tokenizer": fingerprint(source.vocabulary)}
     kept.write_text(TOKENIZER)
     given.write_text(OTHER_TOKENIZER)
-    assert training_data.data_source(None, None, None, begun, kept) == source
+    assert sources.data_source(None, None, None, begun, kept) == source
     with pytest.raises(InputError, match="but the model one of 4 tokenizer tokens"):
-        training_data.data_source(None, None, given, begun, kept)
+        sources.data_source(None, None, given, begun, kept)
     kept.write_text(OTHER_TOKENIZER)
     with pytest.raises(InputError, match="sudoku:size=4 has symbols of its own"):
-        training_data.data_source(None, None, given, {"language": "sudoku:size=4"}, kept)
+        sources.data_source(None, None, given, {"language": "sudoku:size=4"}, kept)
     with pytest.raises(InputError, match="is not the tokenizer that the run was begun with"):
-        training_data.data_source(None, None, None, begun, kept)
+        sources.data_source(None, None, None, begun, kept)
 
 
 def test_seeds_of_sequences_held_out_are_those_of_no_training():
@@ -647,11 +663,15 @@ def test_other_documents_than_those_held_out_are_named(capsys, tmp_path, monkeyp
 def test_methods_are_named_by_options():
     preset = PRESETS["tiny"]
 
-    def config(**given):
-        return training_options.new_config(preset, given, Bytes(), None)
+    def chosen(given):
+        settings = settings_of(given)
+        return {"marks": settings.pop("marks", None), "given": settings}
+
+    def config(vocabulary, **given):
+        return new_config(preset, vocabulary=vocabulary, **chosen(given))
 
     given = config(
-        answers_after="A: ", isad="#", isad_power=0.25, syrm="|,", weight=("0.5:xy", "0.8:ids:7")
+        Bytes(), answers_after="A: ", isad="#", isad_power=0.25, syrm="|,", weights=("0.5:xy", "0.8:ids:7")
     )
     assert given.answers == Answers(tuple(b"A: "), tuple(b"\n"))
     assert given.masks == ReweightedMasks()
@@ -660,16 +680,14 @@ def test_methods_are_named_by_options():
         *(TokenWeight(tuple(b"xy"), 0.5), TokenWeight((7,), 0.8)),
         TokenWeight(tuple(b"#"), 0.25),
     )
-    assert config(answers_after="A", answers_until="ids:0,1").answers == Answers((65,), (0, 1))
-    assert training_options.new_config(
-        preset, {"answers_after": "="}, Symbols(("1", "=")), None
-    ).answers == Answers((1,), ())
-    assert config(learned_order=True).order == LearnedOrder()
-    assert config(control_variate=True).control == ControlVariate()
+    assert config(Bytes(), answers_after="A", answers_until="ids:0,1").answers == Answers((65,), (0, 1))
+    assert config(Symbols(("1", "=")), answers_after="=").answers == Answers((1,), ())
+    assert config(Bytes(), learned_order=True).order == LearnedOrder()
+    assert config(Bytes(), control_variate=True).control == ControlVariate()
     # A resumed run keeps what is not named again, and what is said of tokens is said as a whole.
-    again = training_options.replaced(given, {"control_variate": True}, Bytes())
+    again = changed(given, vocabulary=Bytes(), **chosen({"control_variate": True}))
     assert again == dataclasses.replace(given, control=ControlVariate())
-    other = training_options.replaced(given, {"weight": ("0.5:x",)}, Bytes())
+    other = changed(given, vocabulary=Bytes(), **chosen({"weights": ("0.5:x",)}))
     assert other == dataclasses.replace(
         preset, model=given.model, token_weights=(TokenWeight((120,), 0.5),)
     )

@@ -77,14 +77,15 @@ def test_the_pytorch_program_of_the_tuning_page_runs(monkeypatch, tmp_path):
     assert 1 < names["profile"].fitted[0] < 4
 
 
-@pytest.mark.slow  # six programs of training to compile
+@pytest.mark.slow  # seven programs of training to compile
 def test_the_programs_of_the_training_page_run(tmp_path):
-    printed = output(program("training.md"), tmp_path).split("\n")
+    first, *printed = output(program("training.md"), tmp_path).split("\n")
+    assert re.fullmatch(r"held out: [\d.]+ \+- [\d.]+ bits a token after 20 steps", first)
     # After 40 steps the bits per byte are between those of a good model and of none.
     assert 2 < float(printed[0]) < 8
     assert (printed[2][:3], printed[3]) == ("10 ", "(2, 32)")
     assert printed[-2] == "40"
-    folders = {"my-run", "my-model", "my-ordered-run", "my-sharded-run", "tokens"}
+    folders = {"my-run", "my-model", "my-ordered-run", "my-sharded-run", "tokens", "answers"}
     assert folders == {path.name for path in tmp_path.iterdir()}
 
 

@@ -101,8 +101,9 @@ def test_twenty_kills_change_no_bit_of_the_model(tmp_path, server):
 def serve():
     import orbax.checkpoint  # noqa: F401
 
-    import mdmot.cli.training_run
-    import mdmot.models  # noqa: F401
+    import mdmot.training.data_source
+    import mdmot.training.export
+    import mdmot.training.run_folder  # noqa: F401
     from mdmot.cli import main
 
     log = os.open(os.devnull, os.O_WRONLY)

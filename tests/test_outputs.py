@@ -159,8 +159,8 @@ def test_a_refused_training_leaves_nothing(capsys, tmp_path):
 
 
 def test_a_run_of_another_process_is_left_alone(capsys, tmp_path):
-    from mdmot.cli.refusals import nothing_left_if_refused
     from mdmot.files import alone_in
+    from mdmot.training.run_folder import nothing_left_if_refused
 
     out = tmp_path / "run"
 

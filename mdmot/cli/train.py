@@ -1,38 +1,19 @@
 """`mdmot train`: a model of one's own text, which a kill does not lose."""
 
-import dataclasses
-import json
+import logging
 import pathlib
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import click
 
-from mdmot.cli.options import common, print_json, use_precision
+from mdmot.cli.options import common, print_json
 from mdmot.cli.outputs import assert_folder
-from mdmot.cli.refusals import TOKENIZER_FILE, assert_nothing_lost, nothing_left_if_refused
-from mdmot.cli.training_data import DataSource, as_begun, data_source
-from mdmot.cli.training_methods import measured_levels, methods
-from mdmot.cli.training_options import (
-    DEFAULT_PRESET,
-    names_a_model,
-    new_config,
-    preset_named,
-    replaced,
-    settings,
-    show_presets,
-)
-from mdmot.cli.training_run import train_in
-from mdmot.errors import InputError
-from mdmot.vocabulary import Tokenizer
-
-if TYPE_CHECKING:
-    from jax.sharding import Mesh
-
-    from mdmot.training import RunResult, TrainConfig
-
-STORES = ("float32", "bfloat16")
-TOKENS_FOLDER = "tokens"
+from mdmot.cli.progress import progress_shown
+from mdmot.cli.training_options import marks, settings, settings_of, show_presets
+from mdmot.readable import one_line
+from mdmot.workflows.training import train as train_model
+from mdmot.workflows.training_settings import Dtype
 
 EXAMPLES = """\b
 Examples:
@@ -51,7 +32,7 @@ Examples:
     "--preset",
     metavar="NAME",
     help="Settings to begin with: tiny (seconds, for a try), text (minutes on a laptop) or bundled (the "
-    f"model that comes with mdmot).  [default: {DEFAULT_PRESET}]",
+    "model that comes with mdmot).  [default: text]",
 )
 @click.option(
     "--presets",
@@ -98,11 +79,11 @@ Examples:
     "--cache",
     type=click.Path(path_type=pathlib.Path),
     metavar="DIR",
-    help=f"Folder where tokens are kept, which runs may share.  [default: {TOKENS_FOLDER} in --out]",
+    help="Folder where tokens are kept, which runs may share.  [default: tokens in --out]",
 )
 @click.option(
     "--store",
-    type=click.Choice(STORES),
+    type=click.Choice(get_args(Dtype)),
     help="What the weights of the model are stored in; checkpoints keep them as they are.  "
     "[default: float32, or what a resumed run has used]",
 )
@@ -113,7 +94,7 @@ Examples:
     help="Devices that share the windows of a batch.  [default: all that divide it evenly]",
 )
 @settings
-@methods
+@marks
 @common
 @click.pass_context
 def train(
@@ -125,7 +106,7 @@ def train(
     out: pathlib.Path,
     resume: bool,
     cache: pathlib.Path | None,
-    store: str | None,
+    store: Dtype | None,
     devices: int | None,
     seed: int,
     as_json: bool,
@@ -142,107 +123,28 @@ def train(
     is cut into documents at ends of lines. All that follows is decided by the settings, the data and the
     seed: a run that is killed and resumed ends with the weights of one that was not.
     """
-    use_precision("float32")
-    given = {name: value for name, value in given.items() if value not in (None, ())}
+    chosen = settings_of({name: value for name, value in given.items() if value not in (None, ())})
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
-        given["seed"] = seed
+        chosen["seed"] = seed
     assert_folder(out)
-    begun = _begun(out, resume)
-    source = data_source(text, language, tokenizer, begun[1] if begun else {}, out / TOKENIZER_FILE)
-    if begun and preset is None:
-        config = replaced(begun[0], given, source.vocabulary)
-    else:
-        length = source.language.length if source.language else None
-        config = new_config(preset_named(preset or DEFAULT_PRESET), given, source.vocabulary, length)
-    mesh = _mesh(config, devices)
-    cache = cache or out / TOKENS_FOLDER
-    store = store or (_stored(out) if begun else "float32")
-    with nothing_left_if_refused(out, cache):
-        assert_nothing_lost(out, source.vocabulary)
-        data = source.read(config.model.length, out, cache, config.seed)
-        if names_a_model(given.get("levels", "")):
-            levels = measured_levels(given["levels"], config, data, source.vocabulary)
-            config = dataclasses.replace(config, levels=levels)
-        _keep_tokenizer(out, source)
-        if begun:
-            data = data._replace(description=as_begun(data.description, begun[1]))
-        result = train_in(out, config, source.vocabulary, data, resume, mesh, store)
+    # Orbax logs with a traceback what it raises too, a full disk for one; the error is said in one line.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    with progress_shown() as show:
+        found = train_model(
+            out,
+            preset=preset,
+            text=text,
+            language=language,
+            tokenizer=tokenizer,
+            resume=resume,
+            cache=cache,
+            store=store,
+            devices=devices,
+            show=show,
+            tell=lambda line: click.echo(f"train: {one_line(line)}", err=True),
+            **chosen,
+        )
     if as_json:
-        print_json(result.metrics | {"seed": config.seed})
+        print_json(found.to_json())
     else:
-        _show(result, config, out)
-
-
-def _begun(out: pathlib.Path, resume: bool) -> "tuple[TrainConfig, dict[str, Any]] | None":
-    """The settings and the data of the run in a folder, if it is to be resumed."""
-    from mdmot.models.checkpoint import MODEL_FILE
-    from mdmot.training import read_config, saved_steps
-    from mdmot.training.config_file import is_config
-    from mdmot.training.runs import CHECKPOINTS, CONFIG_FILE
-
-    has_config, has_steps = (out / CONFIG_FILE).exists(), bool(saved_steps(out / CHECKPOINTS))
-    if has_steps and not resume:
-        raise InputError(f"{out} holds a run; pass --resume to go on with it, or another --out")
-    if has_steps and not has_config:
-        raise InputError(
-            f"{out / CONFIG_FILE}, the settings of the run, is missing; begin in another --out"
-        )
-    if not has_steps and ((out / MODEL_FILE).exists() or (has_config and not is_config(out / CONFIG_FILE))):
-        raise InputError(
-            f"{out} holds a model, but no checkpoints of its training to go on from; train in another --out"
-        )
-    if not resume:
-        return None
-    if not has_config:
-        click.echo(f"train: {out} holds no run yet; a new one begins", err=True)
-        return None
-    return read_config(out / CONFIG_FILE)
-
-
-def _stored(out: pathlib.Path) -> str:
-    """What the weights of a run's model are stored in, if it has one yet."""
-    from mdmot.models.checkpoint import MODEL_FILE
-
-    try:
-        found = json.loads((out / MODEL_FILE).read_text(encoding="utf-8"))["config"]["param_dtype"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "float32"  # It is written anew.
-    return found if found in STORES else "float32"
-
-
-def _keep_tokenizer(out: pathlib.Path, source: DataSource) -> None:
-    """Keeps the tokenizer with the run, which may then be resumed without the file."""
-    from mdmot.files import prepare_folder, write_atomically
-
-    prepare_folder(out)
-    if isinstance(source.vocabulary, Tokenizer):
-        write_atomically(out / TOKENIZER_FILE, source.vocabulary.content)
-
-
-def _mesh(config: "TrainConfig", devices: int | None) -> "Mesh | None":
-    """The devices that share a batch; None for one alone."""
-    import jax
-    from jax.sharding import AxisType
-
-    found = jax.local_devices()
-    rows = config.batch_size // config.num_microbatches
-    if devices is None:
-        devices = max(n for n in range(1, len(found) + 1) if rows % n == 0)
-    if devices > len(found):
-        raise InputError(f"--devices {devices}: this machine has {len(found)}; pass at most as many")
-    if rows % devices:
-        raise InputError(
-            f"--devices {devices} cannot share {rows} windows evenly; pass a divisor, or another --batch"
-        )
-    if devices == 1:
-        return None
-    return jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,), devices=found[:devices])
-
-
-def _show(result: "RunResult", config: "TrainConfig", out: pathlib.Path) -> None:
-    metrics = result.metrics
-    held_out = metrics.get("held_out_bits_per_token")
-    error = metrics.get("held_out_standard_error")
-    if held_out is not None:
-        click.echo(f"held out: {held_out:.4f} +- {error:.2g} bits a token after {metrics['step']} steps")
-    click.echo(f"wrote {out}; try: mdmot sample {shlex.quote(str(out))}")
+        click.echo(f"{found}\nwrote {out}; try: mdmot sample {shlex.quote(str(out))}")

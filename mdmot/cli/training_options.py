@@ -1,72 +1,36 @@
-"""The settings of `mdmot train`: a preset, or the run that is resumed, and what the options replace."""
+"""The options of `mdmot train` for its settings and for what it says of tokens."""
 
-import dataclasses
-import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
 from mdmot.cli.sample import NUMBER, WHOLE
-from mdmot.cli.training_methods import EPR, EPR_PARAMETERS, epr_numbers, with_methods
 from mdmot.errors import InputError
-from mdmot.vocabulary import Vocabulary
+from mdmot.workflows.training_settings import Numbers
 
 if TYPE_CHECKING:
-    from mdmot.training import Levels, TrainConfig
+    from mdmot.training import EprLevels, Levels, TextMarks
 
-DEFAULT_PRESET = "text"
-FROM_ZERO = click.IntRange(0, 10**6)
-
-
-class Setting(NamedTuple):
-    """An option that replaces a field of the settings.
-
-    Attributes:
-      field: Its name there.
-      kind: Type on the command line.
-      metavar: Placeholder in the help.
-      help: What it means.
-    """
-
-    field: str
-    kind: click.ParamType
-    metavar: str
-    help: str
-
-
-SIZES = {
-    "length": Setting("length", WHOLE, "N", "Tokens of a window, and the longest that the model reads."),
-    "width": Setting("width", WHOLE, "N", "Features a position."),
-    "depth": Setting("depth", WHOLE, "N", "Blocks of the network."),
-    "heads": Setting("heads", WHOLE, "N", "Attention heads; the width is an even multiple of them."),
-    "dtype": Setting(
-        *("dtype", click.Choice(["float32", "bfloat16"]), "[float32|bfloat16]"),
-        "What the network computes in.  [default: float32]",
-    ),
+SHORTER = {
+    "num_steps": "steps",
+    "batch_size": "batch",
+    "num_microbatches": "microbatches",
+    "num_warm_up": "warm-up",
+    "clip_norm": "clip",
+    "average_decay": "average",
+    "num_patterns": "patterns",
+    "num_evaluated": "evaluated",
 }
-SETTINGS = {
-    "steps": Setting("num_steps", WHOLE, "N", "Updates."),
-    "batch": Setting("batch_size", WHOLE, "N", "Windows an update."),
-    "microbatches": Setting("num_microbatches", WHOLE, "N", "Parts of a batch, one by one to save memory."),
-    "learning_rate": Setting("learning_rate", NUMBER, "R", "The largest, after the warm-up."),
-    "warm_up": Setting(
-        *("num_warm_up", FROM_ZERO, "N"),
-        "Updates in which the learning rate rises.  [default: the preset's share of the steps]",
-    ),
-    "weight_decay": Setting("weight_decay", NUMBER, "D", "Of AdamW."),
-    "clip": Setting("clip_norm", NUMBER, "G", "Norm down to which larger gradients are scaled."),
-    "average": Setting(
-        *("average_decay", click.FloatRange(0, 1, max_open=True), "D"),
-        "What an update leaves of the older mean of the weights.",
-    ),
-    "patterns": Setting("num_patterns", WHOLE, "N", "Mask patterns of a window in an update."),
-    "log_every": Setting("log_every", WHOLE, "N", "Updates a line of metrics.jsonl."),
-    "save_every": Setting("save_every", WHOLE, "N", "Updates a checkpoint; no more are lost to a kill."),
-    "keep": Setting("keep", WHOLE, "N", "Checkpoints kept, at least 2."),
-    "evaluated": Setting("num_evaluated", WHOLE, "N", "Held-out windows measured at a checkpoint."),
-}
+"""Options that are not called as their fields are."""
 
+RANGES: dict[str, click.ParamType] = {
+    "num_warm_up": click.IntRange(0, 10**6),
+    "average_decay": click.FloatRange(0, 1, max_open=True),
+}
+METAVARS = {"learning_rate": "R", "weight_decay": "D", "clip_norm": "G", "average_decay": "D"}
+
+EPR, EPR_PARAMETERS = "epr:", "a,r,b,q,A,kappa,m"
 LEVELS = {
     "shifted": "one draw shifted evenly over a batch, the default",
     "independent": "each by itself",
@@ -77,14 +41,15 @@ LEVELS = {
     f"{EPR}{EPR_PARAMETERS}": "that curve by its numbers",
 }
 
+IDS = "ids:"
+TOKENS_HELP = f"each token of TEXT, or {IDS}N,N and so on"
+
 
 def settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that replace fields of the settings; what is not given is None."""
+    """Adds the options that replace settings; what is not given is None."""
+    hints = get_type_hints(Numbers, include_extras=True)
+    options = [_number(name, *get_args(hint)) for name, hint in hints.items()]
     kinds = "; ".join(f"{name}: {about}" for name, about in LEVELS.items())
-    options = [
-        click.option("--" + name.replace("_", "-"), type=one.kind, metavar=one.metavar, help=one.help)
-        for name, one in (SIZES | SETTINGS).items()
-    ]
     options += [
         click.option(
             "--levels", metavar="NAME", help=f"How the masked shares of a batch are drawn. {kinds}."
@@ -96,10 +61,65 @@ def settings(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Mask patterns in pairs that hide different tokens as far as they can (MIRROR); "
             "--patterns is then 2 if it is not given.",
         ),
+        click.option(
+            "--learned-order",
+            is_flag=True,
+            default=None,
+            help="Learn in which order positions are revealed, for data whose positions mean something.",
+        ),
+        click.option(
+            "--control-variate",
+            is_flag=True,
+            default=None,
+            help="Take the running mean of the loss at each level off what is measured.",
+        ),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with(options, command)
+
+
+def marks(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say something of tokens; what is not given is None."""
+    options = [
+        click.option(
+            "--answers-after",
+            metavar="TEXT",
+            help="Learn answers alone: all up to TEXT, and TEXT itself, is a prompt, which is given; or "
+            f"up to the tokens {IDS}N,N,...",
+        ),
+        click.option(
+            "--answers-until",
+            metavar="TEXT",
+            help="What an answer ends with, after which the next prompt begins.  [default: the end of the "
+            "line in text, of the sequence in a language]",
+        ),
+        click.option(
+            "--isad",
+            metavar="TEXT",
+            help=f"Mask delimiters of the answer more often, and weigh their loss by one over it (ISAD): "
+            f"{TOKENS_HELP}.",
+        ),
+        click.option(
+            "--isad-power",
+            type=NUMBER,
+            metavar="P",
+            help="They are masked with probability q^P where others are with q.  [default: 0.5]",
+        ),
+        click.option(
+            "--syrm",
+            metavar="TEXT",
+            help=f"Mask signs of structure in prompts too (SyRM): {TOKENS_HELP}.",
+        ),
+        click.option(
+            "--weight",
+            "weights",
+            multiple=True,
+            default=None,
+            metavar="W:TEXT",
+            help=f"Reveal tokens later, if W is below 1, or earlier: {TOKENS_HELP}; may be given several "
+            "times.",
+        ),
+    ]
+    return _with(options, command)
 
 
 def show_presets(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -107,6 +127,7 @@ def show_presets(context: click.Context, _: click.Parameter, value: bool) -> Non
     if not value or context.resilient_parsing:
         return
     from mdmot.training import PRESETS
+    from mdmot.training.changes import DEFAULT_PRESET
 
     for name, config in PRESETS.items():
         size = config.model
@@ -120,24 +141,37 @@ def show_presets(context: click.Context, _: click.Parameter, value: bool) -> Non
     context.exit()
 
 
-def preset_named(name: str) -> "TrainConfig":
-    """The settings of a preset.
+def settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `mdmot.train` that the options stand for.
+
+    Args:
+      given: The options that are given, by name.
 
     Raises:
-      InputError: If there is none of that name.
+      InputError: If a word is not understood.
     """
-    from mdmot.training import PRESETS
+    found = {name: value for name, value in given.items() if name in Numbers.__annotations__}
+    if "levels" in given:
+        found |= levels_named(given["levels"])
+    if given.keys() & {"mirror", "learned_order", "control_variate"}:
+        from mdmot.training import Antithetic, ControlVariate, LearnedOrder
 
-    if name not in PRESETS:
-        raise InputError(f"preset {name!r} is not known; use {', '.join(PRESETS)}")
-    return PRESETS[name]
+        flags = {
+            "mirror": ("spread", Antithetic()),
+            "learned_order": ("order", LearnedOrder()),
+            "control_variate": ("control", ControlVariate()),
+        }
+        found |= dict(flags[name] for name in flags if name in given)
+    if given.keys() & {"answers_after", "answers_until", "isad", "isad_power", "syrm", "weights"}:
+        found["marks"] = _marks(given)
+    return found
 
 
-def levels_named(name: str) -> "Levels":
-    """The law of the masked share that the option --levels names.
+def levels_named(name: str) -> "dict[str, Levels | str]":
+    """The argument of `mdmot.train` that --levels stands for.
 
     Raises:
-      InputError: If there is none of that name.
+      InputError: If there are none of that name.
     """
     from mdmot.training import Antithetic, EvenLevels, FittedLevels, Independent, Shifted, Stratified
 
@@ -148,72 +182,75 @@ def levels_named(name: str) -> "Levels":
         "stratified": EvenLevels(Stratified()),
         "fitted": FittedLevels(),
     }
-    if name.startswith(EPR) and (levels := epr_numbers(name)):
-        return levels
+    if name.startswith(EPR):
+        curve = name.removeprefix(EPR)
+        levels = _epr_levels(curve)
+        return {"levels_of": curve} if levels is None else {"levels": levels}
     if name not in found:
         raise InputError(f"--levels {name!r} is not known; use {', '.join(LEVELS)}")
-    return found[name]
+    return {"levels": found[name]}
 
 
-def names_a_model(levels: str) -> bool:
-    """Whether the option --levels names a model from which they are measured."""
-    return levels.startswith(EPR) and epr_numbers(levels) is None
+def _number(name: str, kind: Any, help_text: str) -> Callable[..., Any]:
+    """The option of a number or a word among the settings."""
+    option = "--" + SHORTER.get(name, name).replace("_", "-")
+    if get_origin(kind) is Literal:
+        words = get_args(kind)
+        return click.option(
+            option, name, type=click.Choice(words), metavar=f"[{'|'.join(words)}]", help=help_text
+        )
+    known = RANGES.get(name, WHOLE if kind is int else NUMBER)
+    return click.option(option, name, type=known, metavar=METAVARS.get(name, "N"), help=help_text)
 
 
-def new_config(
-    preset: "TrainConfig", given: Mapping[str, Any], vocabulary: Vocabulary, length: int | None
-) -> "TrainConfig":
-    """The settings of a new run.
-
-    Args:
-      preset: What is not given.
-      given: The options by name.
-      vocabulary: Of the data.
-      length: Tokens of a sequence if the data know no other; None if any will do.
-
-    Raises:
-      InputError: If they do not fit together.
-    """
-    given = dict(given)
-    if length is not None:
-        given.setdefault("length", length)
-    if "steps" in given:
-        given.setdefault("warm_up", preset.num_warm_up * given["steps"] // preset.num_steps)
-    log, save = given.get("log_every"), given.get("save_every")
-    # A checkpoint is at a line of metrics: of the two, the one that is not given follows the other.
-    if save is not None and log is None:
-        given["log_every"] = math.gcd(preset.log_every, save)
-    elif log is not None and save is None:
-        given["save_every"] = -(-preset.save_every // log) * log
-    if "mirror" in given:
-        given.setdefault("patterns", max(2, preset.num_patterns))
-    model = dataclasses.replace(preset.model, vocab_size=vocabulary.size)
-    return replaced(dataclasses.replace(preset, model=model), given, vocabulary)
+def _with(options: list[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
-def replaced(config: "TrainConfig", given: Mapping[str, Any], vocabulary: Vocabulary) -> "TrainConfig":
-    """The settings with those fields replaced that are given.
+def _epr_levels(text: str) -> "EprLevels | None":
+    """The law of levels that seven numbers name; None if they are something else."""
+    from mdmot.training import EprLevels
 
-    Args:
-      config: The settings.
-      given: The options by name; `--levels epr:MODEL` needs data, and is left to `measured_levels`.
-      vocabulary: Of the data.
+    try:
+        numbers = [float(piece) for piece in text.split(",")]
+    except ValueError:
+        return None
+    if len(numbers) != len(EPR_PARAMETERS.split(",")):
+        raise InputError(
+            f"--levels {EPR}{text}: {len(numbers)} numbers; pass {EPR}{EPR_PARAMETERS} or {EPR}MODEL"
+        )
+    a, r, b, q, amplitude, kappa, m = numbers
+    return EprLevels(a, r, b, q, amplitude, kappa, m)
 
-    Raises:
-      InputError: If they do not fit together.
-    """
-    from mdmot.training import Antithetic
 
-    sizes = {SIZES[name].field: value for name, value in given.items() if name in SIZES}
-    fields = {SETTINGS[name].field: value for name, value in given.items() if name in SETTINGS}
-    fields |= {"model": dataclasses.replace(config.model, **sizes)}
-    if "seed" in given:
-        fields["seed"] = given["seed"]
-    if "levels" in given and not names_a_model(given["levels"]):
-        fields["levels"] = levels_named(given["levels"])
-    if "mirror" in given:
-        fields["spread"] = Antithetic()
-    found = with_methods(dataclasses.replace(config, **fields), given, vocabulary)
-    if found.spread == Antithetic() and found.num_patterns < 2:
-        raise InputError("--mirror pairs mask patterns, and --patterns is 1; pass 2 or more")
-    return found
+def _marks(given: Mapping[str, Any]) -> "TextMarks":
+    from mdmot.training import TextMarks
+
+    words = ("answers_after", "answers_until", "isad", "syrm")
+    chosen = {name: _chosen(given[name], name) for name in words if name in given}
+    weights = tuple(_weight(text) for text in given.get("weights", ()))
+    return TextMarks(**chosen, isad_power=given.get("isad_power"), weights=weights)
+
+
+def _chosen(text: str, name: str) -> str | tuple[int, ...]:
+    """A text, or the tokens whose numbers it has behind `ids:`."""
+    if not text.startswith(IDS):
+        return text
+    pieces = text.removeprefix(IDS).split(",")
+    if not all(piece.isascii() and piece.isdigit() and len(piece) <= 9 for piece in pieces):
+        option = "--" + name.replace("_", "-")
+        raise InputError(f"{option} {text!r}: expected numbers of tokens, as {IDS}10,58")
+    return tuple(int(piece) for piece in pieces)
+
+
+def _weight(text: str) -> tuple[float, str | tuple[int, ...]]:
+    number, colon, rest = text.partition(":")
+    try:
+        weight = float(number)
+    except ValueError:
+        colon = ""
+    if not colon:
+        raise InputError(f"--weight {text!r}: expected a number, a colon and tokens, as 0.5:()[]")
+    return weight, _chosen(rest, "weight")

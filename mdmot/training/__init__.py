@@ -62,6 +62,7 @@ from mdmot.training.text import byte_windows as byte_windows
 from mdmot.training.text import decode as decode
 from mdmot.training.text import hold_out as hold_out
 from mdmot.training.text import read_text as read_text
+from mdmot.training.text_marks import TextMarks as TextMarks
 from mdmot.training.update import StepInfo as StepInfo
 from mdmot.training.update import TrainState as TrainState
 from mdmot.training.update import Update as Update

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 from mdmot.files import prepare_folder
 from mdmot.training.update import TrainState
 
@@ -129,7 +129,7 @@ def load_state(folder: str | os.PathLike[str], like: TrainState) -> Restored | N
         damaged.append(f"checkpoint {path} is damaged ({problem})")
         older = [s for s in steps if s < step]
         what = f"falling back to step {older[-1]}" if older else "none is left"
-        warnings.warn(f"{damaged[-1]}; {what}", stacklevel=2)
+        warnings.warn(f"{damaged[-1]}; {what}", InputWarning, stacklevel=2)
     if damaged:
         raise InputError(f"all checkpoints in {folder} are damaged: {damaged[0]}; start again elsewhere")
     return None

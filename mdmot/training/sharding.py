@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mdmot.errors import InputError
 from mdmot.training.objective import Batch
@@ -88,3 +88,34 @@ def split_rows(batches: Callable[[int], Batch], mesh: Mesh, axis: str) -> Callab
         return jax.device_put(batch, rows)
 
     return split
+
+
+def rows_mesh(rows: int, devices: int | None = None) -> Mesh | None:
+    """A mesh of this machine's devices over which rows are split, along its axis `batch`.
+
+    Args:
+      rows: Rows that are computed at once.
+      devices: How many share them; None for as many as split them evenly.
+
+    Returns:
+      The mesh; None for one device alone.
+
+    Raises:
+      InputError: If there are fewer devices, or they do not split the rows evenly.
+
+    Example:
+      >>> rows_mesh(8, devices=1) is None
+      True
+    """
+    found = jax.local_devices()
+    if devices is None:
+        devices = max(n for n in range(1, len(found) + 1) if rows % n == 0)
+    if not 1 <= devices <= len(found):
+        raise InputError(f"devices = {devices}: this machine has {len(found)}; pass at most as many")
+    if rows % devices:
+        raise InputError(
+            f"devices = {devices} cannot share {rows} windows evenly; pass a divisor, or another batch size"
+        )
+    if devices == 1:
+        return None
+    return jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,), devices=found[:devices])

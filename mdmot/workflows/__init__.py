@@ -9,5 +9,20 @@ from mdmot.workflows.precision import Precision as Precision
 from mdmot.workflows.precision import computing_in as computing_in
 from mdmot.workflows.progress import Progress as Progress
 from mdmot.workflows.progress import Show as Show
+from mdmot.workflows.progress import Tell as Tell
+from mdmot.workflows.training import Training as Training
+from mdmot.workflows.training import train as train
+from mdmot.workflows.training_settings import Settings as Settings
 
-__all__ = ["Precision", "Progress", "Show", "Verification", "computing_in", "verify"]
+__all__ = [
+    "Precision",
+    "Progress",
+    "Settings",
+    "Show",
+    "Tell",
+    "Training",
+    "Verification",
+    "computing_in",
+    "train",
+    "verify",
+]

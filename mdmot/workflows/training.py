@@ -1,0 +1,273 @@
+"""`mdmot.train`: a model of one's own text, which a kill does not lose."""
+
+import collections
+import dataclasses
+import math
+import os
+import pathlib
+import shlex
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mdmot.workflows.precision import computing_in
+from mdmot.workflows.progress import Progress, Show, Tell, silent
+from mdmot.workflows.training_settings import Dtype, Settings
+
+if TYPE_CHECKING:
+    from mdmot.training import RunResult, TextMarks, TrainConfig
+    from mdmot.vocabulary import Vocabulary
+
+SMOOTHING, RECENT = 0.95, 21
+"""What a step leaves of the older losses in the one that is shown, and the steps whose speed is."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Training:
+    """A run that is done.
+
+    Attributes:
+      folder: Where it is, and its model.
+      config: Its settings.
+      metrics: The last line of its metrics.jsonl.
+      resumed_from: Steps that it had taken before, 0 for a new one.
+    """
+
+    folder: pathlib.Path
+    config: "TrainConfig"
+    metrics: Mapping[str, Any]
+    resumed_from: int
+
+    def __str__(self) -> str:
+        step, bits = self.metrics.get("step"), self.metrics.get("held_out_bits_per_token")
+        if bits is None:
+            return f"{step} steps"
+        error = self.metrics["held_out_standard_error"]
+        return f"held out: {bits:.4f} +- {error:.2g} bits a token after {step} steps"
+
+    def __repr__(self) -> str:
+        return f"Training({str(self.folder)!r}; {self})"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `mdmot train --json` prints."""
+        return dict(self.metrics) | {"seed": self.config.seed}
+
+
+def train(
+    out: str | os.PathLike[str] = "mdmot-run",
+    *,
+    preset: str | None = None,
+    text: str | os.PathLike[str] | None = None,
+    language: str | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    store: Dtype | None = None,
+    devices: int | None = None,
+    levels_of: str | os.PathLike[str] | None = None,
+    marks: "TextMarks | None" = None,
+    show: Show | None = None,
+    tell: Tell = silent,
+    **settings: Unpack[Settings],
+) -> Training:
+    """Trains a masked diffusion model on text or on a language, in single precision.
+
+    Writes config.json (settings and data), metrics.jsonl (a JSON object a line), checkpoints/, and the
+    model itself, model.json and weights.safetensors, which hold the running mean of the weights at the last
+    checkpoint: the folder can be loaded as a model from then on.
+
+    About one document in twenty is held out, chosen by its name alone; the others are trained on. All is
+    decided by the settings, the data and the seed: a run that is killed and resumed ends with the weights
+    of one that was not.
+
+    Args:
+      out: Folder of this run alone; made if absent.
+      preset: Name of the settings to begin with; None for `text`, or those of the run that goes on.
+      text: File, or folder of which every file with text is a document; None for the sources of Python's
+        standard library, or the text of the run that goes on.
+      language: Sequences that are decidably right in the place of text, as `arithmetic:digits=2`.
+      tokenizer: A tokenizer.json of Hugging Face; None for bytes, or that of the run that goes on.
+      resume: Whether to go on from the newest good checkpoint in the folder, with the settings and data
+        that are saved there, or to another number of steps; if there is none, the run begins.
+      cache: Folder where tokens are kept, which runs may share; None for one in `out`.
+      store: What the weights of the model are stored in; None for float32, or as before.
+      devices: How many share the windows of a batch; None for all that divide it evenly.
+      levels_of: Folder of a trained model: the masked shares follow a curve that is fitted to its losses
+        before training, see `EprLevels`; None for `levels`.
+      marks: What is said of tokens, by the text that they stand for; None for nothing new.
+      show: Called after each step.
+      tell: Called with each line on what is trained and what has become of it.
+      **settings: What is replaced in the settings, by the names of their fields.
+
+    Returns:
+      Where the run is, and what it measured last.
+
+    Raises:
+      InputError: If the folder is in use or holds another run or what would be lost, the settings or the
+        data do not fit, or training diverges.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     run = train(folder, preset="tiny", language="arithmetic:digits=1", num_steps=2, num_warm_up=0)
+      >>> run.metrics["step"], run.config.model.length
+      (2, 6)
+    """
+    with computing_in("float32"):
+        from mdmot.training import data_source as sources
+        from mdmot.training.changes import DEFAULT_PRESET, changed, new_config, preset_named
+        from mdmot.training.run_folder import (
+            TOKENIZER_FILE,
+            TOKENS_FOLDER,
+            assert_nothing_lost,
+            begun_run,
+            keep_tokenizer,
+            nothing_left_if_refused,
+        )
+        from mdmot.training.sharding import rows_mesh
+
+        out = pathlib.Path(out)
+        begun = begun_run(out, resume)
+        if resume and begun is None:
+            tell(f"{out} holds no run yet; a new one begins")
+        said = {} if begun is None else begun.data
+        source = sources.data_source(_path(text), language, _path(tokenizer), said, out / TOKENIZER_FILE)
+        if begun is not None and preset is None:
+            config = changed(begun.config, settings, source.vocabulary, marks)
+        else:
+            config = new_config(
+                preset_named(preset or DEFAULT_PRESET),
+                settings,
+                source.vocabulary,
+                marks=marks,
+                length=None if source.language is None else source.language.length,
+            )
+        mesh = rows_mesh(config.batch_size // config.num_microbatches, devices)
+        kept = _path(cache) or out / TOKENS_FOLDER
+        with nothing_left_if_refused(out, kept):
+            assert_nothing_lost(out, source.vocabulary)
+            data = source.read(config.model.length, out, kept, config.seed)
+            if levels_of is not None:
+                levels = _measured_levels(pathlib.Path(levels_of), config, data, source.vocabulary, tell)
+                config = dataclasses.replace(config, levels=levels)
+            keep_tokenizer(out, source.vocabulary)
+            if begun is not None:
+                data = data._replace(description=sources.as_begun(data.description, begun.data))
+            result = _run(
+                out,
+                config,
+                source.vocabulary,
+                data,
+                resume=resume,
+                mesh=mesh,
+                store=store or (begun.store if begun else "float32"),
+                show=show,
+                tell=tell,
+            )
+        return Training(out, config, result.metrics, result.resumed_from)
+
+
+def _path(path: str | os.PathLike[str] | None) -> pathlib.Path | None:
+    return None if path is None else pathlib.Path(path)
+
+
+def _measured_levels(
+    folder: pathlib.Path, config: "TrainConfig", data: Any, vocabulary: "Vocabulary", tell: Tell
+) -> Any:
+    from mdmot.training.measured_levels import measured_levels
+
+    found = measured_levels(folder, config, data, vocabulary)
+    law = found.levels
+    numbers = (law.a, law.r, law.b, law.q, law.amplitude, law.kappa, law.m)
+    tell(
+        f"levels epr:{','.join(f'{number:.4g}' for number in numbers)}, fitted to {folder} on "
+        f"{found.num_windows} windows, off by {found.worst:.0%} at most"
+    )
+    return law
+
+
+def _run(
+    out: pathlib.Path,
+    config: "TrainConfig",
+    vocabulary: "Vocabulary",
+    data: Any,
+    *,
+    resume: bool,
+    mesh: Any,
+    store: str,
+    show: Show | None,
+    tell: Tell,
+) -> "RunResult":
+    """Trains in a folder; whatever happens, where it stands is said."""
+    import jax
+    from flax import nnx
+
+    from mdmot.models import MaskedTransformer, from_nnx
+    from mdmot.training import DivergenceError, load_state, run
+    from mdmot.training.export import Export
+    from mdmot.training.run_folder import BegunRunError, standing
+    from mdmot.training.runs import CHECKPOINTS
+
+    denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(config.seed)))
+    num_weights = sum(leaf.size for leaf in jax.tree.leaves(params))
+    num_devices, kind = 1 if mesh is None else mesh.size, jax.local_devices()[0].device_kind
+    tell(
+        f"{num_weights:,} weights; {config.num_steps:,} steps of {config.batch_size} windows of "
+        f"{config.model.length} tokens, from {len(data.windows):,}; {len(data.held_out):,} held out; on "
+        f"{num_devices} {kind}"
+    )
+    export = Export(out, config, vocabulary, store)
+    try:
+        result = run(
+            *(config, denoiser, params, data, out),
+            resume=resume,
+            mesh=mesh,
+            progress=_noted(config, show, tell),
+            export=export,
+        )
+    except KeyboardInterrupt:
+        command = f"mdmot train --out {shlex.quote(str(out))} --resume"
+        tell(f"stopped; {standing(out, config.num_steps)}; go on with: {command}")
+        raise
+    except DivergenceError as error:
+        # The last checkpoint may be gone, for its weights are where the loss is not finite.
+        first = config.update(denoiser).init(config.order.begin(params, config.model.length))
+        restored = load_state(out / CHECKPOINTS, first)
+        if restored is None:
+            export.undo()
+        elif restored.step != export.step:
+            export(restored.state)
+        raise BegunRunError(
+            f"training diverged in step {error.step + 1}: the loss or its gradient is not finite; "
+            f"{standing(out, config.num_steps)}; begin in another folder with a learning rate below "
+            f"{config.learning_rate:g}"
+        ) from None
+    if export.step != config.num_steps:
+        export(result.state)
+    return result
+
+
+def _noted(config: "TrainConfig", show: Show | None, tell: Tell) -> Callable[[int, float], None]:
+    """What the loop calls after each step: tells the mean loss of the last ones, and the speed."""
+    tokens = config.batch_size * config.model.length
+    mean = last = 0.0
+    seconds: collections.deque[float] = collections.deque(maxlen=RECENT)
+    has_begun = False
+
+    def note(step: int, nats: float) -> None:
+        nonlocal mean, last, has_begun
+        bits, now = nats / math.log(2), time.perf_counter()
+        if has_begun:
+            seconds.append(now - last)
+        elif step:
+            tell(f"goes on from step {step} of {config.num_steps}")
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * bits if has_begun else bits
+        last, has_begun = now, True
+        # The median is of steps without a measurement or a checkpoint between them.
+        speed = f", {tokens / statistics.median(seconds):,.0f} tokens a second" if seconds else ""
+        if show is not None:
+            words = f"step {step + 1} of {config.num_steps}, {mean:.3f} bits a token{speed}"
+            show(Progress("train", step + 1, config.num_steps, words))
+
+    return note
