@@ -11,9 +11,9 @@ import scipy.optimize
 import scipy.special
 
 from mdmot import tuning
-from mdmot.distributions import markov_profile, sticky_chain
+from mdmot.distributions import markov_profile, read_law, sticky_chain
 from mdmot.errors import InputError
-from mdmot.information import bernoulli_path_kl, fixed_path_kl
+from mdmot.information import Estimate, bernoulli_path_kl, estimated_profile, exact_profile, fixed_path_kl
 from mdmot.plans import Bernoulli, Fixed, optimal_alpha, optimal_counts
 from mdmot.schedules import step_grid
 from mdmot.tuning.descent import beta_schedule, value_and_grad
@@ -161,6 +161,45 @@ def test_paper_grid_of_a_long_slow_chain():
     best = tuning.paper_grid(jnp.asarray(markov_profile(sticky_chain(0.995, 4), 512)), STEPS, Fixed)
     assert best[:2] == (0.9, 0.3)
     assert abs(best.path_kl - 1.276) < 5.1e-4
+
+
+def kinds_of_profile():
+    """One law, and its profile in every form that there is."""
+    law = read_law("markov:stay=.9,states=2,length=12")
+    h = markov_profile(law.params, 12)
+    estimate = Estimate(12, np.arange(12), h, 1e-12 * np.eye(12), 400, 400)
+    return {
+        "list": h.tolist(),
+        "numpy": h,
+        "jax": jnp.asarray(h),
+        "law": law,
+        "exact": exact_profile(h),
+        "measured": estimated_profile(estimate, resamples=5),
+        "estimate": estimate,
+    }
+
+
+@pytest.mark.parametrize("kind", kinds_of_profile())
+def test_whatever_has_a_profile_is_tuned(kind):
+    found, h = kinds_of_profile()[kind], kinds_of_profile()["numpy"]
+    # A fit follows the profile to 1e-6 or so, which moves no count of so few tokens.
+    close = 1e-4 if kind in ("measured", "estimate") else 1e-12
+    tuned, expected = tuning.tune(found, 4, Fixed), tuning.tune(h, 4, Fixed)
+    assert tuned.plan.counts == expected.plan.counts
+    assert tuned.plan.path_kl == pytest.approx(expected.plan.path_kl, rel=close)
+    assert tuned.is_exact == (kind not in ("measured", "estimate"))
+    assert tuning.baselines(found, 4, Fixed) == pytest.approx(tuning.baselines(h, 4, Fixed), rel=close)
+    ratio = tuning.worth(found, 4, Fixed, h[None]).step_ratio
+    assert ratio == tuning.worth(h, 4, Fixed, h[None]).step_ratio
+    np.testing.assert_array_equal(optimal_counts(found, 4), optimal_counts(h, 4))
+    for reveal in (Fixed([3] * 4), Bernoulli([0.0, 0.5, 1.0])):
+        assert float(reveal.path_kl(found)) == pytest.approx(float(reveal.path_kl(h)), rel=close)
+    np.testing.assert_allclose(optimal_alpha(found, 4), optimal_alpha(h, 4), rtol=100 * close)
+
+
+def test_a_law_without_a_formula_of_its_profile_says_what_to_do():
+    with pytest.raises(InputError, match=r"profile of hmm:.* has no formula; estimate it"):
+        tuning.tune(read_law("hmm:length=4"), 2, Fixed)
 
 
 def test_tuning_and_its_worth(toys):

@@ -9,20 +9,24 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from mdmot.distributions import Law
 from mdmot.errors import InputError
+from mdmot.information import Estimate, Profile, fit_profile
 from mdmot.schedules._inputs import concrete, real
 
-ProfileLike: TypeAlias = Float[ArrayLike, " length"] | Sequence[float]
-"""h_0, ..., h_{n-1}, as an array or a list."""
+ProfileLike: TypeAlias = Float[ArrayLike, " length"] | Sequence[float] | Profile | Estimate | Law
+"""h_0, ..., h_{n-1}, as an array or a list; or what has a profile: a `Profile`, whose fit it is, an
+`Estimate`, which is fitted, or a `Law` with a formula of it."""
 
 
 def falling(profile: ProfileLike) -> Float[Array, " length"]:
     """The profile as an array, refused if it is known and rises by more than rounding.
 
     Raises:
-      InputError: If it is not a list of finite numbers, or a known level lies above an earlier one.
+      InputError: If it is not a list of finite numbers, a known level lies above an earlier one, or it is
+        that of a law without a formula.
     """
-    profile = real(profile, "profile")
+    profile = real(numbers_of(profile), "profile")
     if profile.ndim != 1 or profile.size < 1:
         raise InputError(f"profile has shape {profile.shape}; pass h_0, ..., h_(n-1)")
     known = concrete(profile)
@@ -40,6 +44,24 @@ def falling(profile: ProfileLike) -> Float[Array, " length"]:
             f"profile rises from {known[before]:.6g} at level {before} to {known[j]:.6g} at level {j}; "
             "that of a law never does: pass its nonincreasing fit, or estimate it from more draws"
         )
+    return profile
+
+
+def numbers_of(profile: ProfileLike) -> Float[ArrayLike, " length"] | Sequence[float]:
+    """The numbers of whatever has a profile."""
+    if isinstance(profile, Profile):
+        return profile.fitted
+    if isinstance(profile, Estimate):
+        levels, error = profile.levels, profile.standard_error
+        return fit_profile(profile.length, levels, profile.mean, error).profile
+    if isinstance(profile, Law):
+        known = profile.profile()
+        if known is None:
+            raise InputError(
+                f"the profile of {profile.spec} has no formula; estimate it from what it draws, and "
+                "pass the estimate"
+            )
+        return known
     return profile
 
 

@@ -14,7 +14,7 @@ from mdmot.distributions import Tabular
 from mdmot.errors import InputError, shown
 from mdmot.exact_law import bernoulli_law, fixed_law
 from mdmot.information import bernoulli_path_kl, fixed_path_kl
-from mdmot.plans._inputs import ProfileLike
+from mdmot.plans._inputs import ProfileLike, numbers_of
 from mdmot.plans.continuous import optimal_alpha
 from mdmot.plans.fixed import optimal_counts
 from mdmot.schedules._inputs import rising
@@ -81,7 +81,7 @@ class Fixed:
 
     def path_kl(self, profile: ProfileLike) -> Float[Array, ""]:
         """Factorisation error, in nats, under a profile, which may be traced."""
-        return fixed_path_kl(profile, jnp.asarray(self.counts))
+        return fixed_path_kl(numbers_of(profile), jnp.asarray(self.counts))
 
     def law(
         self, target: Tabular, vocab_size: int, sequences: Int[Array, "num length"]
@@ -148,7 +148,7 @@ class Bernoulli:
 
     def path_kl(self, profile: ProfileLike) -> Float[Array, ""]:
         """Factorisation error, in nats, under a profile, which may be traced."""
-        return bernoulli_path_kl(profile, self.alpha)
+        return bernoulli_path_kl(numbers_of(profile), self.alpha)
 
     def law(
         self, target: Tabular, vocab_size: int, sequences: Int[Array, "num length"]

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from mdmot.errors import InputError
-from mdmot.information import Profile
+from mdmot.information import Estimate, Profile, estimated_profile
 from mdmot.plans import Plan, PlanBounds, ProfileLike, RevealKind, falling, plan_bounds
 from mdmot.tuning.gain import Gain, exact_gain, held_out_gain
 from mdmot.tuning.learning import LearnedBeta, learn_beta
@@ -75,7 +75,7 @@ class Worth(NamedTuple):
 
 
 def tune(
-    profile: ProfileLike | Profile,
+    profile: ProfileLike,
     num_steps: int,
     reveal: RevealKind,
     provenance: Mapping[str, Any] | None = None,
@@ -83,8 +83,8 @@ def tune(
     """Turns an information profile and a step budget into the optimal plan.
 
     Args:
-      profile: A `Profile`, whose fit is planned for and whose halves say what the plan gains; or numbers
-        h_0 >= ... >= h_{n-1}, which are taken for the truth.
+      profile: A `Profile` or an `Estimate`, whose fit is planned for and whose halves say what the plan
+        gains; or numbers h_0 >= ... >= h_{n-1}, which are taken for the truth; or a `Law` with a formula.
       num_steps: K; at most n for fixed counts.
       reveal: `mdmot.plans.Fixed` or `mdmot.plans.Bernoulli`.
       provenance: Where the profile comes from, for the plan.
@@ -104,8 +104,10 @@ def tune(
     References:
       Chen, Cong and Li, arXiv:2511.04647; Park et al., arXiv:2410.07761; Chen et al., arXiv:2509.13866.
     """
+    if isinstance(profile, Estimate):
+        profile = estimated_profile(profile)
     measured = profile if isinstance(profile, Profile) and not profile.is_exact else None
-    h = falling(profile.fitted if isinstance(profile, Profile) else profile)
+    h = falling(profile)
     plan, linear = (
         dataclasses.replace(make(h, num_steps, reveal), provenance=dict(provenance or {}))
         for make in (optimal_plan, linear_plan)
