@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mdmot.exact_law import fixed_law as fixed_law
     from mdmot.exact_law import sampler_law as sampler_law
     from mdmot.model import Model as Model
+    from mdmot.pages import report as report
     from mdmot.samplers import BernoulliUnmasking as BernoulliUnmasking
     from mdmot.samplers import FixedUnmasking as FixedUnmasking
     from mdmot.samplers import sample as sample
@@ -37,6 +38,7 @@ _HOMES = {
     "fixed_law": "exact_law",
     "interpolations": "schedules",
     "masks": "schedules",
+    "report": "pages",
     "sample": "samplers",
     "sampler_law": "exact_law",
     "step_grid": "schedules",

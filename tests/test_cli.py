@@ -11,6 +11,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+import mdmot
 from mdmot.checks.check import Check
 from mdmot.checks.learned import LearnedOptima
 from mdmot.checks.learned_flow import Optimum
@@ -303,7 +304,11 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("mdmot.checks.CHECKS", (lambda: [CHECK],))
     monkeypatch.setattr("mdmot.checks.run_checks", lambda *_: [CHECK._replace(passed=True)])
     monkeypatch.setattr("mdmot.checks.learned.learned_optima", lambda: OPTIMA)
-    page_figures = {}
+    page_figures, done = {}, []
+
+    def counted_report(*arguments, **options):
+        done.append(mdmot.report(*arguments, **options))
+        return done[0]
 
     def kept(content, figures):
         page_figures.update(figures)
@@ -316,11 +321,14 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "kept.txt").write_text("kept")
+    monkeypatch.setattr("mdmot.cli.report.write_report", counted_report)
     status, said, err = run(capsys, "report", "--out", str(out), "--text", str(source))
     assert status == 0, err
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "kept.txt"}
+    assert repr(done[0]).startswith("Report(1 of 1 checks passed; the bundled model: ")
     page = (out / "report.html").read_text()
     content = json.loads((out / "report.json").read_text())
+    assert content == json.loads(json.dumps(done[0].to_json()))
     text = content["data_to_schedule"]["text"]
     low, high = text["gain_interval"]
     assert low <= text["gain"] <= high

@@ -214,8 +214,8 @@ def test_a_folder_in_the_place_of_a_file_is_refused_before_any_work(
     def compute(*_):
         raise AssertionError("computed too early")
 
-    for name in ("tune.obtain_profile", "profile.obtain_profile", "report._read_text"):
-        monkeypatch.setattr(f"mdmot.cli.{name}", compute)
+    for name in ("cli.tune.obtain_profile", "cli.profile.obtain_profile", "pages.reporting.judged_text"):
+        monkeypatch.setattr(f"mdmot.{name}", compute)
     monkeypatch.chdir(tmp_path)
     (tmp_path / taken).mkdir(parents=True)
     status, out, err = run(capsys, *arguments)

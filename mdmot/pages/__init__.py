@@ -1,1 +1,6 @@
-"""Results to plots, tables and one HTML page; no computation."""
+"""What a person looks at: the report as one page, and the plots of profiles and plans."""
+
+from mdmot.pages.reporting import Report as Report
+from mdmot.pages.reporting import report as report
+
+__all__ = ["Report", "report"]
