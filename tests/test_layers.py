@@ -62,14 +62,33 @@ def test_imports_point_down():
     assert not wrong
 
 
-@pytest.mark.parametrize("room", ["data", "distributions"])
+MORE = [
+    "checks",
+    "energies",
+    "metrics",
+    "models",
+    "models/pretrained",
+    "pages",
+    "pages/figures",
+    "training",
+]
+
+
+@pytest.mark.parametrize("room", ["data", "distributions", *MORE, "workflows"])
 def test_a_room_says_what_it_exports_and_no_name_hides_a_module(room):
-    package = importlib.import_module(f"mdmot.{room}")
+    package = importlib.import_module(f"mdmot.{room.replace('/', '.')}")
     modules = {path.stem for path in (ROOT / room).glob("*.py")}
     assert not modules & set(package.__all__)
     body = ast.parse((ROOT / room / "__init__.py").read_text()).body
-    imported = [alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    assert sorted(imported) == sorted(package.__all__)
+    named = [
+        alias.name
+        for node in body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mdmot")
+        for alias in node.names
+    ]
+    named += [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    named += [ast.unparse(node.target) for node in body if isinstance(node, ast.AnnAssign)]
+    assert sorted(named) == sorted(package.__all__)
 
 
 def test_the_names_of_the_quickstart_load_nothing_heavy():

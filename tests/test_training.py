@@ -20,14 +20,10 @@ from mdmot.training import (
     NelboObjective,
     TrainConfig,
     Update,
-    byte_windows,
-    decode,
     evaluate,
     exact_nelbo,
-    hold_out,
     nelbo,
     nelbo_under_schedule,
-    read_text,
     train,
     training_steps,
 )
@@ -328,72 +324,3 @@ def test_presets_fit_what_they_are_for():
     for options in ({"average_decay": 1.0}, {"num_microbatches": 0}):
         with pytest.raises(InputError, match="pass"):
             step_of(**options)
-
-
-def test_folder_is_read_in_the_order_of_relative_paths(tmp_path):
-    for name, text in {
-        "b/z.py": "3",
-        "b.py": "2",
-        "a.txt": "1",
-        "c.md": "4",
-        "binary.so": "x",
-        "tests/test_a.py": "x",
-        ".hidden/a.py": "x",
-        "deep/site-packages/a.py": "x",
-    }.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    # As strings: "a.txt" < "b.py" < "b/z.py" < "c.md".
-    assert read_text(tmp_path, 100) == b"1234"
-    assert read_text(tmp_path, 3) == b"123"
-    assert read_text(tmp_path / "binary.so", 100) == b"x"
-    assert read_text(str(tmp_path / "tests"), 100) == b"x"
-
-
-def test_the_standard_library_is_text():
-    text = read_text(None, 20_000)
-    assert len(text) == 20_000
-    assert b"import" in text
-    assert text == read_text(None, 30_000)[:20_000]
-
-
-def test_missing_text_is_refused_in_one_line(tmp_path):
-    (tmp_path / "empty.txt").write_text("")
-    for path in (tmp_path, tmp_path / "empty.txt", tmp_path / "absent"):
-        with pytest.raises(InputError, match="pass --text PATH") as error:
-            read_text(path, 100)
-        assert "\n" not in str(error.value)
-    with pytest.raises(InputError, match="max_bytes"):
-        read_text(tmp_path, 0)
-    with pytest.raises(InputError, match="5 bytes, less than one window of 6"):
-        byte_windows(b"abcde", 6)
-    with pytest.raises(InputError, match="length of at least 1"):
-        byte_windows(b"abcde", 0)
-
-
-def test_windows_and_decode_are_inverse():
-    text = "naïve → text, again and again".encode()
-    windows = byte_windows(text, 8)
-    assert windows.shape == (len(text) // 8, 8)
-    assert windows.dtype == np.uint8
-    assert decode(windows.ravel()).encode() == text[: windows.size]
-
-
-def test_held_out_windows_leave_the_others():
-    windows = byte_windows(bytes(range(23)), 2)
-    train_part, held_out = hold_out(windows, every=5)
-    assert held_out[:, 0].tolist() == [8, 18]
-    np.testing.assert_array_equal(np.sort(np.concatenate([train_part, held_out]), axis=0), windows)
-    for every in (1, 12):
-        with pytest.raises(InputError, match=f"every {every}th of 11"):
-            hold_out(windows, every)
-
-
-def test_decode_shows_masks_and_invalid_bytes():
-    assert decode(np.array([104, 256, 256, 105])) == "h··i"
-    assert decode(jnp.array([0xC3, 256, 0xAF, 33])) == "\ufffd·\ufffd!"  # a mask splits the two bytes of ï
-    assert decode(np.array([], int)) == ""
-    for wrong in (257, -1):
-        with pytest.raises(InputError, match=f"token {wrong}"):
-            decode(np.array([wrong]))

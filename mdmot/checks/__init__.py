@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from mdmot.checks.check import Check as Check
-from mdmot.checks.check import CheckFunction as CheckFunction
+from mdmot.checks.check import Check, CheckFunction
 from mdmot.checks.discretisation import check_chord_limit, check_even_steps, check_uneven_steps
 from mdmot.checks.draws import check_unmask_rate
 from mdmot.checks.elbo import check_elbo_invariance
@@ -12,6 +11,31 @@ from mdmot.checks.minimum import check_descent, check_gradient, check_second_var
 from mdmot.checks.proportionality import check_proportionality, check_support_constant
 from mdmot.checks.rates import check_fisher_information, check_rate_counterexample, check_rate_optimality
 from mdmot.checks.schedules import check_beta_schedules, check_infinite_linear, check_rate_integral
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "CheckFunction",
+    "check_beta_schedules",
+    "check_chord_limit",
+    "check_descent",
+    "check_elbo_invariance",
+    "check_even_steps",
+    "check_fisher_information",
+    "check_gradient",
+    "check_infinite_linear",
+    "check_learned_optimum",
+    "check_proportionality",
+    "check_rate_counterexample",
+    "check_rate_integral",
+    "check_rate_optimality",
+    "check_second_variation",
+    "check_support_constant",
+    "check_uneven_steps",
+    "check_unmask_rate",
+    "check_value",
+    "run_checks",
+]
 
 CHECKS: tuple[CheckFunction, ...] = (
     check_proportionality,

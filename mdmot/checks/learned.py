@@ -113,7 +113,7 @@ def check_learned_optimum() -> list[Check]:
                 "learned optimum, network without time",
                 "a network that does not read the time has the optimum sin^2(pi/2 gamma) whatever its "
                 "weights: its flow is alpha^s (1-alpha)^m pi(z), so its energy is a constant times J",
-                "mdmot.energies.model",
+                "mdmot.energies.model_energy",
                 "an untrained network of the same size: training is not needed for the theorem",
             ),
             0.0,

@@ -1,7 +1,7 @@
 """The flow of a network over three tokens of two letters: its own cheapest schedule, and its error.
 
 The kinetic energy of a network's own flow is int alpha'^2/(alpha (1 - alpha)) c(alpha)/gamma' dt
-(mdmot.energies.model). Its own cheapest schedule is sin^2(pi/2 gamma) only if c is constant.
+(mdmot.energies.model_energy). Its own cheapest schedule is sin^2(pi/2 gamma) only if c is constant.
 """
 
 from typing import Any, NamedTuple

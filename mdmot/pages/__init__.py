@@ -1,6 +1,8 @@
 """What a person looks at: the report as one page, and the plots of profiles and plans."""
 
-from mdmot.pages.reporting import Report as Report
-from mdmot.pages.reporting import report as report
+from mdmot.pages.reporting import Report, report
 
-__all__ = ["Report", "report"]
+__all__ = [
+    "Report",
+    "report",
+]

@@ -1,74 +1,110 @@
 """Training: the NELBO, estimates of it of little variance, and the loop that minimises it."""
 
-from mdmot.training.checkpoints import Restored as Restored
-from mdmot.training.checkpoints import load_state as load_state
-from mdmot.training.checkpoints import save_state as save_state
-from mdmot.training.checkpoints import saved_steps as saved_steps
-from mdmot.training.config_file import read_config as read_config
-from mdmot.training.config_file import write_config as write_config
-from mdmot.training.epr_levels import EprLevels as EprLevels
-from mdmot.training.evaluation import Evaluation as Evaluation
-from mdmot.training.evaluation import evaluate as evaluate
-from mdmot.training.learned_order import LearnedOrderObjective as LearnedOrderObjective
-from mdmot.training.learned_order import OrderedParams as OrderedParams
-from mdmot.training.learned_order import draw_order as draw_order
-from mdmot.training.learned_order import even_order as even_order
-from mdmot.training.learned_order import order_log_weights as order_log_weights
-from mdmot.training.learned_order import reveal_probability as reveal_probability
-from mdmot.training.level_fit import fit_epr as fit_epr
-from mdmot.training.level_fit import second_moments as second_moments
-from mdmot.training.levels import EvenLevels as EvenLevels
-from mdmot.training.levels import FittedLevels as FittedLevels
-from mdmot.training.levels import LevelDraw as LevelDraw
-from mdmot.training.levels import Levels as Levels
-from mdmot.training.loop import DivergenceError as DivergenceError
-from mdmot.training.loop import TrainResult as TrainResult
-from mdmot.training.loop import train as train
-from mdmot.training.loop import training_steps as training_steps
-from mdmot.training.loss import exact_nelbo as exact_nelbo
-from mdmot.training.loss import nelbo as nelbo
-from mdmot.training.loss import nelbo_under_schedule as nelbo_under_schedule
-from mdmot.training.marks import Answers as Answers
-from mdmot.training.marks import TokenWeight as TokenWeight
-from mdmot.training.marks import marked as marked
-from mdmot.training.masks import CountedMasks as CountedMasks
-from mdmot.training.masks import IndependentMasks as IndependentMasks
-from mdmot.training.masks import MaskLaw as MaskLaw
-from mdmot.training.masks import Patterns as Patterns
-from mdmot.training.masks import ReweightedMasks as ReweightedMasks
-from mdmot.training.methods import isad as isad
-from mdmot.training.methods import syrm as syrm
-from mdmot.training.metrics_file import read_metrics as read_metrics
-from mdmot.training.objective import Batch as Batch
-from mdmot.training.objective import ControlVariate as ControlVariate
-from mdmot.training.objective import NelboObjective as NelboObjective
-from mdmot.training.objective import Objective as Objective
-from mdmot.training.orders import LearnedOrder as LearnedOrder
-from mdmot.training.orders import Orders as Orders
-from mdmot.training.orders import RandomOrder as RandomOrder
-from mdmot.training.presets import PRESETS as PRESETS
-from mdmot.training.presets import TrainConfig as TrainConfig
-from mdmot.training.run_data import TrainData as TrainData
-from mdmot.training.run_data import shuffled_batches as shuffled_batches
-from mdmot.training.runs import RunResult as RunResult
-from mdmot.training.runs import run as run
-from mdmot.training.sharding import split_rows as split_rows
-from mdmot.training.spread import Antithetic as Antithetic
-from mdmot.training.spread import Independent as Independent
-from mdmot.training.spread import Shifted as Shifted
-from mdmot.training.spread import Spread as Spread
-from mdmot.training.spread import Stratified as Stratified
-from mdmot.training.text import byte_windows as byte_windows
-from mdmot.training.text import decode as decode
-from mdmot.training.text import hold_out as hold_out
-from mdmot.training.text import read_text as read_text
-from mdmot.training.text_marks import TextMarks as TextMarks
-from mdmot.training.update import StepInfo as StepInfo
-from mdmot.training.update import TrainState as TrainState
-from mdmot.training.update import Update as Update
-from mdmot.training.variance import Decomposition as Decomposition
-from mdmot.training.variance import Measured as Measured
-from mdmot.training.variance import batch_variance as batch_variance
-from mdmot.training.variance import decompose as decompose
-from mdmot.training.variance import gradient_variance as gradient_variance
-from mdmot.training.variance import nested_losses as nested_losses
+from mdmot.training.checkpoints import Restored, load_state, save_state, saved_steps
+from mdmot.training.config_file import read_config, write_config
+from mdmot.training.epr_levels import EprLevels
+from mdmot.training.evaluation import Evaluation, evaluate
+from mdmot.training.learned_order import (
+    LearnedOrderObjective,
+    OrderedParams,
+    draw_order,
+    even_order,
+    order_log_weights,
+    reveal_probability,
+)
+from mdmot.training.level_fit import fit_epr, second_moments
+from mdmot.training.levels import EvenLevels, FittedLevels, LevelDraw, Levels
+from mdmot.training.loop import DivergenceError, TrainResult, train, training_steps
+from mdmot.training.loss import exact_nelbo, nelbo, nelbo_under_schedule
+from mdmot.training.marks import Answers, TokenWeight, marked
+from mdmot.training.masking_methods import isad, syrm
+from mdmot.training.masks import CountedMasks, IndependentMasks, MaskLaw, Patterns, ReweightedMasks
+from mdmot.training.metrics_file import read_metrics
+from mdmot.training.objective import Batch, ControlVariate, NelboObjective, Objective
+from mdmot.training.orders import LearnedOrder, Orders, RandomOrder
+from mdmot.training.presets import PRESETS, TrainConfig
+from mdmot.training.run_data import TrainData, shuffled_batches
+from mdmot.training.runs import RunResult, run
+from mdmot.training.sharding import split_rows
+from mdmot.training.spread import Antithetic, Independent, Shifted, Spread, Stratified
+from mdmot.training.text_marks import TextMarks
+from mdmot.training.update import StepInfo, TrainState, Update
+from mdmot.training.variance import (
+    Decomposition,
+    Measured,
+    batch_variance,
+    decompose,
+    gradient_variance,
+    nested_losses,
+)
+
+__all__ = [
+    "PRESETS",
+    "Answers",
+    "Antithetic",
+    "Batch",
+    "ControlVariate",
+    "CountedMasks",
+    "Decomposition",
+    "DivergenceError",
+    "EprLevels",
+    "Evaluation",
+    "EvenLevels",
+    "FittedLevels",
+    "Independent",
+    "IndependentMasks",
+    "LearnedOrder",
+    "LearnedOrderObjective",
+    "LevelDraw",
+    "Levels",
+    "MaskLaw",
+    "Measured",
+    "NelboObjective",
+    "Objective",
+    "OrderedParams",
+    "Orders",
+    "Patterns",
+    "RandomOrder",
+    "Restored",
+    "ReweightedMasks",
+    "RunResult",
+    "Shifted",
+    "Spread",
+    "StepInfo",
+    "Stratified",
+    "TextMarks",
+    "TokenWeight",
+    "TrainConfig",
+    "TrainData",
+    "TrainResult",
+    "TrainState",
+    "Update",
+    "batch_variance",
+    "decompose",
+    "draw_order",
+    "evaluate",
+    "even_order",
+    "exact_nelbo",
+    "fit_epr",
+    "gradient_variance",
+    "isad",
+    "load_state",
+    "marked",
+    "nelbo",
+    "nelbo_under_schedule",
+    "nested_losses",
+    "order_log_weights",
+    "read_config",
+    "read_metrics",
+    "reveal_probability",
+    "run",
+    "save_state",
+    "saved_steps",
+    "second_moments",
+    "shuffled_batches",
+    "split_rows",
+    "syrm",
+    "train",
+    "training_steps",
+    "write_config",
+]

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from mdmot.errors import InputError
 from mdmot.training.marks import Answers, TokenIds, TokenWeight
-from mdmot.training.methods import ISAD_POWER, isad, syrm
+from mdmot.training.masking_methods import ISAD_POWER, isad, syrm
 from mdmot.training.objective import COUNTED
 from mdmot.training.presets import TrainConfig
 from mdmot.vocabulary import Symbols, Vocabulary
