@@ -39,7 +39,8 @@ from mdmot.information import (
 )
 from mdmot.information.levels import default_levels
 from mdmot.metrics import generative_perplexity, mean_of, share_of, unigram_entropy
-from mdmot.models.pretrained import PlainModel, convert_antiberty, load_plain
+from mdmot.models import Named
+from mdmot.models.pretrained import PlainDenoiser, convert_antiberty, load_plain
 from mdmot.plans import Fixed, optimal_counts
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
 from mdmot.schedules import counts, grid_from_alpha, masks, pad_grid, step_grid
@@ -78,12 +79,12 @@ def main() -> None:
         start = time.perf_counter()
         if arguments.wheel is not None:
             convert_antiberty(arguments.wheel, folder)
-        model = load_plain(folder)
-        weights = jax.tree.leaves(model.found.params)
+        named = load_plain(folder)
+        weights = jax.tree.leaves(named.model.params)
         show("model", parameters=sum(leaf.size for leaf in weights), start=start)
-        for share, found in recover(model, sizes).items():
+        for share, found in recover(named, sizes).items():
             show("recover", masked=share, **found)
-        measure(model, sizes)
+        measure(named, sizes)
         show("all", start=start)
 
 
@@ -93,21 +94,22 @@ def show(part: str, start: float | None = None, **found: Any) -> None:
     print(json.dumps({"part": part, **found, **seconds}), flush=True)
 
 
-def recover(model: PlainModel, sizes: Sizes) -> dict[float, dict[str, Any]]:
+def recover(named: Named, sizes: Sizes) -> dict[float, dict[str, Any]]:
     """Share of masked residues that are recovered, by the share that is masked; each chain counts once."""
-    network, plain = model.found, model.denoiser
+    params, plain = named.model.params, named.model.denoiser
+    assert isinstance(plain, PlainDenoiser)
     frame = len(plain.before) + len(plain.after)
     # All chains in one batch: what follows a shorter one is padding, which nothing attends to.
-    clean = np.full((len(CHAINS), max(map(len, CHAINS)) + frame), network.pad_id, np.int32)
+    clean = np.full((len(CHAINS), max(map(len, CHAINS)) + frame), named.config.pad_id, np.int32)
     for row, chain in zip(clean, CHAINS, strict=True):
-        row[: len(chain) + frame] = [*plain.before, *tokens_of(model, chain), *plain.after]
+        row[: len(chain) + frame] = [*plain.before, *tokens_of(named, chain), *plain.after]
     others = ["".join(c for c in CHAINS if c != chain) for chain in CHAINS]
-    commonest = [tokens_of(model, Counter(text).most_common(1)[0][0]) for text in others]
+    commonest = [tokens_of(named, Counter(text).most_common(1)[0][0]) for text in others]
     residues = np.setdiff1d(np.arange(plain.size), plain.never)
 
     @jax.jit
     def likeliest(params: Any, tokens: jax.Array) -> jax.Array:
-        return jnp.asarray(residues)[network.denoiser(params, tokens)[..., residues].argmax(axis=-1)]
+        return jnp.asarray(residues)[plain.denoiser(params, tokens)[..., residues].argmax(axis=-1)]
 
     found = {}
     for number, share in enumerate(SHARES):
@@ -118,7 +120,7 @@ def recover(model: PlainModel, sizes: Sizes) -> dict[float, dict[str, Any]]:
             for row, chain in zip(is_masked, CHAINS, strict=True):
                 some = generator.choice(len(chain), round(share * len(chain)), replace=False)
                 row[len(plain.before) + some] = True
-            said = likeliest(network.params, np.where(is_masked, network.mask_id, clean))
+            said = likeliest(params, np.where(is_masked, plain.mask_id, clean))
             for rows, guess in ((right, np.asarray(said)), (usual, np.array(commonest))):
                 rows.append(((guess == clean) & is_masked).sum(axis=1) / is_masked.sum(axis=1))
         recovered, baseline = (mean_of(np.mean(rows, axis=0)) for rows in (right, usual))
@@ -126,13 +128,13 @@ def recover(model: PlainModel, sizes: Sizes) -> dict[float, dict[str, Any]]:
     return found
 
 
-def tokens_of(model: PlainModel, sequence: str) -> list[int]:
-    return model.vocabulary.encode(" ".join(sequence))
+def tokens_of(named: Named, sequence: str) -> list[int]:
+    return named.vocabulary.encode(" ".join(sequence))
 
 
-def measure(model: PlainModel, sizes: Sizes) -> None:
+def measure(named: Named, sizes: Sizes) -> None:
     """Profile, plans and draws."""
-    denoiser, params, mask_id = model.denoiser, model.found.params, model.denoiser.size
+    denoiser, params, mask_id = named.model.denoiser, named.model.params, named.model.mask_id
     sampler = FixedUnmasking(denoiser, mask_id)
     most = max(*sizes.steps, sizes.own_steps)
 
@@ -172,13 +174,13 @@ def measure(model: PlainModel, sizes: Sizes) -> None:
     plans = {
         (steps, name): plan for steps in sizes.steps for name, plan in plans_of(profile, steps).items()
     }
-    known = np.array([tokens_of(model, chain) for chain in CHAINS if len(chain) == LENGTH], np.int32)
+    known = np.array([tokens_of(named, chain) for chain in CHAINS if len(chain) == LENGTH], np.int32)
     for row in judged(scorer, known, mask_id, profile, plans, sizes):
         show("plans", **row)
     for (steps, name), plan in plans.items():
         rows = draw(1, sizes.rows, np.concatenate([[0], np.cumsum(plan)]) / LENGTH)
-        texts = [model.vocabulary.decode(row, "?").replace(" ", "") for row in rows.tolist()]
-        show("draws", steps=steps, schedule=name, **worth(model, rows, texts))
+        texts = [named.vocabulary.decode(row, "?").replace(" ", "") for row in rows.tolist()]
+        show("draws", steps=steps, schedule=name, **worth(named, rows, texts))
         print(f"{steps} steps, {name}: {texts[0]}", file=sys.stderr)
 
 
@@ -218,11 +220,11 @@ def judged(
         }
 
 
-def worth(model: PlainModel, rows: np.ndarray, texts: list[str]) -> dict[str, Any]:
+def worth(named: Named, rows: np.ndarray, texts: list[str]) -> dict[str, Any]:
     """Metrics of drawn sequences."""
-    network = (model.denoiser, model.found.params)
+    model = named.model
     perplexity = generative_perplexity(
-        jax.random.key(2), *network, rows, model.denoiser.size, batch_size=len(rows)
+        jax.random.key(2), model.denoiser, model.params, rows, model.mask_id, batch_size=len(rows)
     )
     return {
         "domain": share_of(sum(map(is_domain, texts)), len(texts))._asdict(),

@@ -26,7 +26,7 @@ from mdmot.data import Corpus, TokenizedCorpus, hold_out_documents, read_corpus,
 from mdmot.information import Profile, estimate_profile, estimated_profile, jax_scorer, read_profile
 from mdmot.information.levels import default_levels
 from mdmot.metrics import distinct_n, held_out_bits, mean_of, parse_rate, unigram_entropy
-from mdmot.models import Checkpoint, bundled_model, load_checkpoint
+from mdmot.models import Named, bundled_model, load_checkpoint
 from mdmot.plans import Fixed
 from mdmot.readable import printable
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
@@ -68,8 +68,8 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
     """All that the card says of a model of bytes."""
     if folder is None:
         folder = bundled_model()
-    model = load_checkpoint(folder)
-    if model.vocabulary != Bytes():
+    named = load_checkpoint(folder)
+    if named.vocabulary != Bytes():
         sys.exit(f"{folder}: is no model of bytes, which n-grams and xz could be compared with")
     corpus = read_corpus(None)
     parts = hold_out_documents(corpus)
@@ -77,26 +77,26 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
     trained = np.asarray(train.tokens[: 2**19] if is_quick else train.tokens)
     counts = NgramCounts(trained, ORDER)
     assert_as_judge(held_out.tokens)
-    groups = grouped_windows(held_out, model.config.length, 64 if is_quick else None)
-    texts = bits_of_groups(model, groups, counts)
+    groups = grouped_windows(held_out, named.length, 64 if is_quick else None)
+    texts = bits_of_groups(named, groups, counts)
     for name, found in xz_bits(trained, held_out).items():
         texts[name] |= found
     judge = Judge(counts, int(np.argmin(texts["all"]["ngrams"])), 2 if is_quick else 16)
     rows = np.concatenate(list(groups.values()))
-    profile, origin = profile_of(folder, model, rows, 4 if is_quick else 60)
-    found, shown = sampled(model, profile, judge)
-    weights = jax.tree.leaves(model.params)
+    profile, origin = profile_of(folder, named, rows, 4 if is_quick else 60)
+    found, shown = sampled(named, profile, judge)
+    weights = jax.tree.leaves(named.model.params)
     name, begin, end = largest(held_out)
     return {
         "model": str(folder),
         "is_quick": is_quick,
-        "provenance": model.provenance,
-        "config": {name: getattr(model.config, name) for name in ("length", "width", "depth", "heads")},
+        "provenance": named.provenance,
+        "config": {name: getattr(named.config, name) for name in ("length", "width", "depth", "heads")},
         "parameters": sum(leaf.size for leaf in weights),
         "megabytes": sum(leaf.nbytes for leaf in weights) / 1e6,
-        "storage": model.config.param_dtype,
+        "storage": named.config.param_dtype,
         "measured_on": {"python": platform.python_version(), "data": corpus.name},
-        "is_same_text": is_same_text(model, parts),
+        "is_same_text": is_same_text(named, parts),
         "largest_document": name,
         "largest_share": (end - begin) / len(held_out.tokens),
         "held_out": texts,
@@ -118,9 +118,9 @@ def measured(folder: pathlib.Path | None, is_quick: bool) -> dict[str, Any]:
     }
 
 
-def is_same_text(model: Checkpoint, parts: tuple[Corpus, Corpus]) -> bool:
+def is_same_text(named: Named, parts: tuple[Corpus, Corpus]) -> bool:
     """Whether the text here is that of the training, so that what is held out here was so there."""
-    said = model.provenance.get("data", {})
+    said = named.provenance.get("data", {})
     return all(
         said.get(name, {}).get("sha256") == part.fingerprint
         for name, part in zip(("train", "held_out"), parts, strict=True)
@@ -154,17 +154,17 @@ def assert_as_judge(text: np.ndarray) -> None:
 
 
 def bits_of_groups(
-    model: Checkpoint, groups: dict[str, np.ndarray], counts: NgramCounts
+    named: Named, groups: dict[str, np.ndarray], counts: NgramCounts
 ) -> dict[str, dict[str, Any]]:
     """Bits per byte of the model and of n-grams, of the windows of each group and of all together."""
     found: dict[str, dict[str, Any]] = {}
     for number, (name, windows) in enumerate(groups.items()):
         bits = held_out_bits(
             jax.random.key(number),
-            model.denoiser,
-            model.params,
+            named.model.denoiser,
+            named.model.params,
             windows,
-            model.config.mask_id,
+            named.model.mask_id,
             batch_size=min(64, len(windows)),
             bytes_per_token=1.0,
         ).bits_per_byte
@@ -207,17 +207,15 @@ def xz_size(text: np.ndarray) -> int:
     return len(lzma.compress(text.tobytes(), lzma.FORMAT_RAW, filters=XZ))
 
 
-def profile_of(
-    folder: pathlib.Path, model: Checkpoint, rows: np.ndarray, draws: int
-) -> tuple[Profile, str]:
+def profile_of(folder: pathlib.Path, named: Named, rows: np.ndarray, draws: int) -> tuple[Profile, str]:
     """The profile that lies beside the model, or one measured on held-out windows."""
     file = folder / "profile.json"
     if file.exists():
         return read_profile(file), "shipped"
-    scorer = jax_scorer(model.denoiser, model.params, model.config.mask_id)
-    levels = default_levels(model.config.length, 17)
+    scorer = jax_scorer(named.model.denoiser, named.model.params, named.model.mask_id)
+    levels = default_levels(named.length, 17)
     estimate = estimate_profile(
-        0, scorer, rows, model.config.mask_id, draws=draws, batch_size=64, levels=levels
+        0, scorer, rows, named.model.mask_id, draws=draws, batch_size=64, levels=levels
     )
     return estimated_profile(estimate), f"measured here, {draws} draws a level"
 
@@ -253,12 +251,10 @@ def evenly(num: int, most: int) -> np.ndarray:
     return np.linspace(0, num - 1, min(num, most)).astype(int)
 
 
-def sampled(
-    model: Checkpoint, profile: Profile, judge: Judge
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def sampled(named: Named, profile: Profile, judge: Judge) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """What samples are worth by steps and schedule, and the first sample of each optimal plan."""
-    sampler = FixedUnmasking(model.denoiser, model.config.mask_id)
-    masked = np.full((judge.num, model.config.length), model.config.mask_id, np.int32)
+    sampler = FixedUnmasking(named.model.denoiser, named.model.mask_id)
+    masked = np.full((judge.num, named.length), named.model.mask_id, np.int32)
     found, shown = [], {}
     for steps in STEPS:
         plan = optimal_plan(profile.fitted, steps, Fixed)
@@ -269,11 +265,13 @@ def sampled(
             "optimal": plan.grid(),
         }
         for name, grid in grids.items():
-            drawn = sample(jax.random.key(1), sampler, model.params, pad_grid(grid, max(STEPS)), masked)
+            drawn = sample(
+                jax.random.key(1), sampler, named.model.params, pad_grid(grid, max(STEPS)), masked
+            )
             raise_if_failed(drawn)
             rows = np.asarray(drawn.tokens)
             found.append({"steps": steps, "schedule": name, "path_kl": path_kl[name]} | judge.worth(rows))
-        shown[str(steps)] = printable(model.vocabulary.decode(rows[0].tolist(), "□"))
+        shown[str(steps)] = printable(named.vocabulary.decode(rows[0].tolist(), "□"))
     return found, shown
 
 

@@ -60,15 +60,15 @@ def setting_of(model: str | None, is_quick: bool) -> Setting:
     from mdmot.models import bundled_model, load_checkpoint
     from mdmot.vocabulary import Bytes
 
-    checkpoint = load_checkpoint(bundled_model() if model is None else pathlib.Path(model))
-    _, held_out = hold_out_documents(read_corpus(None), 0.05)
-    windows = tokenize(held_out, Bytes(), None).windows(checkpoint.config.length)
+    named = load_checkpoint(bundled_model() if model is None else pathlib.Path(model))
+    _, held_out = hold_out_documents(read_corpus(None))
+    windows = tokenize(held_out, Bytes(), None).windows(named.length)
     windows = np.random.default_rng(0).permutation(windows)[:, : QUICK_LENGTH if is_quick else None]
     # Gradients are to be of the numbers that are computed with, however coarsely they are stored.
-    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), checkpoint.params)
+    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), named.model.params)
     half = len(windows) // 2
-    mask_id = checkpoint.config.mask_id
-    return Setting(checkpoint.denoiser, params, mask_id, windows[:half], windows[half:])
+    mask_id = named.model.mask_id
+    return Setting(named.model.denoiser, params, mask_id, windows[:half], windows[half:])
 
 
 def methods_of(setting: Setting, num_batches: int) -> dict[str, Method]:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from mdmot.schedules import interpolations as interpolations
     from mdmot.schedules import masks as masks
     from mdmot.schedules import step_grid as step_grid
+    from mdmot.workflows import load as load
+    from mdmot.workflows import profile as profile
     from mdmot.workflows import train as train
+    from mdmot.workflows import tune as tune
     from mdmot.workflows import verify as verify
 
 _HOMES = {
@@ -37,12 +40,15 @@ _HOMES = {
     "energy": "energies",
     "fixed_law": "exact_law",
     "interpolations": "schedules",
+    "load": "workflows",
     "masks": "schedules",
+    "profile": "workflows",
     "report": "pages",
     "sample": "samplers",
     "sampler_law": "exact_law",
     "step_grid": "schedules",
     "train": "workflows",
+    "tune": "workflows",
     "verify": "workflows",
 }
 """The submodule of each name."""

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from mdmot.cli import main
-from mdmot.cli.source import BUNDLED, read_source
 from mdmot.data import hold_out_documents, read_corpus, tokenize
 from mdmot.errors import InputError
 from mdmot.information import read_profile
 from mdmot.metrics import held_out_bits
 from mdmot.models import bundled, bundled_model, bundled_profile, load_checkpoint
 from mdmot.plans import read_plan
+from mdmot.workflows.naming import BUNDLED, load
 
 LARGEST = 8_000_000
 NUM_WINDOWS = 64
@@ -45,7 +45,7 @@ def test_it_is_small_and_says_what_it_is():
     for word in ("PSF", "bfloat16", "held out"):
         assert word in card
     model = load_checkpoint(folder)
-    assert {leaf.dtype for leaf in jax.tree.leaves(model.params)} == {jnp.dtype("bfloat16")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(model.model.params)} == {jnp.dtype("bfloat16")}
     assert {"command", "seed", "versions", "data", "step", "config"} <= model.provenance.keys()
     assert set(model.provenance["data"]) == {"train", "held_out"}
 
@@ -53,13 +53,13 @@ def test_it_is_small_and_says_what_it_is():
 def test_it_reaches_on_held_out_text_what_it_says():
     model = load_checkpoint(bundled_model())
     text = tokenize(hold_out_documents(read_corpus(None))[1], model.vocabulary, None)
-    held_out = text.windows(model.config.length)
+    held_out = text.windows(model.length)
     found = held_out_bits(
         jax.random.key(0),
-        model.denoiser,
-        model.params,
+        model.model.denoiser,
+        model.model.params,
         held_out[np.arange(NUM_WINDOWS) * len(held_out) // NUM_WINDOWS],  # as at the end of training
-        model.config.mask_id,
+        model.model.mask_id,
         batch_size=16,
         bytes_per_token=text.bytes_per_token,
     ).bits_per_byte
@@ -85,7 +85,7 @@ def is_same(bits, error, provenance):
 
 
 def test_its_profile_is_its_own():
-    profile, source = read_profile(bundled_profile()), read_source(None)
+    profile, source = read_profile(bundled_profile()), load()
     assert profile.provenance["weights_sha256"] == source.weights_sha256
     assert source.name == BUNDLED
     assert profile.length == source.length

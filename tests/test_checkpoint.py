@@ -11,6 +11,7 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
+from mdmot.denoisers import Timed
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
 from mdmot.models import (
@@ -64,10 +65,10 @@ def test_rebuilt_split_denoiser_is_the_same_to_the_compiler(folder):
     split, _ = split_from_nnx(MODULE)
     logits_of(split, PARAMS, TOKENS)
     loaded = load_checkpoint(folder)
-    assert loaded.denoiser == split
-    assert hash(loaded.denoiser) == hash(split)
+    assert loaded.model.denoiser == split
+    assert hash(loaded.model.denoiser) == hash(split)
     with jax.no_tracing():
-        logits_of(loaded.denoiser, loaded.params, TOKENS)
+        logits_of(loaded.model.denoiser, loaded.model.params, TOKENS)
 
 
 def test_modules_without_parts_are_refused():
@@ -79,13 +80,13 @@ def test_round_trip(folder):
     (folder / "metrics.jsonl").write_text("kept")
     for _ in range(2):
         found = load_checkpoint(folder)
-        jax.tree.map(np.testing.assert_array_equal, found.params, PARAMS)
+        jax.tree.map(np.testing.assert_array_equal, found.model.params, PARAMS)
         assert (found.config, found.vocabulary, found.provenance) == (CONFIG, LETTERS, PROVENANCE)
         np.testing.assert_array_equal(
-            logits_of(found.denoiser, found.params, TOKENS), logits_of(DENOISER, PARAMS, TOKENS)
+            logits_of(found.model.denoiser, found.model.params, TOKENS), logits_of(DENOISER, PARAMS, TOKENS)
         )
         save_checkpoint(
-            folder, MaskedTransformer, found.config, found.params, found.vocabulary, found.provenance
+            folder, MaskedTransformer, found.config, found.model.params, found.vocabulary, found.provenance
         )
     assert {path.name for path in folder.iterdir()} == {
         "model.json",
@@ -101,8 +102,8 @@ def test_round_trip_of_halves(tmp_path):
     save_checkpoint(tmp_path, MaskedTransformer, config, params, LETTERS, {})
     found = load_checkpoint(tmp_path)
     assert found.config == config
-    assert {leaf.dtype for leaf in jax.tree.leaves(found.params)} == {jnp.dtype("bfloat16")}
-    jax.tree.map(np.testing.assert_array_equal, found.params, params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found.model.params)} == {jnp.dtype("bfloat16")}
+    jax.tree.map(np.testing.assert_array_equal, found.model.params, params)
 
 
 def test_configs_of_earlier_networks_are_read(folder):
@@ -119,11 +120,13 @@ def test_round_trip_of_a_network_that_is_told_the_time(tmp_path):
     save_checkpoint(tmp_path, TimeConditionedTransformer, config, params, Bytes(), {})
     found = load_checkpoint(tmp_path)
     assert found.vocabulary == Bytes()
-    assert found.timed_denoiser == timed
+    assert found.model.denoiser == Timed(timed, 256)
     tokens = jnp.asarray([[7, 256, 256, 256, 9]], jnp.int32)
     expected = logits_of(timed, params, tokens, jnp.asarray([0.4], jnp.float32))
     # 0.4 may be another float32 as a mean of five flags.
-    np.testing.assert_allclose(logits_of(found.denoiser, found.params, tokens), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        logits_of(found.model.denoiser, found.model.params, tokens), expected, atol=1e-5
+    )
 
 
 def change(**fields):

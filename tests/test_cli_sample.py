@@ -401,8 +401,8 @@ def test_a_model_is_sampled_in_single_precision(capsys, model):
     assert not jax.config.jax_enable_x64
     loaded = load_checkpoint(model)
     tokens = jnp.full((1, 6), 256, jnp.int32).at[0, :2].set(jnp.asarray([97, 98], jnp.int32))
-    sampler, grid = BernoulliUnmasking(loaded.denoiser, 256), step_grid(masks.linear(), 2)
-    expected = sample(jax.random.key(3), sampler, loaded.params, grid, tokens)
+    sampler, grid = BernoulliUnmasking(loaded.model.denoiser, 256), step_grid(masks.linear(), 2)
+    expected = sample(jax.random.key(3), sampler, loaded.model.params, grid, tokens)
     assert [one["tokens"] for one in found["samples"]] == expected.tokens.tolist()
     assert sampled(capsys, *arguments) == found
 

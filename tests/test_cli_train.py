@@ -175,7 +175,7 @@ def test_the_model_holds_the_mean_of_the_weights(whole):
     denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(0)))
     restored = checkpoints.load_state(out / "checkpoints", config.update(denoiser).init(params))
     assert restored.step == 12
-    jax.tree.map(np.testing.assert_array_equal, load_checkpoint(out).params, restored.state.average)
+    jax.tree.map(np.testing.assert_array_equal, load_checkpoint(out).model.params, restored.state.average)
     last, mean = (
         np.asarray(tree["head"]["kernel"]) for tree in (restored.state.params, restored.state.average)
     )
@@ -252,7 +252,7 @@ def test_a_run_goes_on_with_another_number_of_steps(capsys, text, whole, tmp_pat
     *_, (expected, _) = training_steps(jax.random.key(config.seed), update, saved.state, batches, 20)
     assert saved.step == before.num_steps == 12
     assert found(capsys, "train", "--out", out, "--resume", "--steps", 20)["step"] == 20
-    jax.tree.map(np.testing.assert_array_equal, load_checkpoint(out).params, expected.average)
+    jax.tree.map(np.testing.assert_array_equal, load_checkpoint(out).model.params, expected.average)
     assert read_config(out / "config.json") == (config, described)
     assert read_stages(out / "config.json") == ((12, 12),)
     assert load_checkpoint(out).provenance["stages"] == [{"until": 12, "num_steps": 12}]
@@ -708,8 +708,8 @@ def test_a_learned_order_is_kept_with_the_model_and_resumed(capsys, text, stop_a
     assert len(learned) == 16
     assert len(set(learned)) > 1
     plain = even_model(tmp_path / "plain", Bytes(), 16)
-    assert jax.tree.structure(load_checkpoint(tmp_path / "whole").params) == jax.tree.structure(
-        load_checkpoint(plain).params
+    assert jax.tree.structure(load_checkpoint(tmp_path / "whole").model.params) == jax.tree.structure(
+        load_checkpoint(plain).model.params
     )
 
 

@@ -3,7 +3,6 @@
 import importlib.util
 import itertools
 import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +10,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import mdmot
 from mdmot import tuning
-from mdmot.cli import main, profiling, searching, source, tune
+from mdmot.cli import main, tune
 from mdmot.data import read_language
 from mdmot.distributions import markov_profile, read_law, sticky_chain
 from mdmot.information import fixed_path_kl, information_profile
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
 from mdmot.plans import read_plan
 from mdmot.vocabulary import Bytes, Symbols
+from mdmot.workflows import profiling, searching
 
 pytestmark = pytest.mark.slow  # many small programs to compile
 
@@ -303,11 +304,11 @@ def test_search_by_samples_of_a_model(capsys, monkeypatch, tmp_path):
 
 def test_tasks_of_models(tmp_path):
     language = read_language("brackets:length=4,kinds=1")
-    symbols = source.read_source(pathlib.Path(saved_model(tmp_path / "symbols", language.vocabulary, 4)))
+    symbols = mdmot.load(saved_model(tmp_path / "symbols", language.vocabulary, 4))
     rows = np.array([language.vocabulary.encode(text) for text in ("()()", "))((", "(())", "((()")])
     correct = searching.TASKS["correct"].rate(symbols, language.name, 4)
     assert correct(rows, np.arange(4)).tolist() == [1, 0, 1, 0]
-    text = source.read_source(pathlib.Path(saved_model(tmp_path / "text", Bytes(), 5)))
+    text = mdmot.load(saved_model(tmp_path / "text", Bytes(), 5))
     rows = np.array([list(text.encode()) for text in ("x = 1", "x = (", "[a,b]")] + [[256] * 5])
     assert searching.TASKS["parses"].rate(text, "", 5)(rows, np.arange(4)).tolist() == [1, 0, 1, 0]
 
@@ -329,7 +330,7 @@ def test_tasks_that_do_not_fit_the_model_are_refused_at_once(
 ):
     pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tune, "obtain_profile", lambda request: pytest.fail("long work had begun"))
+    monkeypatch.setattr(tune, "profile_of", lambda *_, **__: pytest.fail("long work had begun"))
     saved_model(tmp_path / "GRIDS", read_language("sudoku").vocabulary, 16)
     arguments = ("tune", "GRIDS", "--steps", 2, "--trials", 4, "--task", task, *options)
     status, out, err = run(capsys, *arguments)

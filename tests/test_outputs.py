@@ -211,10 +211,10 @@ def test_folders_are_made_for_what_is_written(capsys, tmp_path):
 def test_a_folder_in_the_place_of_a_file_is_refused_before_any_work(
     capsys, tmp_path, monkeypatch, taken, arguments
 ):
-    def compute(*_):
+    def compute(*_, **__):
         raise AssertionError("computed too early")
 
-    for name in ("cli.tune.obtain_profile", "cli.profile.obtain_profile", "pages.reporting.judged_text"):
+    for name in ("cli.tune.profile_of", "cli.profile.profile_of", "pages.reporting.judged_text"):
         monkeypatch.setattr(f"mdmot.{name}", compute)
     monkeypatch.chdir(tmp_path)
     (tmp_path / taken).mkdir(parents=True)

@@ -497,9 +497,10 @@ def test_the_wheel_of_antiberty_becomes_a_model_of_text(tmp_path):
     assert (folder / "LICENSE").read_text() == "MIT"
     assert safetensors.numpy.load_file(folder / "model.safetensors").keys() == tensors.keys()
     model = load_plain(folder)
-    assert (model.vocabulary.symbols, model.found.mask_id, model.found.unused) == (SYMBOLS, 6, ())
+    assert (model.vocabulary.symbols, model.model.denoiser.mask_id) == (SYMBOLS, 6)
+    assert load_pretrained(folder).unused == ()
     table = tensors["bert.embeddings.word_embeddings.weight"]
-    np.testing.assert_array_equal(model.found.params["token"], table)
+    np.testing.assert_array_equal(model.model.params["token"], table)
 
 
 @pytest.mark.slow
@@ -560,23 +561,25 @@ def run(capsys):
 def test_encoders_are_shown_their_frame_and_draw_no_special_token(tmp_path):
     model = load_plain(write_text_model(tmp_path, "bert"))
     assert (model.length, model.vocabulary.size) == (3, 7)
-    assert model.denoiser.never == (0, 1, 2, 5, 6)
+    assert model.never == (0, 1, 2, 5, 6)
     tokens = jnp.asarray([[3, 7, 4], [7, 7, 7]], jnp.int32)
     shown = jnp.asarray([[1, 3, 6, 4, 2], [1, 6, 6, 6, 2]], jnp.int32)
-    expected = logits_of(model.found.denoiser, model.found.params, shown)[:, 1:4]
-    logits = logits_of(model.denoiser, model.found.params, tokens)
+    expected = logits_of(model.model.denoiser.denoiser, model.model.params, shown)[:, 1:4]
+    logits = logits_of(model.model.denoiser, model.model.params, tokens)
     np.testing.assert_allclose(logits[..., 3:5], expected[..., 3:5], rtol=1e-5)
-    assert bool(jnp.isneginf(logits[..., jnp.asarray(model.denoiser.never)]).all())
-    at = model.denoiser.bind(model.found.params, tokens)(jnp.asarray([[2], [0]]))
+    assert bool(jnp.isneginf(logits[..., jnp.asarray(model.never)]).all())
+    at = model.model.denoiser.bind(model.model.params, tokens)(jnp.asarray([[2], [0]]))
     np.testing.assert_allclose(at[:, 0], logits[jnp.arange(2), jnp.asarray([2, 0])], rtol=1e-5)
 
 
 def test_tokens_beyond_the_vocabulary_are_not_drawn(tmp_path):
     model = load_plain(write_text_model(tmp_path, "llada"))
-    assert (model.length, model.vocabulary.size, model.denoiser.never) == (5, 5, ())
+    assert (model.length, model.vocabulary.size, model.never) == (5, 5, ())
     tokens = jnp.asarray([[0, 5, 4]], jnp.int32)
-    expected = logits_of(model.found.denoiser, model.found.params, jnp.where(tokens == 5, 6, tokens))
-    found = logits_of(model.denoiser, model.found.params, tokens)
+    expected = logits_of(
+        model.model.denoiser.denoiser, model.model.params, jnp.where(tokens == 5, 6, tokens)
+    )
+    found = logits_of(model.model.denoiser, model.model.params, tokens)
     np.testing.assert_allclose(found, expected[..., :5], rtol=1e-5)
 
 

@@ -6,11 +6,17 @@ import sys
 
 import jax
 import pytest
+from flax import nnx
 
 import mdmot
 from mdmot.checks import CHECKS
 from mdmot.checks.check import Claim, equal
 from mdmot.checks.schedules import check_rate_integral
+from mdmot.cli import main
+from mdmot.errors import InputError
+from mdmot.information import write_profile
+from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
+from mdmot.vocabulary import Bytes
 from mdmot.workflows import Progress, computing_in
 from mdmot.workflows.progress import counted
 
@@ -57,3 +63,114 @@ def test_workflows_load_jax_when_they_are_called():
     script = "import sys, mdmot.workflows; print('jax' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
+
+
+CHAIN = "markov:stay=.9,states=2,length=8"
+
+
+def printed(capsys, *arguments):
+    """What a command prints as JSON, but for its seed; without what depends on the moment."""
+    status = main.status([*map(str, arguments), "--json"])
+    captured = capsys.readouterr()
+    jax.config.update("jax_enable_x64", True)
+    assert status == 0, captured.err
+    content = json.loads(captured.out)
+    del content["seed"]
+    return content
+
+
+def saved_model(folder, length=6):
+    config = TransformerConfig(vocab_size=256, length=length, width=8, depth=1, heads=1)
+    _, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
+    save_checkpoint(folder, MaskedTransformer, config, params, Bytes(), {"seed": 0})
+    return folder
+
+
+def test_a_profile_is_what_the_command_prints(capsys):
+    found = mdmot.profile(CHAIN)
+    assert found.to_json() == printed(capsys, "profile", CHAIN)
+    assert repr(found).startswith("Profile(8 tokens, exact: entropy 2.9")
+    seen = []
+    options = {"estimate": True, "draws": 20, "levels": 5, "batch": 25}
+    measured = mdmot.profile(CHAIN, **options, seed=3, show=seen.append)
+    assert seen == [
+        Progress("profile", 0, 4, ""),
+        *(Progress("profile", done, 4, f"{done} of 4 batches") for done in (1, 2, 3, 4)),
+    ]
+    arguments = ("--estimate", "--draws", 20, "--levels", 5, "--batch", 25, "--seed", 3)
+    assert measured.to_json() == printed(capsys, "profile", CHAIN, *arguments)
+    assert "measured at 5 levels" in repr(measured)
+
+
+def test_a_profile_of_a_network_is_measured_in_single_precision(capsys, tmp_path):
+    model = saved_model(tmp_path / "model")
+    (tmp_path / "text.txt").write_text("to be or not to be\n" * 20)
+    found = mdmot.profile(model, text=tmp_path / "text.txt", draws=10, levels=5)
+    arguments = ("--text", tmp_path / "text.txt", "--draws", 10, "--levels", 5)
+    assert found.to_json() == printed(capsys, "profile", model, *arguments)
+    assert jax.config.jax_enable_x64
+
+
+def test_a_measurement_goes_on_from_its_file(tmp_path):
+    options = {"estimate": True, "draws": 20, "levels": 5, "batch": 25}
+    state = tmp_path / "state"
+
+    def stop(at):
+        if at.done == 2:
+            raise KeyboardInterrupt
+
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        mdmot.profile(CHAIN, **options, resume=state, show=stop, tell=said.append)
+    assert said == [f"kept in {state}; the same command goes on from there"]
+    whole = mdmot.profile(CHAIN, **options)
+    assert mdmot.profile(CHAIN, **options, resume=state).to_json() == whole.to_json()
+
+
+@pytest.mark.slow
+def test_a_plan_is_what_the_command_prints_and_writes(capsys, tmp_path):
+    found = mdmot.tune(CHAIN, 3)
+    assert found.to_json() == printed(capsys, "tune", CHAIN, "--steps", 3, "--out", tmp_path / "plan.json")
+    found.write(tmp_path / "ours.json")
+    assert (tmp_path / "ours.json").read_bytes() == (tmp_path / "plan.json").read_bytes()
+    assert repr(found) == (
+        f"Tuned(3 steps of 8 tokens, fixed reveals, optimal: {found.loss:.4g} nats lost, linear "
+        f"{found.tuning.linear.path_kl:.4g}; better than linear)"
+    )
+
+
+@pytest.mark.slow
+def test_a_plan_is_made_of_any_profile(tmp_path):
+    profile = mdmot.profile(CHAIN)
+    write_profile(tmp_path / "profile.json", profile)
+    plan = mdmot.tune(CHAIN, 3).plan
+    for of in (profile, tmp_path / "profile.json", profile.fitted, profile.fitted.tolist()):
+        assert mdmot.tune(of, 3).plan == plan
+    assert mdmot.tune(CHAIN, 3, profile=profile).plan == plan
+    with pytest.raises(InputError, match="pass its name, and the profile as profile="):
+        mdmot.tune(profile, 3, trials=2)
+    with pytest.raises(InputError, match="--task belongs to a search"):
+        mdmot.tune(profile, 3, task="legal")
+
+
+@pytest.mark.slow
+def test_a_plan_of_the_bundled_model_is_of_the_profile_that_came_with_it():
+    said = []
+    found = mdmot.tune(steps=4, force=True, tell=said.append)
+    assert (found.kept, found.plan.length) == ("optimal", 256)
+    assert mdmot.tune(steps=4).kept == ("optimal" if found.tuning.gain.is_told else "linear")
+    assert len(said) == 1
+    assert said[0].startswith("planned by the profile that came with the bundled model")
+
+
+@pytest.mark.slow
+def test_a_search_by_samples_goes_on_and_is_part_of_the_result(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("optuna")
+    monkeypatch.setattr("mdmot.workflows.searching.RUNGS", (4, 8))
+    options = {"trials": 2, "storage": tmp_path / "trials.db"}
+    seen = []
+    found = mdmot.tune("permutations:length=6", 3, **options, show=seen.append)
+    assert [at.done for at in seen] == [0, 1, 2]
+    assert (found.search.task, found.kept) == ("legal", "search" if found.search.is_kept else "optimal")
+    arguments = ("--trials", 2, "--storage", tmp_path / "trials.db")
+    assert found.to_json() == printed(capsys, "tune", "permutations:length=6", "--steps", 3, *arguments)

@@ -9,11 +9,11 @@ import numpy as np
 
 from mdmot.cli.rows import Row
 from mdmot.cli.samplers import Network, Rule, Run, make_run
-from mdmot.cli.source import ENTRIES as ENTRIES
-from mdmot.cli.source import Source
 from mdmot.cli.words import Given
+from mdmot.denoisers import reads_time
 from mdmot.errors import InputError
-from mdmot.samplers import Guided, GuidedDenoiser, sample, sample_trajectory
+from mdmot.models.named import ENTRIES, Named
+from mdmot.samplers import Guided, GuidedDenoiser, TimeFree, sample, sample_trajectory
 
 
 class Sample(NamedTuple):
@@ -69,7 +69,7 @@ def batches(rows: Sequence[Row], entries: int) -> list[Batch]:
 
 
 def make_runs(
-    source: Source,
+    source: Named,
     starts: Sequence[Row],
     rule: Rule,
     given: Given,
@@ -93,7 +93,8 @@ def make_runs(
       InputError: If the options make no run.
     """
     mask_id = source.vocabulary.size
-    denoiser, timed_denoiser = source.denoiser, source.timed_denoiser
+    denoiser = source.model.denoiser
+    timed_denoiser = denoiser if reads_time(denoiser) else TimeFree(denoiser)
     if guidance is not None:
         denoiser = GuidedDenoiser(denoiser, mask_id)
         timed_denoiser = GuidedDenoiser(timed_denoiser, mask_id)
@@ -119,7 +120,7 @@ def make_runs(
 def draw(
     seed: int,
     runs: Mapping[int, Run],
-    source: Source,
+    source: Named,
     rows: Sequence[Row],
     batch: Batch,
     guidance: float | None,
@@ -149,7 +150,11 @@ def draw(
     tokens = jnp.asarray([rows[number] for number in padded], jnp.int32)
     key = jax.random.key(seed)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(padded, jnp.uint32))
-    params = source.params if guidance is None else Guided(source.params, guidance, tokens != mask_id)
+    params = (
+        source.model.params
+        if guidance is None
+        else Guided(source.model.params, guidance, tokens != mask_id)
+    )
     run = runs[tokens.shape[1]]
     if show is None:
         result = sample(keys, run.sampler, params, run.grid, tokens)

@@ -11,8 +11,7 @@ from mdmot.cli.options import common, print_json, progress
 from mdmot.cli.sample import WHOLE
 from mdmot.cli.sampling_options import Sampling, sampling, settle
 from mdmot.cli.sequences import PIECE, text_sequences
-from mdmot.cli.source import Source, read_source
-from mdmot.cli.training_data import HELD_OUT_SEQUENCES, trained_on
+from mdmot.cli.source import read_source
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols, assert_same_vocabulary
 
@@ -21,8 +20,12 @@ if TYPE_CHECKING:
 
     from mdmot.data import Language
     from mdmot.metrics.laws import LogProb
+    from mdmot.models import Named
 
 MOST_ROWS_AT_ONCE, MOST_LAW_TOKENS = 64, 2**20
+
+HELD_OUT_SEQUENCES = 2**12
+"""Sequences of a language or a law that are evaluated on unless others are asked for."""
 
 EXAMPLES = """\b
 Examples:
@@ -126,27 +129,27 @@ def evaluate(
     if text is not None and language is not None:
         raise InputError("--text and --language are both given; evaluate on one at a time")
     source = read_source(model)
-    if source.bed is not None and (text is not None or language is not None or whole):
+    if source.law is not None and (text is not None or language is not None or whole):
         raise InputError(
             f"{source.name} is a law, which makes its own sequences; leave out --text, --language, --all"
         )
-    if text is None and language is None and source.bed is None:
-        text, language = trained_on(source)
+    if text is None and language is None and source.law is None:
+        text, language = source.trained_on
     if whole and language is not None:
         raise InputError("--all is of the documents of a text, and a language has none; leave it out")
     length = source.length if length is None else length
     source.assert_length(length, "--length")
-    if source.bed is not None:
+    if source.law is not None:
         rows = _drawn(source, seed, limit)
     elif language is not None:
         rows = _sequences(source, language, length, seed, limit or HELD_OUT_SEQUENCES)
     else:
         rows = _windows(source, text, () if model is None else (model,), whole, length)
-    log_prob: LogProb | None = source.log_prob if source.bed is not None else None
+    log_prob: LogProb | None = source.log_prob if source.law is not None else None
     if rows.language is not None and rows.language.entropy is not None:
         log_prob = rows.language.log_prob
     right = Right(rows.tokens, log_prob, rows.entropy, rows.language, rows.is_python)
-    is_text = source.bed is None and rows.language is None
+    is_text = source.law is None and rows.language is None
     chosen = settle(Sampling(**options), length, is_text, rows.is_python)
     content = _measured(source, rows, limit, batch, seed)
     sampler = None if chosen is None else judged(source, right, chosen, seed)
@@ -158,18 +161,16 @@ def evaluate(
         show(sampler)
 
 
-def _drawn(source: Source, seed: int, limit: int | None) -> Rows:
-    from mdmot.cli.profiling import drawn_sequences
-
-    assert source.bed is not None
+def _drawn(source: "Named", seed: int, limit: int | None) -> Rows:
+    assert source.law is not None
     num = limit or max(2, min(HELD_OUT_SEQUENCES, MOST_LAW_TOKENS // source.length))
-    entropy, error = source.bed.entropy()
+    entropy, error = source.law.entropy()
     known = entropy if error == 0 else None
-    tokens = drawn_sequences(source, seed, num)
+    tokens = source.drawn(seed, num)
     return Rows(tokens, source.name, num, "sequences", None, known, None, False)
 
 
-def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> Rows:
+def _sequences(source: "Named", spec: str, length: int, seed: int, num: int) -> Rows:
     from mdmot.data import read_language
 
     language: Language = read_language(spec)
@@ -184,7 +185,7 @@ def _sequences(source: Source, spec: str, length: int, seed: int, num: int) -> R
 
 
 def _windows(
-    source: Source, text: pathlib.Path | None, others: tuple[pathlib.Path, ...], whole: bool, length: int
+    source: "Named", text: pathlib.Path | None, others: tuple[pathlib.Path, ...], whole: bool, length: int
 ) -> Rows:
     from mdmot.data import hold_out_documents, read_corpus
 
@@ -202,8 +203,7 @@ def _windows(
     name = f"the {len(corpus.entries)} {'' if whole else 'held-out '}documents of {corpus.name}"
     all_too = "" if whole else ", or --all if the model was trained on another text"
     rows = text_sequences(source, corpus, length, f"pass a longer text or a shorter --length{all_too}")
-    recorded = source.data.get("held_out")
-    if not whole and isinstance(recorded, dict) and recorded.get("sha256") != corpus.fingerprint:
+    if not whole and source.held_out_sha256 not in (None, corpus.fingerprint):
         click.echo(
             "evaluate: these are not the documents that the model's training held out; of the same text, "
             "if it has changed, moved or was renamed, some may have been trained on",
@@ -220,25 +220,23 @@ def _windows(
 
 
 def _measured(
-    source: Source, rows: Rows, limit: int | None, batch: int | None, seed: int
+    source: "Named", rows: Rows, limit: int | None, batch: int | None, seed: int
 ) -> dict[str, Any]:
     import jax
     import numpy as np
 
-    from mdmot.cli.batches import ENTRIES
     from mdmot.metrics import held_out_bits
 
     tokens = rows.tokens
     if limit is not None and limit < len(tokens):
         tokens = tokens[np.arange(limit) * len(tokens) // limit]
     click.echo(f"evaluate: {len(tokens):,} windows of {tokens.shape[1]} tokens from {rows.name}", err=True)
-    most = max(1, min(MOST_ROWS_AT_ONCE, ENTRIES // source.entries))
-    batch_size = min(batch or most, len(tokens))
+    batch_size = min(batch or source.rows_at_once(MOST_ROWS_AT_ONCE), len(tokens))
     with progress(-(-len(tokens) // batch_size), "evaluate") as advance:
         found = held_out_bits(
             jax.random.key(seed),
-            source.denoiser,
-            source.params,
+            source.model.denoiser,
+            source.model.params,
             np.asarray(tokens, np.int32),
             source.vocabulary.size,
             batch_size=batch_size,

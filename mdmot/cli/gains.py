@@ -1,6 +1,6 @@
 """What a plan gains and what bounds its loss, as commands say it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mdmot.plans import PlanBounds
@@ -20,17 +20,6 @@ def gain_line(gain: "Gain", steps: int) -> str:
     return f"{start} (95%: {low:.3g} to {high:.3g}; {HELD_OUT}): {gain.verdict}"
 
 
-def gain_content(gain: "Gain") -> dict[str, Any]:
-    """The gain as JSON."""
-    return {
-        "nats": gain.nats,
-        "interval": None if gain.interval is None else list(gain.interval),
-        "basis": gain.basis,
-        "is_told": gain.is_told,
-        "verdict": gain.verdict,
-    }
-
-
 def bounds_line(name: str, bounds: "PlanBounds", lower: float, is_exact: bool) -> str:
     """The bounds on the loss of a plan, and of what profile they are."""
     known = (
@@ -43,13 +32,3 @@ def bounds_line(name: str, bounds: "PlanBounds", lower: float, is_exact: bool) -
     steps = "" if bounds.linear_steps is None else f"; {bounds.linear_steps} linear steps lose no more"
     of = "" if is_exact else "; of the fitted profile, as sure as its TC and DTC"
     return f"bounds on the loss, {name}: {lower:.4g} to {bounds.least:.4g} ({each}){steps}{of}"
-
-
-def bounds_content(bounds: "PlanBounds", lower: float, is_exact: bool) -> dict[str, Any]:
-    """The bounds as JSON: `lower` and `upper`, what the upper one is the least of, and of what profile."""
-    return {
-        "lower": lower,
-        "upper": bounds.least,
-        **bounds._asdict(),
-        "of": "law" if is_exact else "fitted profile",
-    }

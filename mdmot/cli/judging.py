@@ -8,15 +8,15 @@ import numpy as np
 
 from mdmot.cli.options import print_table, progress
 from mdmot.cli.sampling_options import Settled
-from mdmot.cli.source import ENTRIES, Source
-from mdmot.cli.tasks import MASK_SIGN
 from mdmot.errors import InputError
+from mdmot.workflows.tasks import MASK_SIGN
 
 if TYPE_CHECKING:
     from mdmot.cli.rows import Row
     from mdmot.cli.samplers import Run
     from mdmot.data import Language
     from mdmot.metrics.laws import LogProb
+    from mdmot.models import Named
     from mdmot.plans import Reveal
 
 MOST_PARSED = 2**10
@@ -43,7 +43,7 @@ class Right(NamedTuple):
     is_python: bool
 
 
-def judged(source: Source, right: Right, chosen: Settled, seed: int) -> dict[str, Any]:
+def judged(source: "Named", right: Right, chosen: Settled, seed: int) -> dict[str, Any]:
     """Measures what a sampler makes of a model or of a law.
 
     Args:
@@ -103,7 +103,7 @@ def show(found: dict[str, Any]) -> None:
         )
 
 
-def _sampled(source: Source, rows: "list[Row]", chosen: Settled, seed: int) -> "tuple[Run, np.ndarray]":
+def _sampled(source: "Named", rows: "list[Row]", chosen: Settled, seed: int) -> "tuple[Run, np.ndarray]":
     from mdmot.cli.batches import Sample, batches, draw, make_runs
     from mdmot.cli.samplers import rule_named
 
@@ -124,7 +124,7 @@ def _revealed(run: "Run", reveal: str, length: int) -> "Reveal":
     return REVEALS[reveal].from_alpha(run.grid.alpha, length)
 
 
-def _likelihood(source: Source, right: Right, run: "Run", chosen: Settled, seed: int) -> dict[str, Any]:
+def _likelihood(source: "Named", right: Right, run: "Run", chosen: Settled, seed: int) -> dict[str, Any]:
     """The token error rate, and the divergence of the sampler from the law."""
     from mdmot.information import jax_scorer
     from mdmot.metrics import kl_to_sampler, sampler_likelihood, token_error_rate
@@ -133,13 +133,13 @@ def _likelihood(source: Source, right: Right, run: "Run", chosen: Settled, seed:
     if len(rows) < 2:
         raise InputError("one sequence has no standard error; pass a longer text, or --num 0")
     assert run.grid is not None
-    batch_size = max(1, min(MOST_ROWS_AT_ONCE, ENTRIES // source.entries, len(rows) * chosen.orders))
+    batch_size = source.rows_at_once(min(MOST_ROWS_AT_ONCE, len(rows) * chosen.orders))
     with progress(
         -(-len(rows) * chosen.orders * len(run.grid.reveal) // batch_size), "likelihood"
     ) as advance:
         found = sampler_likelihood(
             seed,
-            jax_scorer(source.denoiser, source.params, source.vocabulary.size),
+            jax_scorer(source.model.denoiser, source.model.params, source.vocabulary.size),
             rows,
             source.vocabulary.size,
             _revealed(run, chosen.reveal, length),
@@ -186,7 +186,7 @@ def _distances(right: Right, tokens: np.ndarray, seed: int) -> dict[str, Any]:
     }
 
 
-def _matches(source: Source, right: Right, chosen: Settled, seed: int) -> dict[str, Any] | None:
+def _matches(source: "Named", right: Right, chosen: Settled, seed: int) -> dict[str, Any] | None:
     """Answers to questions that have one."""
     from mdmot.metrics import exact_match
 
@@ -198,7 +198,7 @@ def _matches(source: Source, right: Right, chosen: Settled, seed: int) -> dict[s
     return exact_match(found, answers)._asdict() | {"questions": len(answers)}
 
 
-def _parsing(source: Source, right: Right, tokens: np.ndarray) -> dict[str, Any]:
+def _parsing(source: "Named", right: Right, tokens: np.ndarray) -> dict[str, Any]:
     from mdmot.metrics import parse_rate
 
     if not right.is_python:

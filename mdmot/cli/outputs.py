@@ -11,6 +11,12 @@ import click
 
 from mdmot.errors import InputError
 
+
+def say(line: str) -> None:
+    """Prints a line on standard error."""
+    click.echo(line, err=True)
+
+
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
@@ -85,3 +91,17 @@ def beside_output(out: pathlib.Path | None) -> Iterator[None]:
         return
     with contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+@contextlib.contextmanager
+def kept_until_written(
+    resume: pathlib.Path | None, out: pathlib.Path | None
+) -> Iterator[pathlib.Path | None]:
+    """Where the state of a measurement is: as asked for, else beside the output while there is none."""
+    # Beside a device or a pipe there is no place for it.
+    if resume is not None or out is None or is_standard_output(out) or (out.exists() and not out.is_file()):
+        yield resume
+        return
+    state = out.with_name(f"{out.name}.state")
+    yield state
+    state.unlink(missing_ok=True)

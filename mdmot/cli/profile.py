@@ -7,7 +7,17 @@ import click
 
 from mdmot.cli.gains import gain_line
 from mdmot.cli.options import common, print_json, print_table
-from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
+from mdmot.cli.outputs import (
+    assert_outputs,
+    beside_output,
+    kept_until_written,
+    output_file,
+    say,
+)
+from mdmot.cli.profiling import profiling
+from mdmot.cli.progress import progress_shown
+from mdmot.workflows.precision import computing_in
+from mdmot.workflows.profiling import profile as profile_of
 
 if TYPE_CHECKING:
     from mdmot.experiments.data_to_schedule import Saving
@@ -71,11 +81,10 @@ def profile(
 
     The measurement is announced with its time and memory, and goes on after an interruption.
     """
-    from mdmot.cli.outputs import assert_outputs, beside_output, output_file
-
     assert_outputs(out, plots, ("profile",), as_json)
     with kept_until_written(resume, out) as state:
-        found = obtain_profile(Request("profile", model, resume=resume, state=state, seed=seed, **given))
+        with progress_shown() as show:
+            found = profile_of(model, resume=state, seed=seed, show=show, tell=say, **given)
         if out is not None:
             from mdmot.information import write_profile
 
@@ -94,7 +103,7 @@ def profile(
     from mdmot.tuning import profile_gain
 
     steps = min(steps, found.length)
-    with beside_output(out):
+    with computing_in("float64"), beside_output(out):
         _show(found, saving(found, steps), profile_gain(found, steps, Fixed))
 
 

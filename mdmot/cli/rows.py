@@ -2,16 +2,19 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mdmot.cli.source import Source
 from mdmot.errors import InputError
 from mdmot.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from mdmot.models import Named
 
 Row = tuple[int, ...]
 """Tokens of one sequence: given ones, and masks."""
 
 
-def prompt_row(source: Source, prompt: str, length: int | None) -> Row:
+def prompt_row(source: "Named", prompt: str, length: int | None) -> Row:
     """A prompt on the left, then masks up to the length, by default that of the source.
 
     Raises:
@@ -24,7 +27,7 @@ def prompt_row(source: Source, prompt: str, length: int | None) -> Row:
     return _filled(source, tokens, source.length if length is None else length, "--prompt")
 
 
-def template_rows(source: Source, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
+def template_rows(source: "Named", path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
     """The lines of a file in which a sign marks masked positions; lines without tokens are skipped.
 
     A line is a sequence of its own length. With `length` every line is followed by masks up to it.
@@ -61,7 +64,7 @@ def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted(tokens))
 
 
-def _filled(source: Source, tokens: Sequence[int], length: int, where: str) -> Row:
+def _filled(source: "Named", tokens: Sequence[int], length: int, where: str) -> Row:
     source.assert_length(length, where)
     if len(tokens) > length:
         raise InputError(f"{where}: {len(tokens)} tokens, more than the {length} of a sequence; shorten it")

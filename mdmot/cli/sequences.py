@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mdmot.cli.source import Source
 from mdmot.errors import InputError
 from mdmot.vocabulary import Symbols
 
 if TYPE_CHECKING:
     from mdmot.data import Corpus
+    from mdmot.models import Named
 
 PIECE = re.compile(r"#\d{6}$")
 """How the names of a file's pieces end."""
@@ -32,7 +32,7 @@ class TextRows(NamedTuple):
     bytes_per_token: float | None
 
 
-def text_sequences(source: Source, corpus: "Corpus", length: int, remedy: str) -> TextRows:
+def text_sequences(source: "Named", corpus: "Corpus", length: int, remedy: str) -> TextRows:
     """Cuts a text into windows that follow each other, or for a model of symbols takes its lines.
 
     Args:

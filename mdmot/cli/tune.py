@@ -1,21 +1,27 @@
 """`mdmot tune`: the best steps for a data set and a budget."""
 
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from mdmot.cli.gains import bounds_content, bounds_line, gain_content, gain_line
+from mdmot.cli.gains import bounds_line, gain_line
 from mdmot.cli.options import common, print_json, print_table
-from mdmot.cli.outputs import assert_outputs, beside_output, is_standard_output, output_file
-from mdmot.cli.profiling import Request, kept_until_written, obtain_profile, profiling
-from mdmot.cli.searching import require_task, search_lines, searched_plan, searching
-from mdmot.provenance import versions
-
-if TYPE_CHECKING:
-    from mdmot.information import Profile
-    from mdmot.plans import Plan
-    from mdmot.tuning import Tuning
+from mdmot.cli.outputs import (
+    assert_outputs,
+    beside_output,
+    is_standard_output,
+    kept_until_written,
+    output_file,
+    say,
+)
+from mdmot.cli.profiling import profiling
+from mdmot.cli.progress import progress_shown
+from mdmot.cli.searching import search_lines, searching
+from mdmot.workflows.profiling import profile as profile_of
+from mdmot.workflows.searching import asked
+from mdmot.workflows.tuning import Tuned
+from mdmot.workflows.tuning import tune as tuned_steps
 
 EXAMPLES = """\b
 Examples:
@@ -99,110 +105,54 @@ def tune(
     many linear steps is that of plans fitted to one half of the sequences and judged on the other; where it
     is within its error, linear steps are taken and written, unless --force is given.
     """
-    require_task(model, trials, task, storage, given["length"])
+    from mdmot.plans import REVEALS
+
+    asked(model, trials, task, storage, given["length"])
     assert_outputs(out, plots, PLOTS, as_json)
+    is_measured = model is not None or resume is not None or any(given.values())
     with kept_until_written(resume, out) as state:
-        request = Request("tune", model, resume=resume, state=state, seed=seed, **given)
-        profile = obtain_profile(request)
-        tuned = _tuned(profile, steps, reveal)
-        plan = tuned.plan if force else tuned.taken
-        result = _content(tuned, plan)
-        if trials is not None:
-            paper = (tuned.paper_grid.a, tuned.paper_grid.b)
-            plan, found = searched_plan(model, plan, paper, trials, task, storage, seed)
-            plan = _with_path_kl(plan, profile)
-            kept = "search" if found["kept"] == "search" else result["plan"]
-            result |= _steps_of(plan) | {"search": found, "plan": kept}
+        with progress_shown() as show:
+            profile = None
+            if is_measured:
+                profile = profile_of(model, resume=state, seed=seed, show=show, tell=say, **given)
+            found = tuned_steps(
+                model,
+                steps,
+                reveal=REVEALS[reveal],
+                force=force,
+                profile=profile,
+                trials=trials,
+                task=task,
+                storage=storage,
+                seed=seed,
+                show=show,
+                tell=say,
+            )
         if out is not None:
             with output_file(out) as path:
-                _write(path, plan, profile, seed)
-    if request.is_shipped:
-        click.echo(
-            f"planned by the profile that came with {request.name}; --text, --length or --draws "
-            "measures anew",
-            err=True,
-        )
+                found.write(path)
     if plots is not None:
-        _draw(plots, profile, tuned)
+        _draw(plots, found)
     if as_json:
-        print_json(result | {"seed": seed})
+        print_json(found.to_json() | {"seed": seed})
     else:
         with beside_output(out):
-            _show(plan, result, tuned)
+            _show(found)
     if out is not None and not is_standard_output(out):
-        click.echo(f"wrote {out}", err=True)
+        say(f"wrote {out}")
 
 
-def _tuned(profile: "Profile", steps: int, reveal: str) -> "Tuning":
-    from mdmot.plans import REVEALS
-    from mdmot.tuning import tune
-
-    return tune(profile, steps, REVEALS[reveal])
-
-
-def _content(tuned: "Tuning", plan: "Plan") -> dict[str, Any]:
-    learned, best = tuned.beta, tuned.paper_grid
-    is_optimal = plan is tuned.plan
-    lower = _lower(tuned)
-    return {
-        **_steps_of(plan),
-        "beta": {"a": learned.a, "b": learned.b, "path_kl": _not_negative(learned.path_kl)},
-        "paper_grid": {"a": best.a, "b": best.b, "path_kl": _not_negative(best.path_kl)},
-        "baselines": {name: _not_negative(loss) for name, loss in tuned.baselines.items()},
-        "equivalent_linear_steps": tuned.equivalent_linear_steps if is_optimal else plan.steps,
-        "plan": "optimal" if is_optimal else "linear",
-        "gain": gain_content(tuned.gain),
-        "bounds": bounds_content(
-            tuned.bounds if is_optimal else tuned.linear_bounds, lower, tuned.is_exact
-        ),
-        "optimal": _steps_of(tuned.plan) | {"bounds": bounds_content(tuned.bounds, lower, tuned.is_exact)},
-    }
-
-
-def _lower(tuned: "Tuning") -> float:
-    """What no plan of as many steps is below: the optimal one's own loss."""
-    return tuned.plan.path_kl or 0.0
-
-
-def _steps_of(plan: "Plan") -> dict[str, Any]:
-    names = ("counts", "alpha", "path_kl", "gamma")
-    return {"steps": plan.steps, "reveal": plan.reveal.name} | {name: getattr(plan, name) for name in names}
-
-
-def _with_path_kl(plan: "Plan", profile: "Profile") -> "Plan":
-    """The plan with the loss that the profile predicts."""
-    from mdmot.plans import predicted_plan
-
-    return predicted_plan(profile.fitted, plan.reveal)
-
-
-def _not_negative(value: float) -> float:
-    """0 for what rounding leaves below it."""
-    return max(value, 0.0)
-
-
-def _write(out: pathlib.Path, plan: "Plan", profile: "Profile", seed: int) -> None:
-    import dataclasses
-
-    from mdmot.plans import write_plan
-
-    provenance = {
-        "command": "mdmot tune",
-        "seed": seed,
-        "versions": versions(),
-        "profile": profile.provenance,
-    }
-    write_plan(out, dataclasses.replace(plan, provenance=provenance))
-
-
-def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
+def _draw(folder: pathlib.Path, found: Tuned) -> None:
     from mdmot.experiments.data_to_schedule import schedule_study
     from mdmot.files import prepare_folder, write_atomically
     from mdmot.pages import figures
+    from mdmot.workflows.precision import computing_in
 
-    study = schedule_study(profile.fitted, tuned.plan.steps, type(tuned.plan.reveal), tuned)
+    tuned = found.tuning
+    with computing_in("float64"):
+        study = schedule_study(found.profile.fitted, tuned.plan.steps, type(tuned.plan.reveal), tuned)
     drawn = (
-        figures.profile(profile),
+        figures.profile(found.profile),
         figures.step_plans(study),
         figures.path_kl_against_steps(study),
         figures.data_gamma(study),
@@ -212,31 +162,30 @@ def _draw(folder: pathlib.Path, profile: "Profile", tuned: "Tuning") -> None:
         write_atomically(folder / f"{name}.svg", svg)
 
 
-def _show(plan: "Plan", result: dict[str, Any], tuned: "Tuning") -> None:
-    rows = [(name, value) for name, value in result["baselines"].items()]
-    for name, label in (("paper_grid", "best of the paper's grid"), ("beta", "learned")):
-        found = result[name]
-        rows.append((f"beta:{found['a']:.4g},{found['b']:.4g}  {label}", found["path_kl"]))
-    rows.append(("optimal", _lower(tuned)))
-    if result["plan"] == "search":
-        rows.append(("found by the search", result["path_kl"]))
+def _show(found: Tuned) -> None:
+    plan, tuned = found.plan, found.tuning
+    rows = list(tuned.baselines.items())
+    for beta, label in ((tuned.paper_grid, "best of the paper's grid"), (tuned.beta, "learned")):
+        rows.append((f"beta:{beta.a:.4g},{beta.b:.4g}  {label}", beta.path_kl))
+    rows.append(("optimal", found.least_loss))
+    if found.kept == "search":
+        rows.append(("found by the search", found.loss))
     predicted = "loss" if tuned.is_exact else "loss by the fit"
     print_table(
         ("schedule", f"{predicted} in {plan.steps} steps, nats"),
-        ((name, f"{loss:.6g}") for name, loss in rows),
+        ((name, f"{max(loss, 0.0):.6g}") for name, loss in rows),
     )
     click.echo(gain_line(tuned.gain, plan.steps))
-    if result["plan"] == "optimal":
-        click.echo(
-            f"linear steps that lose as little as the optimal plan: {result['equivalent_linear_steps']}"
-        )
-        click.echo(bounds_line("optimal", tuned.bounds, _lower(tuned), tuned.is_exact))
-    elif result["plan"] == "linear":
-        click.echo(bounds_line("linear", tuned.linear_bounds, _lower(tuned), tuned.is_exact))
-    if "search" in result:
-        for line in search_lines(result["search"]):
+    if found.kept != "search":
+        if found.is_optimal:
+            click.echo(
+                f"linear steps that lose as little as the optimal plan: {found.equivalent_linear_steps}"
+            )
+        click.echo(bounds_line(found.kept, found.bounds, found.least_loss, tuned.is_exact))
+    if found.search is not None:
+        for line in search_lines(found.search):
             click.echo(line)
-    click.echo(f"plan: {PLANS[result['plan']]}")
+    click.echo(f"plan: {PLANS[found.kept]}")
     if plan.counts is not None:
         click.echo(f"tokens a step: {_line([str(count) for count in plan.counts])}")
     else:

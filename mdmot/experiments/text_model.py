@@ -11,7 +11,7 @@ from jaxtyping import Integer
 from mdmot.data import TokenizedCorpus
 from mdmot.errors import InputError
 from mdmot.metrics import held_out_bits
-from mdmot.models import Checkpoint
+from mdmot.models import Named
 from mdmot.samplers import FixedUnmasking, raise_if_failed, sample
 from mdmot.schedules import masks, step_grid
 
@@ -61,12 +61,12 @@ class TextModel(NamedTuple):
     samples: list[TextSample]
 
 
-def text_model(seed: int, model: Checkpoint, text: TokenizedCorpus, usual: np.ndarray) -> TextModel:
+def text_model(seed: int, named: Named, text: TokenizedCorpus, usual: np.ndarray) -> TextModel:
     """Measures a model of bytes on a text, and samples it under three schedules.
 
     Args:
       seed: Seed of the masks and the samples.
-      model: The model.
+      named: The model.
       text: What it has not seen.
       usual: Frequency of each byte in what it has.
 
@@ -76,31 +76,31 @@ def text_model(seed: int, model: Checkpoint, text: TokenizedCorpus, usual: np.nd
     Raises:
       InputError: If the text is shorter than two windows.
     """
-    size, denoiser, params = model.config, model.denoiser, model.params
+    model, length = named.model, named.length
     evaluate_key, sample_key = jax.random.split(jax.random.key(seed))
-    windows = some_windows(text, size.length, NUM_WINDOWS)
+    windows = some_windows(text, length, NUM_WINDOWS)
     found = held_out_bits(
         evaluate_key,
-        denoiser,
-        params,
+        model.denoiser,
+        model.params,
         windows,
-        size.mask_id,
+        model.mask_id,
         batch_size=min(BATCH_SIZE, len(windows)),
         bytes_per_token=text.bytes_per_token,
     ).bits_per_byte
-    tokens = jnp.full((NUM_SAMPLES, size.length), size.mask_id, jnp.int32)
-    sampler = FixedUnmasking(denoiser, size.mask_id)
+    tokens = jnp.full((NUM_SAMPLES, length), model.mask_id, jnp.int32)
+    sampler = FixedUnmasking(model.denoiser, model.mask_id)
     samples = []
     for name, schedule in SCHEDULES.items():
-        drawn = sample(sample_key, sampler, params, step_grid(schedule(), SAMPLE_STEPS), tokens)
+        drawn = sample(sample_key, sampler, model.params, step_grid(schedule(), SAMPLE_STEPS), tokens)
         raise_if_failed(drawn)
         samples += [
-            TextSample(name, SAMPLE_STEPS, int(calls), model.vocabulary.decode(row, MASK_SIGN))
+            TextSample(name, SAMPLE_STEPS, int(calls), named.vocabulary.decode(row, MASK_SIGN))
             for row, calls in zip(drawn.tokens.tolist(), drawn.network_calls, strict=True)
         ]
     return TextModel(
-        parameters=sum(leaf.size for leaf in jax.tree.leaves(params)),
-        length=size.length,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(model.params)),
+        length=length,
         documents=len(text.paths),
         bytes=text.num_bytes,
         windows=len(windows),

@@ -15,7 +15,7 @@ from mdmot.information import (
     held_out_path_kl,
     jax_scorer,
 )
-from mdmot.models import Checkpoint
+from mdmot.models import Named
 from mdmot.plans import Fixed
 from mdmot.tuning import Gain, interval_gain
 
@@ -46,12 +46,12 @@ class TextSchedules(NamedTuple):
     gain_error: float
 
 
-def text_schedules(seed: int, model: Checkpoint, text: TokenizedCorpus) -> TextSchedules:
+def text_schedules(seed: int, named: Named, text: TokenizedCorpus) -> TextSchedules:
     """Measures a text's profile with a model, makes plans from it and judges them on other text.
 
     Args:
       seed: Seed of the masks.
-      model: The model.
+      named: The model.
       text: What it has not seen; of its windows every other one serves each purpose.
 
     Returns:
@@ -60,15 +60,14 @@ def text_schedules(seed: int, model: Checkpoint, text: TokenizedCorpus) -> TextS
     Raises:
       InputError: If the text is shorter than four windows.
     """
-    config = model.config
-    length = min(LENGTH, config.length)
-    scorer = jax_scorer(model.denoiser, model.params, config.mask_id)
+    model, length = named.model, min(LENGTH, named.length)
+    scorer = jax_scorer(model.denoiser, model.params, model.mask_id)
     windows = some_windows(text, length, NUM_WINDOWS).astype(np.int32)
     estimate = estimate_profile(
         seed,
         scorer,
         windows[::2],
-        config.mask_id,
+        model.mask_id,
         levels=default_levels(length, NUM_LEVELS),
         draws=DRAWS,
         batch_size=BATCH_SIZE,
@@ -79,7 +78,7 @@ def text_schedules(seed: int, model: Checkpoint, text: TokenizedCorpus) -> TextS
     reveals = [steps.plan.reveal for steps in study.plans]
     others = windows[1::2]
     costs = held_out_path_kl(
-        seed, scorer, others, config.mask_id, reveals, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
+        seed, scorer, others, model.mask_id, reveals, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
     )
     gain, gain_error = costs.difference(0, len(reveals) - 1)
     return TextSchedules(

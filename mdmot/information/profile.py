@@ -23,7 +23,7 @@ from mdmot.information.worth import bootstrap_interval, fixed_step_ratio
 VERSION = 1
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Profile:
     """The information profile of sequences of one length, measured at some levels and fitted at all.
 
@@ -51,6 +51,16 @@ class Profile:
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     halves: tuple[Half, ...] = ()
     is_exact: bool = False
+
+    def __repr__(self) -> str:
+        known = "exact" if self.is_exact else f"measured at {len(self.levels)} levels"
+        low, high = self.step_ratio_interval
+        interval = "" if self.is_exact else f" ({low:.2f} to {high:.2f})"
+        return (
+            f"Profile({self.length} tokens, {known}: entropy {self.entropy:.4g} nats, total correlation "
+            f"{self.total_correlation:.4g}, dual {self.dual_total_correlation:.4g}, step ratio "
+            f"{self.step_ratio:.2f}{interval})"
+        )
 
     @property
     def covariance(self) -> Float[np.ndarray, "levels levels"]:

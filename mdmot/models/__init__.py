@@ -2,15 +2,17 @@
 
 from mdmot.models.adapters import NNXDenoiser, TimedNNXDenoiser, from_nnx, from_nnx_timed, split_from_nnx
 from mdmot.models.bundled import bundled_model, bundled_profile
-from mdmot.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mdmot.models.checkpoint import load_checkpoint, save_checkpoint
 from mdmot.models.config import TransformerConfig
+from mdmot.models.named import ENTRIES, Named
 from mdmot.models.sharding import param_shardings
 from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
 
 __all__ = [
-    "Checkpoint",
+    "ENTRIES",
     "MaskedTransformer",
     "NNXDenoiser",
+    "Named",
     "TimeConditionedTransformer",
     "TimedNNXDenoiser",
     "TransformerConfig",

@@ -22,7 +22,7 @@ def bundled_model() -> pathlib.Path:
 
     Example:
       >>> from mdmot.models import load_checkpoint
-      >>> load_checkpoint(bundled_model()).config.length
+      >>> load_checkpoint(bundled_model()).length
       256
     """
     return _part(MODEL_FILE).parent

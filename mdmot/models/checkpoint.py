@@ -14,13 +14,15 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from mdmot._types import Denoiser, Params, TimedDenoiser
+from mdmot._types import Denoiser, Params
+from mdmot.denoisers import Timed
 from mdmot.errors import InputError, shown
 from mdmot.files import prepare_folder, write_atomically
+from mdmot.model import Model
 from mdmot.models.adapters import from_nnx_timed, split_from_nnx
 from mdmot.models.config import TransformerConfig
+from mdmot.models.named import Named
 from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
-from mdmot.samplers.denoisers import TimeFree, TimeFromTokens
 from mdmot.vocabulary import Bytes, Symbols, Tokenizer, Vocabulary
 
 VERSION = 1
@@ -35,28 +37,6 @@ ARCHITECTURES: dict[str, Architecture] = {
 DTYPES = {"F16": np.float16, "BF16": jnp.bfloat16, "F32": np.float32, "F64": np.float64}
 
 FIELDS = ("architecture", "config", "vocabulary", "weights_sha256", "provenance")
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """A trained network, ready to be sampled.
-
-    Attributes:
-      denoiser: `denoiser(params, tokens)`; of a time-conditioned network at the time that the unmasked
-        share of each row tells.
-      timed_denoiser: `timed_denoiser(params, tokens, t)`; a network without time ignores it.
-      params: The weights.
-      vocabulary: What its tokens stand for.
-      config: The size of the network; the mask is `config.mask_id`.
-      provenance: Where it comes from, as it was saved.
-    """
-
-    denoiser: Denoiser
-    timed_denoiser: TimedDenoiser
-    params: Params
-    vocabulary: Vocabulary
-    config: TransformerConfig
-    provenance: dict[str, Any]
 
 
 def save_checkpoint(
@@ -126,7 +106,7 @@ def save_checkpoint(
     write_atomically(folder / MODEL_FILE, text)
 
 
-def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
+def load_checkpoint(folder: str | os.PathLike[str]) -> Named:
     """Reads a checkpoint and refuses whatever it does not understand.
 
     Every tensor of the file is a weight of the network and every weight is in the file, in its shape
@@ -136,7 +116,7 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
       folder: What `save_checkpoint` wrote.
 
     Returns:
-      The network, its output head apart if it does not depend on time.
+      The network: its output head apart if it does not depend on time, else a `Timed` denoiser.
 
     Raises:
       InputError: If a file is missing, damaged, of another kind or version, or they do not fit together.
@@ -144,7 +124,7 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     Example:
       >>> from mdmot.models import bundled_model
       >>> found = load_checkpoint(bundled_model())
-      >>> found.vocabulary.size, found.config.mask_id, found.config.length
+      >>> found.vocabulary.size, found.model.mask_id, found.length
       (256, 256, 256)
     """
     folder = pathlib.Path(folder)
@@ -169,8 +149,15 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     _assert_tensors(f"weights {folder / WEIGHTS_FILE}", tensors, places)
     leaves = [jnp.asarray(tensors[name]) for name in places]
     params = jax.tree.unflatten(jax.tree.structure(network.shapes), leaves)
-    return Checkpoint(
-        network.denoiser, network.timed_denoiser, params, vocabulary, config, content["provenance"]
+    return Named(
+        str(folder),
+        Model(network.denoiser, params, config.mask_id),
+        vocabulary,
+        config.length,
+        max(config.vocab_size, config.expansion * config.width, config.heads * config.length),
+        config=config,
+        provenance=content["provenance"],
+        weights_sha256=content["weights_sha256"],
     )
 
 
@@ -178,13 +165,11 @@ class _Network(NamedTuple):
     """A network without its weights.
 
     Attributes:
-      denoiser: As in `Checkpoint`.
-      timed_denoiser: As in `Checkpoint`.
+      denoiser: `denoiser(params, tokens)`.
       shapes: The tree of its weights, with their shapes and dtypes in their place.
     """
 
     denoiser: Denoiser
-    timed_denoiser: TimedDenoiser
     shapes: Params
 
 
@@ -192,9 +177,8 @@ def _network(architecture: Architecture, config: TransformerConfig) -> _Network:
     module = nnx.eval_shape(lambda: architecture(config, nnx.Rngs(0)))
     if architecture is TimeConditionedTransformer:
         timed, shapes = from_nnx_timed(module)
-        return _Network(TimeFromTokens(timed, config.mask_id), timed, shapes)
-    split, shapes = split_from_nnx(module)
-    return _Network(split, TimeFree(split), shapes)
+        return _Network(Timed(timed, config.mask_id), shapes)
+    return _Network(*split_from_nnx(module))
 
 
 def _read_model(path: pathlib.Path) -> dict[str, Any]:

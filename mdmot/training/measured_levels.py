@@ -52,9 +52,9 @@ def measured_levels(
     model = load_checkpoint(folder)
     where = f"levels of {folder}"
     assert_same_vocabulary(vocabulary, model.vocabulary, f"the data of the {where}")
-    if model.config.length < config.model.length:
+    if model.length < config.model.length:
         raise InputError(
-            f"{where}: that model reads {model.config.length} tokens, and windows have "
+            f"{where}: that model reads {model.length} tokens, and windows have "
             f"{config.model.length}; pass a model of that length"
         )
     some = rows_with_answers(_evenly(data.windows, TRIED), config.answers)
@@ -64,8 +64,8 @@ def measured_levels(
     shares = np.arange(1, GRID) / GRID
     moments = second_moments(
         jax.random.key(config.seed),
-        config.nelbo(model.denoiser),
-        model.params,
+        config.nelbo(model.model.denoiser),
+        model.model.params,
         config.marked(jnp.asarray(rows)),
         shares,
         DRAWS,

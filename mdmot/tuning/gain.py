@@ -1,6 +1,6 @@
 """What the optimal plan gains over linear steps, on draws that it was not fitted to."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,16 @@ class Gain(NamedTuple):
         if self.interval[1] < 0:
             return "worse than linear, as plans of so few draws are: take linear, or more --draws"
         return "not told apart from linear: take linear, or more --draws"
+
+    def to_json(self) -> dict[str, Any]:
+        """The gain as part of the output of `mdmot tune`."""
+        return {
+            "nats": self.nats,
+            "interval": None if self.interval is None else list(self.interval),
+            "basis": self.basis,
+            "is_told": self.is_told,
+            "verdict": self.verdict,
+        }
 
 
 def exact_gain(linear: Plan, optimal: Plan) -> Gain:

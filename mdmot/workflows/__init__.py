@@ -4,10 +4,13 @@ Modules here load JAX when a function is called, not before: the command line re
 """
 
 from mdmot.workflows.checking import Verification, verify
+from mdmot.workflows.naming import load
 from mdmot.workflows.precision import Precision, computing_in
+from mdmot.workflows.profiling import profile
 from mdmot.workflows.progress import Progress, Show, Tell
 from mdmot.workflows.training import Training, train
 from mdmot.workflows.training_settings import Settings
+from mdmot.workflows.tuning import Tuned, tune
 
 __all__ = [
     "Precision",
@@ -16,8 +19,12 @@ __all__ = [
     "Show",
     "Tell",
     "Training",
+    "Tuned",
     "Verification",
     "computing_in",
+    "load",
+    "profile",
     "train",
+    "tune",
     "verify",
 ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mdmot.experiments.text_model import TextModel
     from mdmot.experiments.text_schedules import TextSchedules
     from mdmot.experiments.toy_laws import ToyLaw
-    from mdmot.models import Checkpoint
+    from mdmot.models import Named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class JudgedText:
       usual: Frequency of each byte in what it has been trained on.
     """
 
-    model: "Checkpoint"
+    model: "Named"
     name: str
     tokens: "TokenizedCorpus"
     usual: "np.ndarray"
@@ -145,7 +145,7 @@ def judged_text(text: str | os.PathLike[str] | None = None) -> JudgedText:
         trained, held_out = hold_out_documents(read_corpus(None))
         corpus = held_out if own is None else own
         tokens = tokenize(corpus, model.vocabulary, None)
-        some_windows(tokens, model.config.length, 2)
+        some_windows(tokens, model.length, 2)
         usual = byte_frequencies(document.content for document in trained.documents())
         name = f"documents held out from the {corpus.name}" if own is None else corpus.name
         return JudgedText(model, name, tokens, usual)

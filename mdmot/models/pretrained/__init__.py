@@ -2,12 +2,11 @@
 
 from mdmot.models.pretrained.convert import convert_antiberty, convert_pickle
 from mdmot.models.pretrained.load import FAMILIES, Pretrained, load_pretrained
-from mdmot.models.pretrained.plain import PlainDenoiser, PlainModel, load_plain
+from mdmot.models.pretrained.plain import PlainDenoiser, load_plain
 
 __all__ = [
     "FAMILIES",
     "PlainDenoiser",
-    "PlainModel",
     "Pretrained",
     "convert_antiberty",
     "convert_pickle",

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 
 from mdmot._types import Denoiser, Logits, Params, Tokens
 from mdmot.errors import InputError
+from mdmot.model import Model
+from mdmot.models.named import Named
 from mdmot.models.pretrained.load import Pretrained, load_pretrained
 from mdmot.models.pretrained.settings import read_json
 from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE, added_tokens
@@ -78,23 +80,7 @@ class PlainDenoiser:
         return jnp.where(is_never[None, None], -jnp.inf, logits[..., : self.size])
 
 
-class PlainModel(NamedTuple):
-    """A pretrained network on plain sequences.
-
-    Attributes:
-      denoiser: `denoiser(params, tokens)`.
-      vocabulary: What its tokens stand for; the mask is the token after them.
-      length: Longest sequence.
-      found: The network itself, with its weights.
-    """
-
-    denoiser: PlainDenoiser
-    vocabulary: Symbols | Tokenizer
-    length: int
-    found: Pretrained
-
-
-def load_plain(folder: str | os.PathLike[str]) -> PlainModel:
+def load_plain(folder: str | os.PathLike[str]) -> Named:
     r"""Reads a Hugging Face folder as a model of texts.
 
     BERT and ESM are shown [CLS] or <cls> before every sequence and [SEP] or <eos> behind it, as in their
@@ -105,7 +91,7 @@ def load_plain(folder: str | os.PathLike[str]) -> PlainModel:
       folder: What `load_pretrained` reads, with a tokenizer.json or else a vocab.txt.
 
     Returns:
-      The network, its vocabulary and weights.
+      The network on plain sequences, whose mask is the token after all clean ones.
 
     Raises:
       InputError: As `load_pretrained`, or if there is no vocabulary or it does not fit the network.
@@ -126,7 +112,7 @@ def load_plain(folder: str | os.PathLike[str]) -> PlainModel:
       ...     _ = pathlib.Path(folder, "vocab.txt").write_text("a\nb\n<mask>\n")
       ...     safetensors.numpy.save_file(tensors, pathlib.Path(folder, "model.safetensors"))
       ...     model = load_plain(folder)
-      >>> model.vocabulary.encode("a <mask>"), model.denoiser.never
+      >>> model.vocabulary.encode("a <mask>"), model.never
       ([0, 2], (2,))
     """
     folder = pathlib.Path(folder)
@@ -146,7 +132,15 @@ def load_plain(folder: str | os.PathLike[str]) -> PlainModel:
     length = found.length - len(before) - len(after)
     if length < 1:
         raise InputError(f"{folder}: sequences of {found.length} tokens, their ends included; none is left")
-    return PlainModel(denoiser, vocabulary, length, found)
+    return Named(
+        str(folder),
+        Model(denoiser, found.params, vocabulary.size),
+        vocabulary,
+        length,
+        max(found.config.vocab_size, found.config.hidden, found.config.heads * found.length),
+        config=found.config,
+        never=never,
+    )
 
 
 def _frame(found: Pretrained, number_of: dict[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

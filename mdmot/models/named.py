@@ -1,0 +1,134 @@
+"""What a user names: a network, of ours or pretrained, or a law known exactly, ready to be sampled."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from mdmot.errors import InputError
+from mdmot.model import Model
+from mdmot.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from mdmot.distributions import Law
+
+ENTRIES = 2**25
+"""Numbers that the sequences of a batch may need in memory at once, about."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Named:
+    """A model and what its tokens mean; of networks and of laws alike.
+
+    Attributes:
+      name: What the user called it.
+      model: The network or the exact conditionals, with its weights and its mask.
+      vocabulary: What its clean tokens stand for; the mask is the token after them.
+      length: Tokens of its sequences.
+      widest: Numbers that a token of a sequence needs in memory at once, about.
+      law: The law, if it is one; its sequences have that length and no other, a network's may be shorter.
+      config: The size of the network; None of a law.
+      never: Clean tokens that have probability 0 everywhere.
+      provenance: Where the network comes from, as it was saved.
+      weights_sha256: Digest of its weights, where its files say it.
+    """
+
+    name: str
+    model: Model
+    vocabulary: Vocabulary
+    length: int
+    widest: int
+    law: "Law | None" = None
+    config: Any = None
+    never: tuple[int, ...] = ()
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights_sha256: str | None = None
+
+    def __repr__(self) -> str:
+        kind = "a network" if self.law is None else "a law"
+        return (
+            f"Named({self.name!r}: {kind}, sequences of {self.length} tokens, "
+            f"{self.vocabulary.size} kinds of them)"
+        )
+
+    @property
+    def trained_on(self) -> tuple[pathlib.Path | None, str | None]:
+        """The text or the language that it says it was trained on; a text of None is Python's library."""
+        text, language = self._data.get("text"), self._data.get("language")
+        return (
+            pathlib.Path(text) if isinstance(text, str) else None,
+            language if isinstance(language, str) else None,
+        )
+
+    @property
+    def held_out_sha256(self) -> str | None:
+        """Digest of the documents that its training held out, where it says it."""
+        held_out = self._data.get("held_out")
+        return held_out.get("sha256") if isinstance(held_out, dict) else None
+
+    @property
+    def _data(self) -> Mapping[str, Any]:
+        data = self.provenance.get("data")
+        return data if isinstance(data, dict) else {}
+
+    @property
+    def entries(self) -> int:
+        """Numbers that a sequence needs in memory at once, about."""
+        return self.length * self.widest
+
+    def rows_at_once(self, most: int) -> int:
+        """Sequences of a network call: as many as fit into memory, `most` at most, one at least."""
+        return max(1, min(most, ENTRIES // self.entries))
+
+    def assert_length(self, length: int, where: str) -> None:
+        """Raises InputError if it has no sequences of this length."""
+        if self.law is not None and length != self.length:
+            raise InputError(f"{where}: {length} tokens; the sequences of the law have {self.length}")
+        if not 1 <= length <= self.length:
+            raise InputError(f"{where}: {length} tokens; the network is made for 1 to {self.length}")
+
+    def assert_possible(self, row: Sequence[int], where: str) -> None:
+        """Raises InputError if given tokens (others are masks) have probability 0 under a law."""
+        mask_id = self.model.mask_id
+        given = [position for position, token in enumerate(row) if token != mask_id]
+        if self.law is None or not given:
+            return
+        from mdmot.information import jax_scorer
+
+        scorer = jax_scorer(self.model.denoiser, self.model.params, mask_id)
+        clean = np.where(np.equal(row, mask_id), 0, row)[None]
+        tokens = np.full_like(clean, mask_id)
+        # By the chain rule: each given token is possible after the others, or the whole is not.
+        for position in given:
+            if np.isposinf(scorer(tokens, clean)[0, position]):
+                raise InputError(
+                    f"{where}: no sequence of the law has these tokens; give others, or more masks"
+                )
+            tokens[0, position] = row[position]
+
+    def log_prob(self, rows: Int[np.ndarray, "num length"]) -> Float[np.ndarray, " num"]:
+        """log p of clean sequences under a law, in nats; -inf where they are illegal."""
+        import jax.numpy as jnp
+
+        law, part = _known(self.law), self.rows_at_once(max(1, len(rows)))
+        parts = [
+            law.log_prob(jnp.asarray(rows[first : first + part])) for first in range(0, len(rows), part)
+        ]
+        return np.concatenate([np.asarray(part, np.float64) for part in parts])
+
+    def drawn(self, seed: int, num: int) -> Int[np.ndarray, "num length"]:
+        """Sequences of a law, in equal parts that fit into memory."""
+        import jax
+
+        law, part = _known(self.law), self.rows_at_once(num)
+        keys = jax.random.split(jax.random.key(seed), -(-num // part))
+        return np.concatenate([np.asarray(law.sample(key, part)) for key in keys])[:num]
+
+
+def _known(law: "Law | None") -> "Law":
+    if law is None:
+        raise InputError("a network has no probabilities of sequences; name a law")
+    return law

@@ -1,0 +1,101 @@
+"""`mdmot.load`: a model or a law by its name."""
+
+import dataclasses
+import os
+import pathlib
+from typing import TYPE_CHECKING, TypeAlias
+
+from mdmot.errors import InputError
+from mdmot.workflows.precision import Precision
+
+if TYPE_CHECKING:
+    from mdmot.models import Named
+
+Name: TypeAlias = str | os.PathLike[str] | None
+"""Folder of a model, law file or test bed; None for the model that comes with mdmot."""
+
+BUNDLED = "the bundled model"
+
+
+def load(name: Name = None) -> "Named":
+    """What a name stands for, ready to be sampled.
+
+    Weights keep the type that they were saved in; a law is computed in JAX's current precision.
+
+    Args:
+      name: Folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA or Dream in
+        Hugging Face's layout), law file, or test bed, as markov:stay=.9,length=8; None for the model
+        that comes with mdmot.
+
+    Returns:
+      The model, with its vocabulary, its length and where it comes from.
+
+    Raises:
+      InputError: If it is none of these.
+
+    Example:
+      >>> named = load("markov:states=2,length=8")
+      >>> named
+      Named('markov:states=2,length=8': a law, sequences of 8 tokens, 2 kinds of them)
+      >>> named.vocabulary.decode([0, 1, 2], "?")
+      'ab?'
+    """
+    if name is None:
+        from mdmot.models import bundled_model, load_checkpoint
+
+        return dataclasses.replace(load_checkpoint(bundled_model()), name=BUNDLED)
+    path = pathlib.Path(name)
+    return _folder(path) if path.is_dir() else _law(path)
+
+
+def called(name: Name) -> str:
+    """What a person calls it."""
+    return BUNDLED if name is None else str(name)
+
+
+def is_law(name: Name) -> bool:
+    """Whether a name can only be that of a law."""
+    return name is not None and not pathlib.Path(name).is_dir()
+
+
+def precision_of(name: Name) -> Precision:
+    """What it is computed in: networks as they were trained, laws, which are exact, as well as it goes."""
+    return "float64" if is_law(name) else "float32"
+
+
+def _folder(path: pathlib.Path) -> "Named":
+    from mdmot.models.checkpoint import MODEL_FILE, load_checkpoint
+    from mdmot.models.pretrained import FAMILIES, load_plain
+    from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
+
+    # The folder of a training has a config.json too.
+    if (path / MODEL_FILE).exists():
+        return load_checkpoint(path)
+    if not (path / CONFIG_FILE).exists():
+        raise InputError(
+            f"{path} is no model: it has neither {MODEL_FILE}, as mdmot saves it, nor the {CONFIG_FILE} of "
+            f"a Hugging Face model ({', '.join(FAMILIES)}); pass the folder of one"
+        )
+    if read_json(path / CONFIG_FILE, "copy the file again").get("kind") == "training":
+        raise InputError(
+            f"{path} is a training that has not saved a {MODEL_FILE} yet; train to its first checkpoint"
+        )
+    return load_plain(path)
+
+
+def _law(path: pathlib.Path) -> "Named":
+    import jax
+
+    from mdmot.distributions import Tabular, read_law
+    from mdmot.models import Named
+    from mdmot.vocabulary import Symbols
+
+    law = read_law(path)
+    if isinstance(law.params, Tabular):
+        widest = len(law.params.sequences)
+    else:
+        # Messages along a chain carry a matrix of its states to every position.
+        widest = max((leaf.size for leaf in jax.tree.leaves(law.params) if leaf.ndim == 2), default=1)
+    return Named(
+        str(path), law.model(), Symbols(law.symbols), law.length, max(widest, law.vocab_size), law=law
+    )

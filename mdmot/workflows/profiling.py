@@ -1,0 +1,259 @@
+"""`mdmot.profile`: the information profile of a model or a law, computed or measured."""
+
+import dataclasses
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from mdmot.errors import InputError
+from mdmot.provenance import versions
+from mdmot.workflows.naming import Name, called, load, precision_of
+from mdmot.workflows.precision import computing_in
+from mdmot.workflows.progress import Progress, Show, Tell, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdmot.data import Corpus
+    from mdmot.information import Forecast, Profile
+    from mdmot.models import Named
+
+LEVELS, MOST_ROWS_AT_ONCE = 33, 64
+LAW_DRAWS, MODEL_DRAWS = 1000, 250
+"""With 250, the model that comes with mdmot is measured in three minutes on two cores."""
+
+LONG_SECONDS = 5
+"""A measurement that takes longer is announced."""
+
+MAX_BYTES = 2**24
+"""Bytes of a text, or tokens drawn from a law, that are read at most, whole documents."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measuring:
+    """How to measure; None is for what was not given, as in `profile`."""
+
+    text: str | os.PathLike[str] | None
+    length: int | None
+    levels: int | None
+    draws: int | None
+    batch: int | None
+    estimate: bool
+
+    def refuse(self, name: Name, options: str, because: str) -> None:
+        """Raises InputError if one of these options is given."""
+        for option in options.split():
+            if getattr(self, option) not in (None, False):
+                raise InputError(f"--{option} is not read for {called(name)}: {because}; leave it out")
+
+
+def profile(
+    name: Name = None,
+    *,
+    text: str | os.PathLike[str] | None = None,
+    length: int | None = None,
+    levels: int | None = None,
+    draws: int | None = None,
+    batch: int | None = None,
+    estimate: bool = False,
+    resume: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    show: Show | None = None,
+    tell: Tell = silent,
+) -> "Profile":
+    """The information profile: the uncertainty of one more token, by how many are known.
+
+    A law's profile is computed if it can be, else measured with its exact conditionals. A model's is
+    measured on a text, without generating any: networks in single precision, laws and all that follows in
+    double, whatever JAX is set to.
+
+    Args:
+      name: Model, law or test bed, as `mdmot.load` takes it, or the .json file of a saved profile.
+      text: File or folder to measure a model on, all of it up to 16 MiB; better not what it was trained
+        on. None for what its training held out, or else Python's library sources.
+      length: Tokens of a sequence; None for the model's.
+      levels: Numbers of known tokens at which to measure; None for 33.
+      draws: Masked sequences a level, errors shrink with their square root; None for 1000 of a law and 250
+        of a network.
+      batch: Sequences of a network call; None for 64, fewer of a large model.
+      estimate: Whether to measure a law even if its profile is known exactly.
+      resume: File where the state of a measurement is kept; the same call goes on from it.
+      seed: Seed of all draws.
+      show: Called as batches end.
+      tell: Called with the time and the memory that a long measurement will take, before it begins.
+
+    Returns:
+      The profile, with where it comes from.
+
+    Raises:
+      InputError: If the name, the text or an option does not fit.
+
+    Example:
+      >>> profile("markov:states=2,length=8")
+      Profile(8 tokens, exact: entropy 1.085 nats, total correlation 4.46, dual 1.014, step ratio 3.69)
+    """
+    how = _Measuring(text, length, levels, draws, batch, estimate)
+    if name is not None and pathlib.Path(name).suffix == ".json":
+        how.refuse(name, "text length estimate levels draws batch", "it is a saved profile")
+        from mdmot.information import read_profile
+
+        return read_profile(pathlib.Path(name))
+    state = None if resume is None else pathlib.Path(resume)
+    with computing_in(precision_of(name)):
+        named = load(name)
+        size = named.length if length is None else length
+        named.assert_length(size, "--length")
+        if named.law is None:
+            how.refuse(name, "estimate", "a model is always measured")
+        else:
+            how.refuse(name, "text", "it is a law, which makes its own sequences")
+            exact = None if estimate else named.law.profile()
+            if exact is not None:
+                because = "its profile is known exactly; --estimate measures it all the same"
+                how.refuse(name, "levels draws batch", because)
+                from mdmot.information import exact_profile
+
+                return exact_profile(_float64(exact), _provenance(named, named.law.spec, seed, None))
+        measurement = _Measurement(name, named, how, size, state, seed)
+        estimated = measurement.run(show, tell)
+    with computing_in("float64"):
+        from mdmot.information import estimated_profile
+
+        return estimated_profile(
+            estimated, _provenance(named, measurement.described, seed, measurement.draws)
+        )
+
+
+class _Measurement:
+    """A measurement that is about to be made."""
+
+    def __init__(
+        self,
+        name: Name,
+        named: "Named",
+        how: _Measuring,
+        length: int,
+        state: pathlib.Path | None,
+        seed: int,
+    ) -> None:
+        from mdmot.information import default_levels, jax_scorer
+
+        self.state, self.length = state, length
+        self.draws = how.draws or (MODEL_DRAWS if named.law is None else LAW_DRAWS)
+        levels = default_levels(length, how.levels or LEVELS)
+        batch_size = how.batch or named.rows_at_once(MOST_ROWS_AT_ONCE)
+        self.sizes: dict[str, Any] = {"levels": levels, "draws": self.draws, "batch_size": batch_size}
+        data, self.described = _sequences(name, named, how.text, length, self.draws * len(levels), seed)
+        model = named.model
+        scorer = jax_scorer(model.denoiser, model.params, model.mask_id)
+        self.arguments = (seed, scorer, data, model.mask_id)
+
+    def run(self, show: Show | None, tell: Tell) -> Any:
+        """Makes it, announced if it is long."""
+        import jax
+
+        from mdmot.files import prepare_folder
+        from mdmot.information import estimate_profile, forecast_profile
+
+        forecast = forecast_profile(*self.arguments, **self.sizes, device=jax.local_devices()[0])
+        if forecast.seconds > LONG_SECONDS:
+            tell(self._announcement(forecast))
+        if self.state is not None:
+            prepare_folder(self.state.parent)
+
+        def report(done: int, total: int) -> None:
+            if show is not None:
+                show(Progress("profile", done, total, f"{done} of {total} batches"))
+
+        if show is not None:
+            show(Progress("profile", 0, forecast.batches, ""))
+        try:
+            return estimate_profile(*self.arguments, **self.sizes, resume_file=self.state, progress=report)
+        except KeyboardInterrupt:
+            if self.state is not None:
+                tell(f"kept in {self.state}; the same command goes on from there")
+            raise
+
+    def _announcement(self, forecast: "Forecast") -> str:
+        total = len(self.sizes["levels"]) * self.draws
+        held = [
+            f", {held_bytes / 2**20:.0f} MB {where}"
+            for held_bytes, where in (
+                (forecast.host_bytes, "of memory"),
+                (forecast.device_bytes, "on the device"),
+            )
+            if held_bytes is not None
+        ]
+        kept = f"{self.state} keeps what is done" if self.state else "--resume FILE would keep what is done"
+        return (
+            f"profile: {total} sequences of {self.length} tokens in {forecast.batches} batches, "
+            f"about {_duration(forecast.seconds)}{''.join(held)}; {kept}"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _sequences(
+    name: Name,
+    named: "Named",
+    given: str | os.PathLike[str] | None,
+    length: int,
+    most: int,
+    seed: int,
+) -> "tuple[np.ndarray, Any]":
+    """Sequences to mask, drawn from a law or cut from a text, and where they come from."""
+    from mdmot.data import read_language
+    from mdmot.vocabulary import Symbols
+    from mdmot.workflows.texts import text_rows
+
+    if named.law is not None:
+        return named.drawn(seed, max(2, min(most, MAX_BYTES // length))), named.law.spec
+    text, language = named.trained_on if given is None else (pathlib.Path(given), None)
+    if language is not None:
+        drawn = read_language(language)
+        if drawn.length != length:
+            raise InputError(f"--length {length}: the sequences of {drawn.name} have {drawn.length} tokens")
+        return drawn.held_out(seed, most), drawn.name
+    if text is None and isinstance(named.vocabulary, Symbols):
+        raise InputError(f"{named.name} writes no Python source; pass --text PATH, one sequence a line")
+    apart = () if name is None else (pathlib.Path(name),)
+    corpus = _corpus(text, apart, held_out=given is None)
+    return text_rows(named, corpus, length, "pass a longer --text PATH").tokens, corpus.provenance
+
+
+def _corpus(text: pathlib.Path | None, apart: tuple[pathlib.Path, ...], *, held_out: bool) -> "Corpus":
+    """The documents to measure on, as many as may be read: all that are given, or held-out ones."""
+    import numpy as np
+
+    from mdmot.data import hold_out_documents, read_corpus
+
+    corpus = read_corpus(text).without(*apart)
+    if held_out:
+        corpus = hold_out_documents(corpus)[1]
+    read = np.cumsum([entry.size for entry in corpus.entries])
+    num = max(1, int(np.searchsorted(read, MAX_BYTES, side="right")))
+    return dataclasses.replace(corpus, entries=corpus.entries[:num])
+
+
+def _provenance(named: "Named", data: Any, seed: int, draws: int | None) -> dict[str, Any]:
+    weights = {} if named.weights_sha256 is None else {"weights_sha256": named.weights_sha256}
+    method = {"method": "exact"} if draws is None else {"method": "measured", "draws": draws}
+    return {
+        "command": "mdmot profile",
+        "source": named.name,
+        **weights,
+        "data": data,
+        **method,
+        "seed": seed,
+        "versions": versions(),
+    }
+
+
+def _float64(values: Any) -> "np.ndarray":
+    import numpy as np
+
+    return np.asarray(values, np.float64)

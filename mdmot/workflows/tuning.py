@@ -1,0 +1,227 @@
+"""`mdmot.tune`: the best steps for a data set and a budget."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from mdmot.errors import InputError
+from mdmot.provenance import jsonable, versions
+from mdmot.workflows import profiling
+from mdmot.workflows.naming import BUNDLED, Name
+from mdmot.workflows.precision import computing_in
+from mdmot.workflows.progress import Show, Tell, silent
+from mdmot.workflows.searching import Searched, asked
+
+if TYPE_CHECKING:
+    from mdmot.information import Profile
+    from mdmot.plans import Plan, PlanBounds, ProfileLike, RevealKind
+    from mdmot.tuning import Tuning
+
+Kept: TypeAlias = Literal["optimal", "linear", "search"]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Tuned:
+    """The steps to take for a data set and a budget, and what they are compared with.
+
+    Attributes:
+      plan: The steps to take, with the loss that the profile predicts.
+      is_optimal: Whether the profile's optimal plan was taken, or else linear steps.
+      tuning: The optimal plan, linear steps, the schedules in use and what tuning gains.
+      profile: What the plans were made from.
+      search: The search by samples, if there was one; the plan is what it found, if that is kept.
+    """
+
+    plan: "Plan"
+    is_optimal: bool
+    tuning: "Tuning"
+    profile: "Profile"
+    search: Searched | None = None
+
+    def __repr__(self) -> str:
+        plan, tuned = self.plan, self.tuning
+        return (
+            f"Tuned({plan.steps} steps of {plan.length} tokens, {plan.reveal.name} reveals, {self.kept}: "
+            f"{self.loss:.4g} nats lost, linear {tuned.linear.path_kl or 0.0:.4g}; {tuned.gain.verdict})"
+        )
+
+    @property
+    def kept(self) -> Kept:
+        """What the plan is: the profile's optimal one, linear steps, or what the search found."""
+        if self.search is not None and self.search.is_kept:
+            return "search"
+        return "optimal" if self.is_optimal else "linear"
+
+    @property
+    def loss(self) -> float:
+        """What the plan is predicted to lose, in nats a sequence."""
+        return self.plan.path_kl or 0.0
+
+    @property
+    def least_loss(self) -> float:
+        """What no plan of as many steps is below: the optimal one's own loss."""
+        return self.tuning.plan.path_kl or 0.0
+
+    @property
+    def equivalent_linear_steps(self) -> int:
+        """Linear steps that lose at most as much as the profile's own plan that was taken."""
+        tuned = self.tuning
+        return tuned.equivalent_linear_steps if self.is_optimal else tuned.linear.steps
+
+    @property
+    def bounds(self) -> "PlanBounds":
+        """What the loss of the profile's own plan that was taken cannot exceed."""
+        return self.tuning.bounds if self.is_optimal else self.tuning.linear_bounds
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `mdmot tune --json` prints, but for the seed."""
+        tuned = self.tuning
+        content = {
+            **_steps(self.plan),
+            "beta": _beta(tuned.beta),
+            "paper_grid": _beta(tuned.paper_grid),
+            "baselines": {name: max(loss, 0.0) for name, loss in tuned.baselines.items()},
+            "equivalent_linear_steps": self.equivalent_linear_steps,
+            "plan": self.kept,
+            "gain": tuned.gain.to_json(),
+            "bounds": self._bounded(self.bounds),
+            "optimal": _steps(tuned.plan) | {"bounds": self._bounded(tuned.bounds)},
+        }
+        if self.search is not None:
+            content["search"] = self.search.to_json()
+        return {name: jsonable(value) for name, value in content.items()}
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Writes the plan, for samplers.
+
+        Raises:
+          InputError: If it cannot be written.
+        """
+        from mdmot.plans import write_plan
+
+        write_plan(pathlib.Path(path), self.plan)
+
+    def _bounded(self, bounds: "PlanBounds") -> dict[str, Any]:
+        of = "law" if self.tuning.is_exact else "fitted profile"
+        return {"lower": self.least_loss, "upper": bounds.least, **bounds._asdict(), "of": of}
+
+
+def tune(
+    of: "Name | Profile | ProfileLike" = None,
+    steps: int = 32,
+    *,
+    reveal: "RevealKind | None" = None,
+    force: bool = False,
+    profile: "Profile | None" = None,
+    trials: int | None = None,
+    task: str | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    show: Show | None = None,
+    tell: Tell = silent,
+) -> Tuned:
+    """Finds the steps that lose least, for a data set and a number of steps.
+
+    The information profile predicts what any steps lose in tokens that are revealed at the same time in
+    random order: the expected divergence of the samples, in nats a sequence. The optimal plan is its exact
+    minimum. An optimum fitted to noise looks better than it is: of a profile that was measured, the gain
+    over as many linear steps is that of plans fitted to one half of the sequences and judged on the other,
+    and where it is within its error, linear steps are taken.
+
+    Args:
+      of: What is sampled: a model, a law or a test bed, as `mdmot.load` takes it, whose profile is measured
+        first as `mdmot.profile` does; the .json file of a saved profile; or a profile itself, of any kind.
+        None for the model that comes with mdmot, which brings its profile.
+      steps: Number of sampling steps.
+      reveal: `mdmot.plans.Bernoulli`, each token by chance, or `mdmot.plans.Fixed`, a fixed number a step;
+        None for that.
+      force: Whether to take the optimal plan even where its gain is within its error or unknown.
+      profile: The profile of what is named, if it is known already.
+      trials: Number of trials of a search among Beta schedules by samples, from the plan on; None for no
+        search. Finished trials are kept; the same call goes on.
+      task: What samples of the search are scored by, a name of `mdmot.workflows.tasks.TASKS`; None for
+        "legal", of a law.
+      storage: Database of the trials, a file or a URL; None for mdmot-tune.db in this folder.
+      seed: Seed of all draws.
+      show: Called as batches of the measurement and trials end.
+      tell: Called with lines on what long work will take and what was decided.
+
+    Returns:
+      The plan, what it was made from and what it is compared with.
+
+    Raises:
+      InputError: If the name or the options do not fit.
+
+    Example:
+      >>> tune("markov:states=2,length=8", 2)
+      Tuned(2 steps of 8 tokens, fixed reveals, optimal: 0.7397 nats lost, linear 1.14; better than linear)
+      >>> tune([0.7, 0.3, 0.1], 2).plan.counts
+      (1, 2)
+    """
+    name = of if of is None or isinstance(of, str | os.PathLike) else None
+    if trials is not None and of is not name:
+        raise InputError("trials sample what a profile is of; pass its name, and the profile as profile=")
+    search = asked(name, trials, task, storage, None if profile is None else profile.length)
+    is_shipped = of is None and profile is None
+    if profile is None:
+        profile = _profile_of(of, seed, show, tell)
+    with computing_in("float64"):
+        from mdmot import tuning
+        from mdmot.plans import Fixed
+
+        found = tuning.tune(profile, steps, Fixed if reveal is None else reveal)
+        is_optimal = force or found.gain.is_told
+        plan = found.plan if is_optimal else found.linear
+    searched = None
+    if search is not None:
+        paper = (found.paper_grid.a, found.paper_grid.b)
+        searched = search.run(plan, paper, seed, show, tell)
+        if searched.is_kept:
+            with computing_in("float64"):
+                plan = _judged(searched.result.plan(plan.length, type(plan.reveal)), profile)
+    if is_shipped:
+        tell(f"planned by the profile that came with {BUNDLED}; --text, --length or --draws measures anew")
+    plan = dataclasses.replace(plan, provenance=_provenance(profile, seed))
+    return Tuned(plan, is_optimal, found, profile, searched)
+
+
+def _profile_of(of: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":
+    """The profile of what is named; what is none is taken for the profile itself."""
+    from mdmot.information import Profile, exact_profile, read_profile
+
+    if isinstance(of, Profile):
+        return of
+    if of is None:
+        from mdmot.models import bundled_profile
+
+        return read_profile(bundled_profile())
+    if isinstance(of, str | os.PathLike):
+        return profiling.profile(of, seed=seed, show=show, tell=tell)
+    return exact_profile(of)
+
+
+def _judged(plan: "Plan", profile: "Profile") -> "Plan":
+    """The plan with the loss that the profile predicts."""
+    from mdmot.plans import predicted_plan
+
+    return predicted_plan(profile.fitted, plan.reveal)
+
+
+def _provenance(profile: "Profile", seed: int) -> Mapping[str, Any]:
+    return {
+        "command": "mdmot tune",
+        "seed": seed,
+        "versions": versions(),
+        "profile": profile.provenance,
+    }
+
+
+def _steps(plan: "Plan") -> dict[str, Any]:
+    names = ("counts", "alpha", "path_kl", "gamma")
+    return {"steps": plan.steps, "reveal": plan.reveal.name} | {name: getattr(plan, name) for name in names}
+
+
+def _beta(found: Any) -> dict[str, float]:
+    return {"a": found.a, "b": found.b, "path_kl": max(found.path_kl, 0.0)}
