@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mdmot.schedules import interpolations as interpolations
     from mdmot.schedules import masks as masks
     from mdmot.schedules import step_grid as step_grid
+    from mdmot.workflows import law as law
     from mdmot.workflows import load as load
     from mdmot.workflows import profile as profile
     from mdmot.workflows import train as train
@@ -40,6 +41,7 @@ _HOMES = {
     "energy": "energies",
     "fixed_law": "exact_law",
     "interpolations": "schedules",
+    "law": "workflows",
     "load": "workflows",
     "masks": "schedules",
     "profile": "workflows",

@@ -99,8 +99,8 @@ def test_law_in_batches(capsys, monkeypatch, tmp_path):
     path.write_text("aab\nbba\nabc\t2\ncca\nccc\n")
     arguments = ["law", str(path), "--schedule", "linear", "--steps", "2", "--json"]
     whole = json.loads(run(capsys, *arguments)[1])
-    monkeypatch.setattr("mdmot.cli.law.BATCH_TERMS", 2 * 2 * 3**3)
-    monkeypatch.setattr("mdmot.cli.options.QUIET_SECONDS", 0)
+    monkeypatch.setattr("mdmot.workflows.laws.BATCH_TERMS", 2 * 2 * 3**3)
+    monkeypatch.setattr("mdmot.cli.progress.QUIET_SECONDS", 0)
     _, out, err = run(capsys, *arguments)  # batches of 2, 2 and 1
     parts = json.loads(out)
     assert parts.pop("kl") == pytest.approx(whole.pop("kl"), rel=1e-14)  # sums of five terms

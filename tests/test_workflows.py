@@ -16,6 +16,8 @@ from mdmot.cli import main
 from mdmot.errors import InputError
 from mdmot.information import write_profile
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
+from mdmot.plans import Fixed, Plan
+from mdmot.schedules import masks
 from mdmot.vocabulary import Bytes
 from mdmot.workflows import Progress, computing_in
 from mdmot.workflows.progress import counted
@@ -174,3 +176,28 @@ def test_a_search_by_samples_goes_on_and_is_part_of_the_result(capsys, monkeypat
     assert (found.search.task, found.kept) == ("legal", "search" if found.search.is_kept else "optimal")
     arguments = ("--trials", 2, "--storage", tmp_path / "trials.db")
     assert found.to_json() == printed(capsys, "tune", "permutations:length=6", "--steps", 3, *arguments)
+
+
+def test_an_exact_law_is_what_the_command_prints(capsys, tmp_path):
+    (tmp_path / "two.txt").write_text("aaaaa\nbbbbb\n")
+    seen = []
+    found = mdmot.law(tmp_path / "two.txt", masks.squared_sine(), 3, show=seen.append)
+    assert [at.note for at in seen] == ["", "information profile", "sequences"]
+    arguments = (tmp_path / "two.txt", "--schedule", "squared-sine", "--steps", 3)
+    assert found.to_json() == printed(capsys, "law", *arguments)
+    assert repr(found) == (
+        "ExactLaw(3 steps of 5 tokens, bernoulli reveals: legal mass 0.6118, total variation 0.3882, "
+        "KL 0.4913)"
+    )
+    fixed = mdmot.law(tmp_path / "two.txt", masks.squared_sine(), 3, reveal=Fixed)
+    assert fixed.to_json() == printed(capsys, "law", *arguments, "--reveal", "fixed")
+
+
+def test_an_exact_law_takes_the_steps_and_the_reveals_of_a_plan():
+    plan = Plan(4, Fixed([1, 3]))
+    found = mdmot.law("permutations:length=4", plan)
+    assert (found.steps, found.counts, found.reveal) == (2, (1, 3), Fixed([1, 3]))
+    with pytest.raises(InputError, match="the plan has 4 tokens in 2 steps; the law has 5 tokens"):
+        mdmot.law("permutations:length=5", plan)
+    with pytest.raises(InputError, match="pass steps=K"):
+        mdmot.law("permutations:length=4", masks.linear())

@@ -4,6 +4,7 @@ Modules here load JAX when a function is called, not before: the command line re
 """
 
 from mdmot.workflows.checking import Verification, verify
+from mdmot.workflows.laws import ExactLaw, law
 from mdmot.workflows.naming import load
 from mdmot.workflows.precision import Precision, computing_in
 from mdmot.workflows.profiling import profile
@@ -13,6 +14,7 @@ from mdmot.workflows.training_settings import Settings
 from mdmot.workflows.tuning import Tuned, tune
 
 __all__ = [
+    "ExactLaw",
     "Precision",
     "Progress",
     "Settings",
@@ -22,6 +24,7 @@ __all__ = [
     "Tuned",
     "Verification",
     "computing_in",
+    "law",
     "load",
     "profile",
     "train",

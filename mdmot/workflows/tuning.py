@@ -156,7 +156,7 @@ def tune(
 
     Example:
       >>> tune("markov:states=2,length=8", 2)
-      Tuned(2 steps of 8 tokens, fixed reveals, optimal: 0.7397 nats lost, linear 1.14; better than linear)
+      Tuned(2 steps of 8 tokens, fixed reveals, optimal: 0.4966 nats lost, linear 1.858; better than linear)
       >>> tune([0.7, 0.3, 0.1], 2).plan.counts
       (1, 2)
     """

@@ -1,0 +1,191 @@
+"""`mdmot.law`: what a K-step sampler makes of a law, exactly."""
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+from mdmot.errors import InputError
+from mdmot.provenance import jsonable
+from mdmot.workflows.precision import computing_in
+from mdmot.workflows.progress import Show, counted
+
+if TYPE_CHECKING:
+    from mdmot.plans import Plan, Reveal, RevealKind
+    from mdmot.schedules import MaskSchedule
+
+BATCH_TERMS = 3 * 10**8
+"""Terms between two signs of progress: about two seconds' work."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class ExactLaw:
+    """How far the law q of a sampler that knows the exact conditionals is from its target p, in nats.
+
+    Attributes:
+      length: Tokens of a sequence.
+      vocabulary: Number of clean tokens.
+      support: Sequences that have a probability.
+      alpha: P(unmasked) before the first step, between steps and after the last.
+      reveal: How the steps reveal tokens.
+      legal_mass: q(support of p).
+      total_variation: Half the L1 distance of p and q.
+      kl: KL(p||q); inf where q misses a sequence of the support.
+      path_kl: Expected KL given the order of reveals, never less than `kl`.
+      entropy: H(p).
+      information_profile: h_0, ..., h_{n-1} of p.
+    """
+
+    length: int
+    vocabulary: int
+    support: int
+    alpha: tuple[float, ...]
+    reveal: "Reveal"
+    legal_mass: float
+    total_variation: float
+    kl: float
+    path_kl: float
+    entropy: float
+    information_profile: tuple[float, ...]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.alpha) - 1
+
+    @property
+    def counts(self) -> tuple[int, ...] | None:
+        """Tokens revealed a step; None for Bernoulli reveals."""
+        return self.reveal.counts
+
+    def __repr__(self) -> str:
+        return (
+            f"ExactLaw({self.steps} steps of {self.length} tokens, {self.reveal.name} reveals: legal mass "
+            f"{self.legal_mass:.4g}, total variation {self.total_variation:.4g}, KL {self.kl:.4g})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `mdmot law --json` prints, but for the seed."""
+        content = {
+            "length": self.length,
+            "vocabulary": self.vocabulary,
+            "support": self.support,
+            "steps": self.steps,
+            "reveal": self.reveal.name,
+            "alpha": self.alpha,
+            "counts": self.counts,
+            "legal_mass": self.legal_mass,
+            "total_variation": self.total_variation,
+            "kl": self.kl,
+            "path_kl": self.path_kl,
+            "entropy": self.entropy,
+            "information_profile": self.information_profile,
+        }
+        return {name: jsonable(value) for name, value in content.items()}
+
+
+def law(
+    name: str | os.PathLike[str],
+    schedule: "MaskSchedule | Plan",
+    steps: int | None = None,
+    *,
+    reveal: "RevealKind | None" = None,
+    show: Show | None = None,
+) -> ExactLaw:
+    """How far the K-step parallel sampler is from a law, exactly, in double precision.
+
+    The sampler knows the exact conditionals of the law, so that all of its error comes from revealing
+    tokens in parallel.
+
+    Args:
+      name: Law file or test bed, as markov:stay=.9,states=2,length=8.
+      schedule: Mask schedule, or a plan for sequences of this length.
+      steps: Number of sampling steps; None for a plan's.
+      reveal: `mdmot.plans.Bernoulli`, each token by chance, or `mdmot.plans.Fixed`, a fixed number a step;
+        None for a plan's own, or else by chance.
+      show: Called as parts of the computation end.
+
+    Returns:
+      The distances, with the steps and the law's information profile.
+
+    Raises:
+      InputError: If there is no such law, it is too large for an exact computation, or the plan does not
+        fit.
+
+    Example:
+      >>> from mdmot.plans import Fixed
+      >>> from mdmot.schedules import masks
+      >>> law("permutations:length=4", masks.linear(), 2, reveal=Fixed)
+      ExactLaw(2 steps of 4 tokens, fixed reveals: legal mass 0.375, total variation 0.625, KL 0.9808)
+    """
+    with computing_in("float64"):
+        import jax.numpy as jnp
+
+        from mdmot import exact_law, information
+        from mdmot.distributions import entropy, read_law
+
+        target = read_law(str(name))
+        length, vocab_size = target.length, target.vocab_size
+        steps = _number_of(schedule, steps)
+        exact_law.require_feasible(length, steps)
+        table = target.table()
+        alpha, reveals = _steps(schedule, steps, length, reveal)
+        support = len(table.sequences)
+        # As even as can be: every size is compiled apart.
+        size = -(-support // -(-support * 3**length * steps // BATCH_TERMS))
+        batches = [table.sequences[first : first + size] for first in range(0, support, size)]
+        advance = counted(show, "law", 1 + len(batches))
+        profile = information.information_profile(table).block_until_ready()
+        advance("information profile")
+        parts = []
+        for sequences in batches:
+            parts.append(reveals.law(table, vocab_size, sequences).block_until_ready())
+            advance("sequences")
+        found = exact_law.sampler_law(table, jnp.concatenate(parts), reveals.path_kl(profile))
+        return ExactLaw(
+            length=length,
+            vocabulary=vocab_size,
+            support=support,
+            alpha=alpha,
+            reveal=reveals,
+            legal_mass=float(found.legal_mass),
+            total_variation=_not_negative(found.total_variation),
+            kl=_not_negative(found.kl),
+            path_kl=_not_negative(found.path_kl),
+            entropy=_not_negative(entropy(table)),
+            information_profile=tuple(_not_negative(h) for h in profile.tolist()),
+        )
+
+
+def _number_of(schedule: "MaskSchedule | Plan", steps: int | None) -> int:
+    """Number of steps; of a plan, its own unless another is given."""
+    from mdmot.plans import Plan
+
+    if steps is not None:
+        return steps
+    if isinstance(schedule, Plan):
+        return schedule.steps
+    raise InputError("the schedule does not say how many steps; pass steps=K")
+
+
+def _steps(
+    schedule: "MaskSchedule | Plan", steps: int, length: int, reveal: "RevealKind | None"
+) -> "tuple[tuple[float, ...], Reveal]":
+    """The alphas of the steps, and how they reveal tokens."""
+    from mdmot.plans import Bernoulli, Plan
+    from mdmot.schedules import step_grid
+
+    if isinstance(schedule, Plan):
+        if (schedule.length, schedule.steps) != (length, steps):
+            raise InputError(
+                f"the plan has {schedule.length} tokens in {schedule.steps} steps; "
+                f"the law has {length} tokens, and {steps} steps are asked for"
+            )
+        grid, kind = schedule.grid(), reveal or type(schedule.reveal)
+    else:
+        grid, kind = step_grid(schedule, steps), reveal or Bernoulli
+    return tuple(grid.alpha.tolist()), kind.from_alpha(grid.alpha, length)
+
+
+def _not_negative(value: Any) -> float:
+    """0 for -0 and for what rounding leaves below it."""
+    return 0.0 if value <= 0 else float(value)
