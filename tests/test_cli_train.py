@@ -368,7 +368,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
         (["--batch", 9, "--microbatches", 2], "and of num_microbatches as batch_size"),
         (["--learning-rate", 0], "pass positive numbers"),
         (["--average", 1], "1.0 is not in the range 0<=x<1"),
-        (["--keep", 1], "keep = 1; pass a whole number of at least 2"),
+        (["--keep", 1], "keep = 1 is not a whole number of at least 2"),
         (["--seed", 2**31], "pass a whole number from 0 to 2147483647"),
         (["--devices", 10**6], "devices = 1000000: this machine has"),
         (["--steps", 0], "0 is not in the range"),
