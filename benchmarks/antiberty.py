@@ -135,14 +135,12 @@ def tokens_of(named: Named, sequence: str) -> list[int]:
 def measure(named: Named, sizes: Sizes) -> None:
     """Profile, plans and draws."""
     denoiser, params, mask_id = named.model.denoiser, named.model.params, named.model.mask_id
-    sampler = FixedUnmasking(denoiser, mask_id)
     most = max(*sizes.steps, sizes.own_steps)
 
     def draw(seed: int, rows: int, alpha: Any) -> np.ndarray:
         masked = np.full((rows, LENGTH), mask_id, np.int32)
-        drawn = sample(
-            jax.random.key(seed), sampler, params, pad_grid(grid_from_alpha(alpha), most), masked
-        )
+        grid = pad_grid(grid_from_alpha(alpha), most)
+        drawn = sample(jax.random.key(seed), FixedUnmasking(), named.model, grid, masked)
         raise_if_failed(drawn)
         return np.asarray(drawn.tokens)
 

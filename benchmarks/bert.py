@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from mdmot.samplers import SplitDenoiser
+from mdmot.denoisers import SplitDenoiser
 
 
 class Shape(NamedTuple):

@@ -253,7 +253,6 @@ def evenly(num: int, most: int) -> np.ndarray:
 
 def sampled(named: Named, profile: Profile, judge: Judge) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """What samples are worth by steps and schedule, and the first sample of each optimal plan."""
-    sampler = FixedUnmasking(named.model.denoiser, named.model.mask_id)
     masked = np.full((judge.num, named.length), named.model.mask_id, np.int32)
     found, shown = [], {}
     for steps in STEPS:
@@ -265,9 +264,8 @@ def sampled(named: Named, profile: Profile, judge: Judge) -> tuple[list[dict[str
             "optimal": plan.grid(),
         }
         for name, grid in grids.items():
-            drawn = sample(
-                jax.random.key(1), sampler, named.model.params, pad_grid(grid, max(STEPS)), masked
-            )
+            padded = pad_grid(grid, max(STEPS))
+            drawn = sample(jax.random.key(1), FixedUnmasking(), named.model, padded, masked)
             raise_if_failed(drawn)
             rows = np.asarray(drawn.tokens)
             found.append({"steps": steps, "schedule": name, "path_kl": path_kl[name]} | judge.worth(rows))

@@ -7,7 +7,6 @@ one JSON object a line.
 """
 
 import argparse
-import functools
 import json
 
 import jax
@@ -19,16 +18,14 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from mdmot._types import Denoiser, Params
+from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
-from mdmot.samplers import Categorical, ConfidenceUnmasking, FixedUnmasking, sample
+from mdmot.samplers import Categorical, FixedUnmasking, Ranked, Rule, sample
 from mdmot.schedules import masks, step_grid
 
 ROWS = 64
 CONFIG = TransformerConfig(vocab_size=256, length=64, width=128, depth=2, heads=4)
-SAMPLERS = {
-    "fixed": FixedUnmasking,
-    "confidence": functools.partial(ConfidenceUnmasking, choice=Categorical()),
-}
+RULES = {"fixed": FixedUnmasking(), "confidence": Ranked(choice=Categorical())}
 
 
 def main() -> None:
@@ -42,11 +39,10 @@ def main() -> None:
     others = {"batch 8": (8, params), "batch 1": (1, params)}
     if len(jax.devices()) > 1:
         others["two devices"] = (ROWS, split(params))
-    for name, make in SAMPLERS.items():
-        sampler = make(denoiser, CONFIG.mask_id)
-        one = run(sampler, params, ROWS, repeats)
+    for name, rule in RULES.items():
+        one = run(rule, Model(denoiser, params, CONFIG.mask_id), ROWS, repeats)
         for change, (batch, weights) in others.items():
-            differs = run(sampler, weights, batch, repeats) != one
+            differs = run(rule, Model(denoiser, weights, CONFIG.mask_id), batch, repeats) != one
             found = {
                 "platform": jax.default_backend(),
                 "sampler": name,
@@ -74,17 +70,13 @@ def split(params: Params) -> Params:
     return jax.tree.map(put, params)
 
 
-def run(
-    sampler: FixedUnmasking | ConfidenceUnmasking, params: Params, batch: int, repeats: int
-) -> np.ndarray:
+def run(rule: Rule, model: Model, batch: int, repeats: int) -> np.ndarray:
     """The tokens of all rows, sampled `batch` rows at a time."""
     keys = jax.random.split(jax.random.key(1), ROWS * repeats)
     grid = step_grid(masks.linear(), 8)
     tokens = jnp.full((batch, CONFIG.length), CONFIG.mask_id, jnp.int32)
     starts = range(0, len(keys), batch)
-    return np.concatenate(
-        [sample(keys[i : i + batch], sampler, params, grid, tokens).tokens for i in starts]
-    )
+    return np.concatenate([sample(keys[i : i + batch], rule, model, grid, tokens).tokens for i in starts])
 
 
 def logit_difference(denoiser: Denoiser, params: Params, weights: Params, batch: int) -> float:

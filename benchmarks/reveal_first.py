@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from bert import CASES, denoiser, random_params
 from sampling import fixed_everywhere
 
+from mdmot.model import Model
 from mdmot.samplers import FixedUnmasking, sample
 from mdmot.schedules import masks, step_grid
 
@@ -46,10 +47,10 @@ def main() -> None:
         return jax.lax.scan(step, features, None, length=STEPS)
 
     features = jnp.ones((shape.batch, revealed, shape.width), jnp.float32)
-    first, everywhere = FixedUnmasking(network, shape.vocab), fixed_everywhere(network, shape.vocab)
+    model, everywhere = Model(network, params, shape.vocab), fixed_everywhere()
     runs = {
-        "first_s": lambda: sample(key, first, params, grid, tokens),
-        "everywhere_s": lambda: sample(key, everywhere, params, grid, tokens),
+        "first_s": lambda: sample(key, FixedUnmasking(), model, grid, tokens),
+        "everywhere_s": lambda: sample(key, everywhere, model, grid, tokens),
         "body_s": lambda: body(params, tokens),
         "head_s": lambda: head(params, features),
     }

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     parser.add_argument("--steps", type=int, metavar="K")
     parser.add_argument("--json", action="store_true", help="no table on standard error")
-    parser.add_argument("--row", help="measure this sampler in this process")
+    parser.add_argument("--row", help="measure this rule in this process")
     arguments = parser.parse_args()
     cases = arguments.case or list(CASES)
     if arguments.row:
@@ -92,6 +92,7 @@ def jax_row(case: str, name: str, steps: int) -> dict:
     import jax
     import jax.numpy as jnp
 
+    from mdmot.model import Model
     from mdmot.samplers import sample
     from mdmot.samplers.loop import _sample
     from mdmot.schedules import masks, pad_grid, step_grid
@@ -100,7 +101,7 @@ def jax_row(case: str, name: str, steps: int) -> dict:
     network = denoiser(shape)
     params = jax.tree.map(jnp.asarray, random_params(shape))
     tokens = jnp.full((shape.batch, shape.length), shape.vocab, jnp.int32)
-    sampler = sampler_named(name, network, shape.vocab)
+    rule, model = rule_named(name), Model(network, params, shape.vocab)
     is_padded = name == "fixed-padded"
     key = jax.random.key(0)
 
@@ -111,7 +112,7 @@ def jax_row(case: str, name: str, steps: int) -> dict:
     grid = grid_of(0.5, 0.5, steps)
 
     def run():
-        return jax.block_until_ready(sample(key, sampler, params, grid, tokens))
+        return jax.block_until_ready(sample(key, rule, model, grid, tokens))
 
     start = time.perf_counter()
     result = run()
@@ -122,7 +123,7 @@ def jax_row(case: str, name: str, steps: int) -> dict:
     run_s, floor_s = in_turn(run, lambda: jax.block_until_ready(floor()), REPEATS[case])
     for i in range(SETTINGS[case]):
         num_steps = 1 + i % (2 * steps) if is_padded else steps
-        sample(key, sampler, params, grid_of(0.3 + 0.05 * i, 1.2 - 0.04 * i, num_steps), tokens)
+        sample(key, rule, model, grid_of(0.3 + 0.05 * i, 1.2 - 0.04 * i, num_steps), tokens)
     return {
         **figures(case, name, steps, calls, first_s - run_s, run_s, floor_s),
         "compilations": _sample._cache_size(),
@@ -131,7 +132,7 @@ def jax_row(case: str, name: str, steps: int) -> dict:
     }
 
 
-def sampler_named(name: str, network, mask_id: int):
+def rule_named(name: str):
     from mdmot import samplers
 
     scores = {
@@ -140,34 +141,33 @@ def sampler_named(name: str, network, mask_id: int):
         "entropy": samplers.NegativeEntropy(),
     }
     if name in scores:
-        return samplers.ConfidenceUnmasking(network, mask_id, score=scores[name])
+        return samplers.Ranked(score=scores[name])
     if name == "bernoulli":
-        return samplers.BernoulliUnmasking(network, mask_id)
+        return samplers.BernoulliUnmasking()
     if name == EVERYWHERE:
-        return fixed_everywhere(network, mask_id)
-    return samplers.FixedUnmasking(network, mask_id)
+        return fixed_everywhere()
+    return samplers.FixedUnmasking()
 
 
-def fixed_everywhere(network, mask_id: int):
+def fixed_everywhere():
     """`FixedUnmasking` as it would be without choosing first: head and draw at every position."""
     import jax.numpy as jnp
 
-    from mdmot.samplers import FixedUnmasking, StepInfo
+    from mdmot.samplers import FixedUnmasking, StepInfo, configuration
     from mdmot.samplers.choice import choose
-    from mdmot.samplers.contract import configuration
 
     @configuration
     class Everywhere(FixedUnmasking):
-        def step(self, keys, params, state, step):
+        def step(self, keys, network, state, step):
             count = self.counts(step, state.num_masked, state.num_left)
             first = state.num_masked - state.num_left
             unmask = (first[:, None] <= state.turn) & (state.turn < (first + count)[:, None])
-            drawn = choose(self.choice, state.uniform, self.denoiser(params, state.tokens)).tokens
+            drawn = choose(self.choice, state.uniform, network.look(state.tokens)(None)).tokens
             tokens = jnp.where(unmask, drawn.astype(state.tokens.dtype), state.tokens)
             info = StepInfo((count > 0).astype(jnp.int32), jnp.ones_like(count, bool))
             return state._replace(tokens=tokens, num_left=state.num_left - count), info
 
-    return Everywhere(network, mask_id)
+    return Everywhere()
 
 
 def jax_floor(network, mask_id: int, calls: int):

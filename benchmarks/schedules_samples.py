@@ -68,12 +68,13 @@ def limit() -> Iterator[dict[str, Any]]:
             profile = np.asarray(estimated(law, draws, seed=2)[1].fitted if formula is None else formula)
             entropy, _ = law.entropy()
             masked = jnp.full((SAMPLES, length), law.vocab_size, jnp.int32)
-            sampler = FixedUnmasking(law.denoiser, law.vocab_size)
             for num_steps in sorted({16, 64, length // 4, length}):
                 for name, (path_kl, counts) in plans_of(profile, num_steps).items():
                     if num_steps == length and name != "optimal":
                         continue
-                    drawn = sample(jax.random.key(5), sampler, law.params, grid_of(counts), masked)
+                    drawn = sample(
+                        jax.random.key(5), FixedUnmasking(), law.model(), grid_of(counts), masked
+                    )
                     is_legal = np.isfinite(np.asarray(law.log_prob(drawn.tokens)))
                     error, standard_error = share(~is_legal)
                     yield {

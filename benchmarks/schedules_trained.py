@@ -56,16 +56,16 @@ def samples(
     import jax
     import jax.numpy as jnp
 
-    from mdmot import samplers
+    from mdmot import Model, samplers
 
     if rule == "random order":
-        sampler = samplers.FixedUnmasking(denoiser, mask_id)
+        chosen = samplers.FixedUnmasking()
     else:
-        sampler = samplers.ConfidenceUnmasking(
-            denoiser, mask_id, choice=samplers.Categorical(), score=samplers.NegativeEntropy()
-        )
+        chosen = samplers.Ranked(score=samplers.NegativeEntropy(), choice=samplers.Categorical())
     masked = jnp.full((num, length), mask_id, jnp.int32)
-    drawn = samplers.sample(jax.random.key(6), sampler, params, grid_of(counts), masked)
+    drawn = samplers.sample(
+        jax.random.key(6), chosen, Model(denoiser, params, mask_id), grid_of(counts), masked
+    )
     samplers.raise_if_failed(drawn)
     return np.asarray(drawn.tokens)
 

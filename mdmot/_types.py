@@ -17,8 +17,5 @@ Denoiser: TypeAlias = Callable[..., Logits]
 """`denoiser(params, tokens) -> logits` of the clean tokens; the mask is not in the vocabulary. One that
 reads the time (`mdmot.denoisers.Timed`) takes it as a third argument."""
 
-TimedDenoiser: TypeAlias = Callable[[Params, Tokens, Float[Array, " batch"]], Logits]
-"""`denoiser(params, tokens, t) -> logits`, with each row's time t measured by alpha = P(unmasked)."""
-
 Knob: TypeAlias = Any
 """A real number, or a traced scalar, that may be swept without compiling again."""

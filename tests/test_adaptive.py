@@ -1,5 +1,6 @@
 """The rules that find their own number of steps, against slow statements of each in NumPy."""
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -10,27 +11,33 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from mdmot.denoisers import SplitDenoiser
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.samplers import (
-    AdaptiveSampler,
+    BisectionUnmasking,
     Categorical,
+    EntropyBound,
+    Factor,
+    LargestProbability,
     Likeliest,
     Margin,
     MaxProbability,
+    NegativeEntropy,
+    Network,
+    Probability,
+    Ranked,
     SemiAutoregressive,
-    SplitDenoiser,
+    Stable,
+    StepInput,
     Temperature,
+    Threshold,
     TopP,
+    is_adaptive,
     raise_if_failed,
     sample,
     sample_trajectory,
 )
-from mdmot.samplers.bisection import BisectionUnmasking
-from mdmot.samplers.contract import StepInput
-from mdmot.samplers.entropy_bound import EntropyBoundUnmasking
-from mdmot.samplers.klass import KLASSUnmasking
-from mdmot.samplers.scores import Probability
-from mdmot.samplers.threshold import FactorUnmasking, ThresholdUnmasking
 from mdmot.schedules import grid_from_alpha
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -75,7 +82,6 @@ def flat(params, tokens):
     return jnp.broadcast_to(params, (*tokens.shape, *params.shape))
 
 
-# The one denoiser with its head apart: the rule below that uses it is evaluated in chunks.
 split = SplitDenoiser(hashed_features, identity)
 
 
@@ -199,10 +205,16 @@ def by_bisection(logits, masked, history, first_masked):
     return list(itertools.chain(*levels)), len(levels[0])
 
 
-def run(sampler, logits_table, alphas=LAZY, seed=3):
+def model_of(rule, logits_table):
+    """The rule by entropies is the one that meets a head apart, and is evaluated in chunks."""
+    is_split = isinstance(rule, Ranked) and isinstance(rule.size, EntropyBound)
+    return Model(split if is_split else hashed, jnp.asarray(logits_table), MASK)
+
+
+def run(rule, logits_table, alphas=LAZY, seed=3):
     """Result and path of the rows of STARTS: one compiled program a rule."""
-    params, tokens = jnp.asarray(logits_table), jnp.asarray(STARTS)
-    return sample_trajectory(jax.random.key(seed), sampler, params, grid_from_alpha(alphas), tokens)
+    model, tokens = model_of(rule, logits_table), jnp.asarray(STARTS)
+    return sample_trajectory(jax.random.key(seed), rule, model, grid_from_alpha(alphas), tokens)
 
 
 def check(sampler, rule, logits_table, alphas=LAZY, uses_start=False, support=None):
@@ -248,7 +260,7 @@ def test_threshold(alphas):
         KINDS, [(0.9, 1.0), (0.6, 0.5), (0.0, 2.0), (1.0, 1.5), (0.3, 3.0)]
     ):
         score = MaxProbability((Temperature(temperature),))
-        sampler = ThresholdUnmasking(hashed, MASK, threshold, score=score)
+        sampler = Ranked(Threshold(threshold), score=score)
         rule = functools.partial(by_threshold, threshold=threshold, temperature=temperature)
         sizes += check(sampler, rule, TABLES[kind], alphas)
     assert set(sizes) == set(range(1, LENGTH + 1))
@@ -259,7 +271,7 @@ def test_factor(alphas):
     sizes = []
     for kind, factor in itertools.product(KINDS, [0.0, 0.3, 1.0, 2.5, 50.0]):
         rule = functools.partial(by_factor, factor=factor)
-        sizes += check(FactorUnmasking(hashed, MASK, factor), rule, TABLES[kind], alphas)
+        sizes += check(Ranked(Factor(factor)), rule, TABLES[kind], alphas)
     assert set(sizes) == set(range(1, LENGTH + 1))
 
 
@@ -270,7 +282,7 @@ def test_entropy_bound(alphas):
         KINDS, [(0.0, 1.0, 0.8), (0.1, 0.7, 0.9), (1.0, 1.3, 1.0), (math.inf, 1.0, 1.0)]
     ):
         choice = Categorical((Temperature(temperature), TopP(p)))
-        sampler = EntropyBoundUnmasking(split, MASK, bound, choice)
+        sampler = Ranked(EntropyBound(bound), score=NegativeEntropy(), choice=choice)
         law = functools.partial(shaped, temperature=temperature, p=p)
         rule = functools.partial(by_entropy, bound=bound, temperature=temperature, p=p, score="entropy")
         sizes += check(sampler, rule, TABLES[kind], alphas, support=law)
@@ -279,7 +291,7 @@ def test_entropy_bound(alphas):
 
 def test_entropy_bound_counts_entropies_in_another_order():
     for kind, bound in itertools.product(KINDS, [0.2, 1.0]):
-        sampler = EntropyBoundUnmasking(hashed, MASK, bound, Likeliest((Temperature(0.7),)), Margin())
+        sampler = Ranked(EntropyBound(bound), score=Margin(), choice=Likeliest((Temperature(0.7),)))
         rule = functools.partial(by_entropy, bound=bound, temperature=0.7, p=1.0, score="margin")
         check(sampler, rule, TABLES[kind])
 
@@ -290,7 +302,7 @@ def test_klass(alphas):
     for kind, (confidence, divergence) in itertools.product(
         KINDS, [(0.9, 0.01), (0.5, 0.05), (0.2, 0.001), (0.0, math.inf), (1.0, 1.0), (0.3, 0.0)]
     ):
-        sampler = KLASSUnmasking(hashed, MASK, VOCAB, confidence, divergence)
+        sampler = Ranked(Stable(confidence=confidence, divergence=divergence), score=LargestProbability())
         rule = functools.partial(
             by_stability, confidence=confidence, divergence=divergence, steps=2, fallback=1
         )
@@ -300,7 +312,10 @@ def test_klass(alphas):
 
 def test_klass_with_a_shorter_history_and_a_larger_fallback():
     for kind, confidence in itertools.product(KINDS, [0.3, 0.7]):
-        sampler = KLASSUnmasking(hashed, MASK, VOCAB, confidence, 0.05, history=1, fallback=3)
+        sampler = Ranked(
+            Stable(confidence=confidence, divergence=0.05, history=1, fallback=3),
+            score=LargestProbability(),
+        )
         rule = functools.partial(by_stability, confidence=confidence, divergence=0.05, steps=1, fallback=3)
         check(sampler, rule, TABLES[kind])
 
@@ -309,7 +324,7 @@ def test_klass_with_a_shorter_history_and_a_larger_fallback():
 @pytest.mark.parametrize("alphas", [LAZY, np.array([0.0, 0.3, 0.75, 0.75, 0.8, 0.9, 1.0, 1.0])])
 def test_bisection(alphas):
     law = functools.partial(shaped, temperature=1.0, p=1.0)
-    sampler = BisectionUnmasking(hashed, MASK)
+    sampler = BisectionUnmasking()
     check(sampler, by_bisection, TABLES["peaked"], alphas, uses_start=True, support=law)
     result, _ = run(sampler, TABLES["tied"])
     num_masked = (STARTS == MASK).sum(axis=1)
@@ -349,7 +364,7 @@ def test_walk_is_sampled_exactly_by_bisection():
     h, one_hot = HEIGHTS, jnp.asarray(WALKS[..., None] == np.arange(HEIGHTS), jnp.float32)
     starts = [[h] * LENGTH, [h, h, h, h, h, 4, h], [0, h, h, h, 2, h, h]]
     tokens = jnp.asarray(np.repeat(starts, MANY, axis=0), jnp.int32)
-    result = sample(jax.random.key(5), BisectionUnmasking(walk, h), one_hot, None, tokens)
+    result = sample(jax.random.key(5), BisectionUnmasking(), Model(walk, one_hot, h), None, tokens)
     raise_if_failed(result)
     for i, start in enumerate(starts):
         rows = slice(i * MANY, (i + 1) * MANY)
@@ -362,9 +377,9 @@ def test_walk_is_sampled_exactly_by_bisection():
 def test_drawn_token_decides_what_is_revealed():
     """Two positions, token 0 with probability .7: at a threshold of .6 a drawn 1 waits for the other."""
 
-    sampler = ThresholdUnmasking(flat, 2, 0.6, Categorical())
+    sampler = Ranked(Threshold(0.6), choice=Categorical())
     logits, tokens = jnp.log(jnp.asarray([0.7, 0.3])), jnp.full((MANY, 2), 2)
-    result = sample(jax.random.key(6), sampler, logits, None, tokens)
+    result = sample(jax.random.key(6), sampler, Model(flat, logits, 2), None, tokens)
     keep, wait = 0.7, 0.3
     # (0, 0) at once. One 1: it is drawn again. Two 1s: the first one is revealed, the other drawn again.
     law = {
@@ -381,31 +396,45 @@ def test_drawn_token_decides_what_is_revealed():
 
 
 SAMPLERS = [
-    ThresholdUnmasking(hashed, MASK, score=MaxProbability((Temperature(1.0),))),
-    FactorUnmasking(hashed, MASK),
-    EntropyBoundUnmasking(split, MASK, choice=Categorical((Temperature(1.0), TopP(1.0)))),
-    KLASSUnmasking(hashed, MASK, VOCAB),
-    BisectionUnmasking(hashed, MASK),
+    Ranked(Threshold(), score=MaxProbability((Temperature(1.0),))),
+    Ranked(Factor()),
+    Ranked(EntropyBound(), score=NegativeEntropy(), choice=Categorical((Temperature(1.0), TopP(1.0)))),
+    Ranked(Stable(), score=LargestProbability()),
+    BisectionUnmasking(),
 ]
-by_name = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: type(sampler).__name__)
+
+
+def kind(rule):
+    """What makes a rule another one: its size if it has one."""
+    return type(getattr(rule, "size", rule))
+
+
+def with_knobs(rule, knobs):
+    """The rule with other values of its knobs, or of its size's."""
+    if isinstance(rule, Ranked):
+        return dataclasses.replace(rule, size=dataclasses.replace(rule.size, **knobs))
+    return dataclasses.replace(rule, **knobs)
+
+
+by_name = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda rule: kind(rule).__name__)
 
 
 @by_name
 def test_knobs_are_swept_and_weights_changed_without_compiling(sampler):
-    assert isinstance(sampler, AdaptiveSampler)
+    assert is_adaptive(sampler)
     run(sampler, TABLES["peaked"])
     knobs = {
-        ThresholdUnmasking: {"threshold": 0.3},
-        FactorUnmasking: {"factor": 0.3},
-        EntropyBoundUnmasking: {"bound": 0.3},
-        KLASSUnmasking: {"confidence": 0.3, "divergence": 0.3},
+        Threshold: {"threshold": 0.3},
+        Factor: {"factor": 0.3},
+        EntropyBound: {"bound": 0.3},
+        Stable: {"confidence": 0.3, "divergence": 0.3},
         BisectionUnmasking: {},
-    }[type(sampler)]
-    swept = type(sampler)(**{**vars(sampler), **knobs})
-    weights, tokens, key = jnp.asarray(TABLES["tied"]), jnp.asarray(STARTS), jax.random.key(4)
+    }[kind(sampler)]
+    swept = with_knobs(sampler, knobs)
+    model, tokens, key = model_of(swept, TABLES["tied"]), jnp.asarray(STARTS), jax.random.key(4)
     grid = grid_from_alpha(PACED)
     with jax.no_tracing():
-        sample_trajectory(key, swept, weights, grid, tokens)
+        sample_trajectory(key, swept, model, grid, tokens)
 
 
 @by_name
@@ -421,7 +450,7 @@ def test_nan_logits_are_reported_where_they_were_looked_at(sampler):
 
 
 # The others share the call with the second one, or with every rule that chooses positions first.
-@pytest.mark.parametrize("sampler", SAMPLERS[1:4], ids=lambda sampler: type(sampler).__name__)
+@pytest.mark.parametrize("sampler", SAMPLERS[1:4], ids=lambda rule: kind(rule).__name__)
 def test_network_is_called_for_masked_rows_only(sampler):
     """Also that a vocabulary may be one token, which is certain."""
     calls = []
@@ -430,13 +459,12 @@ def test_network_is_called_for_masked_rows_only(sampler):
         jax.debug.callback(lambda: calls.append(1))
         return jnp.zeros((*tokens.shape, 1))
 
-    only = {"vocab_size": 1} if isinstance(sampler, KLASSUnmasking) else {}
-    sampler = type(sampler)(**{**vars(sampler), "denoiser": counted, "mask_id": 1, **only})
+    network = Network(Model(counted, None, 1))
     step = StepInput(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()), jnp.int32(0), jnp.int32(LENGTH))
 
     @jax.jit
     def one_step(keys, tokens):
-        return sampler.step(keys, None, sampler.init(keys, tokens), step)
+        return sampler.step(keys, network, sampler.init(keys, network, tokens), step)
 
     keys = jax.random.split(jax.random.key(7), 2)
     for num_masked in ([0, 0], [3, 0]):
@@ -447,7 +475,7 @@ def test_network_is_called_for_masked_rows_only(sampler):
         assert info.network_calls.tolist() == [int(n > 0) for n in num_masked]
         assert bool(info.finite.all())
         # Certain tokens come at once, if no history has to be waited for.
-        is_patient = isinstance(sampler, KLASSUnmasking)
+        is_patient = kind(sampler) is Stable
         assert int((state.tokens == 1).sum()) == (2 if is_patient and any(num_masked) else 0)
 
 
@@ -461,30 +489,30 @@ def test_boundary_of_equally_likely_tokens(sampler):
     every, levels, stable = 1, length.bit_length(), 3
     # Knobs on the boundary, knobs just beyond it, and the steps of a row without given tokens.
     cases = {
-        ThresholdUnmasking: [
+        Threshold: [
             (two, {"threshold": 0.5}, every),
             (two, {"threshold": 0.50001}, length),
             (one, {"threshold": 1.0}, every),
         ],
-        FactorUnmasking: [
+        Factor: [
             (two, {"factor": (length + 1) / 2}, every),
             (two, {"factor": 1.4999}, length),
             (one, {"factor": 0.0}, every),
         ],
-        EntropyBoundUnmasking: [
+        EntropyBound: [
             (two, {"bound": 1.00001 * (length - 1) * math.log(2)}, every),
             (two, {"bound": 0.99999 * math.log(2)}, length),
             (one, {"bound": 0.0}, every),
         ],
-        KLASSUnmasking: [
+        Stable: [
             (two, {"confidence": 0.49999, "divergence": 1e-6}, stable),
             (two, {"confidence": 0.5, "divergence": 1e-6}, length),
             (one, {"confidence": 0.5, "divergence": 0.0}, length),
         ],
         BisectionUnmasking: [(two, {}, levels), (one, {}, levels)],
     }
-    for params, knobs, steps in cases[type(sampler)]:
-        swept = type(sampler)(**{**vars(sampler), **knobs})
+    for params, knobs, steps in cases[kind(sampler)]:
+        swept = with_knobs(sampler, knobs)
         result, _ = run(swept, params)
         raise_if_failed(result)
         assert int(result.network_calls[0]) == steps
@@ -493,8 +521,8 @@ def test_boundary_of_equally_likely_tokens(sampler):
 
 def test_klass_in_blocks():
     tokens = jnp.asarray([[2] * 8, [1] * 5 + [2] * 3, [1] * 8])
-    sampler = SemiAutoregressive(KLASSUnmasking(flat, 2, 2), 4)
-    result = sample(jax.random.key(9), sampler, jnp.asarray([4.0, 0.0]), None, tokens)
+    sampler = SemiAutoregressive(Ranked(Stable(), score=LargestProbability()), 4)
+    result = sample(jax.random.key(9), sampler, Model(flat, jnp.asarray([4.0, 0.0]), 2), None, tokens)
     raise_if_failed(result)
     # In each block two steps of one position, until the distribution was the same for two steps.
     assert result.network_calls.tolist() == [6, 3, 0]
@@ -504,22 +532,24 @@ def test_klass_in_blocks():
 @pytest.mark.parametrize(
     ("sampler", "message"),
     [
-        (ThresholdUnmasking(flat, 2, 1.5), "threshold 1.5 is outside"),
-        (ThresholdUnmasking(flat, 2, -0.1), "threshold -0.1 is outside"),
-        (ThresholdUnmasking(flat, 2, math.nan), "threshold nan is outside"),
-        (ThresholdUnmasking(flat, 2, score=Margin()), "Margin is not the logarithm"),
-        (FactorUnmasking(flat, 2, -1.0), "factor -1.0 is not"),
-        (FactorUnmasking(flat, 2, score=Probability()), "Probability is not the logarithm"),
-        (EntropyBoundUnmasking(flat, 2, -0.5), "entropy bound -0.5 is not"),
-        (EntropyBoundUnmasking(flat, 2, choice=Categorical((TopP(0.0),))), "top_p"),
-        (KLASSUnmasking(flat, 2, 2, confidence=1.1), "confidence 1.1 is outside"),
-        (KLASSUnmasking(flat, 2, 2, divergence=-0.1), "divergence -0.1 is not"),
-        (KLASSUnmasking(flat, 2, 2, history=0), "history = 0 is not"),
-        (KLASSUnmasking(flat, 2, 2, fallback=0), "fallback = 0 is not"),
-        (KLASSUnmasking(flat, 2, 3), "pass vocab_size=2"),
+        (Ranked(Threshold(1.5)), "threshold 1.5 is outside"),
+        (Ranked(Threshold(-0.1)), "threshold -0.1 is outside"),
+        (Ranked(Threshold(math.nan)), "threshold nan is outside"),
+        (Ranked(Threshold(), score=Margin()), "Margin is not the logarithm"),
+        (Ranked(Factor(-1.0)), "factor -1.0 is not"),
+        (Ranked(Factor(), score=Probability()), "Probability is not the logarithm"),
+        (
+            Ranked(EntropyBound(-0.5), score=NegativeEntropy(), choice=Categorical()),
+            "entropy bound -0.5 is not",
+        ),
+        (Ranked(EntropyBound(), score=NegativeEntropy(), choice=Categorical((TopP(0.0),))), "top_p"),
+        (Ranked(Stable(confidence=1.1), score=LargestProbability()), "confidence 1.1 is outside"),
+        (Ranked(Stable(divergence=-0.1), score=LargestProbability()), "divergence -0.1 is not"),
+        (Ranked(Stable(history=0), score=LargestProbability()), "history = 0 is not"),
+        (Ranked(Stable(fallback=0), score=LargestProbability()), "fallback = 0 is not"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(sampler, message):
     with pytest.raises(InputError, match=message) as error:
-        sample(jax.random.key(0), sampler, jnp.zeros(2), None, jnp.full((1, 3), 2))
+        sample(jax.random.key(0), sampler, Model(flat, jnp.zeros(2), 2), None, jnp.full((1, 3), 2))
     assert "\n" not in str(error.value)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.samplers import (
-    ConfidenceUnmasking,
     FixedUnmasking,
+    Ranked,
     SemiAutoregressive,
     sample,
     sample_trajectory,
 )
-from mdmot.samplers._inputs import assert_inputs
+from mdmot.samplers.admission import assert_inputs
 from mdmot.schedules import grid_from_alpha
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -40,13 +41,17 @@ PARAMS = jax.random.normal(jax.random.key(3), (LENGTH, VOCAB), jnp.float32)
 ENDING = jnp.where(jnp.arange(VOCAB)[None] == END, -30.0, PARAMS).at[5, END].set(30.0)
 
 
-def run(sampler, params=PARAMS):
-    return sample_trajectory(jax.random.key(0), sampler, params, GRID, jnp.asarray(TOKENS))
+def model(params=PARAMS):
+    return Model(denoiser, params, MASK)
 
 
-@pytest.mark.parametrize("inner", [FixedUnmasking, ConfidenceUnmasking])
+def run(rule, params=PARAMS):
+    return sample_trajectory(jax.random.key(0), rule, model(params), GRID, jnp.asarray(TOKENS))
+
+
+@pytest.mark.parametrize("inner", [FixedUnmasking(), Ranked()])
 def test_blocks_follow_the_prompt_one_after_the_other(inner):
-    result, path = run(SemiAutoregressive(inner(denoiser, MASK), block_length=4))
+    result, path = run(SemiAutoregressive(inner, block_length=4))
     path = np.asarray(path)
     assert bool(result.finite.all())  # the network never saw another token than a mask in later blocks
     assert path.shape == (1 + 3 * 2, 4, LENGTH)
@@ -65,16 +70,16 @@ def test_blocks_follow_the_prompt_one_after_the_other(inner):
     np.testing.assert_array_equal(result.network_calls, [4, 6, 6, 0])
 
 
-def test_one_block_is_the_inner_sampler():
-    inner = ConfidenceUnmasking(denoiser, MASK)
-    whole = sample(jax.random.key(0), SemiAutoregressive(inner, LENGTH), PARAMS, GRID, jnp.asarray(TOKENS))
-    alone = sample(jax.random.key(0), inner, PARAMS, GRID, jnp.asarray(TOKENS))
+def test_one_block_is_the_inner_rule():
+    inner = Ranked()
+    whole = sample(jax.random.key(0), SemiAutoregressive(inner, LENGTH), model(), GRID, jnp.asarray(TOKENS))
+    alone = sample(jax.random.key(0), inner, model(), GRID, jnp.asarray(TOKENS))
     np.testing.assert_array_equal(whole.tokens, alone.tokens)
     np.testing.assert_array_equal(whole.network_calls, alone.network_calls)
 
 
 def test_a_row_stops_after_the_block_that_drew_an_end():
-    result, _ = run(SemiAutoregressive(FixedUnmasking(denoiser, MASK), 4, end_id=END), ENDING)
+    result, _ = run(SemiAutoregressive(FixedUnmasking(), 4, end_id=END), ENDING)
     tokens = np.asarray(result.tokens)
     # Row 0: positions 3-6 hold the end; row 1 was given its position 5; row 2: 4-7 hold it.
     assert tokens[0, 5] == END
@@ -87,21 +92,19 @@ def test_a_row_stops_after_the_block_that_drew_an_end():
 
 def test_a_block_without_a_distribution_is_reported_whatever_the_others_are():
     logits = jnp.zeros((3, 6, 4)).at[0, 0].set(jnp.nan).at[1, 5].set(jnp.inf)
-    sampler = SemiAutoregressive(FixedUnmasking(lambda params, tokens: params, 4), 2)
-    result = sample(
-        jax.random.key(0), sampler, logits, grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((3, 6), 4)
-    )
+    rule, flat = SemiAutoregressive(FixedUnmasking(), 2), Model(lambda params, tokens: params, logits, 4)
+    result = sample(jax.random.key(0), rule, flat, grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((3, 6), 4))
     assert result.finite.tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("block_length", [0, -1])
 def test_bad_block_length_is_refused(block_length):
-    sampler = SemiAutoregressive(FixedUnmasking(denoiser, MASK), block_length)
+    sampler = SemiAutoregressive(FixedUnmasking(), block_length)
     with pytest.raises(InputError, match="block_length"):
-        sample(jax.random.key(0), sampler, PARAMS, GRID, jnp.asarray(TOKENS))
+        sample(jax.random.key(0), sampler, model(), GRID, jnp.asarray(TOKENS))
 
 
 def test_tokens_that_cannot_hold_a_stand_in_are_refused():
-    sampler = SemiAutoregressive(FixedUnmasking(denoiser, MASK), 4)
+    sampler = SemiAutoregressive(FixedUnmasking(), 4)
     with pytest.raises(InputError, match="cast them to int32"):
-        assert_inputs(jax.random.key(0), sampler, PARAMS, GRID, jnp.asarray(TOKENS, jnp.uint8))
+        assert_inputs(jax.random.key(0), sampler, model(), GRID, jnp.asarray(TOKENS, jnp.uint8))

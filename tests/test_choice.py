@@ -10,8 +10,22 @@ import pytest
 import scipy.special
 import scipy.stats
 
+from mdmot.denoisers import (
+    Guided,
+    GuidedDenoiser,
+    Renamed,
+    ShiftedDenoiser,
+    SplitDenoiser,
+    Timed,
+    WithoutToken,
+    is_impossible,
+    reads_time,
+)
+from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
-from mdmot.samplers._inputs import assert_inputs
+from mdmot.model import Model
+from mdmot.samplers import BernoulliUnmasking, FixedUnmasking, Network, StepInput
+from mdmot.samplers.admission import assert_inputs
 from mdmot.samplers.choice import (
     Categorical,
     Forbid,
@@ -23,22 +37,7 @@ from mdmot.samplers.choice import (
     choose,
     transformed,
 )
-from mdmot.samplers.confidence import propose
-from mdmot.samplers.contract import StepInput
-from mdmot.samplers.denoisers import (
-    Guided,
-    GuidedDenoiser,
-    Renamed,
-    ShiftedDenoiser,
-    SplitDenoiser,
-    TimeFree,
-    TimeFromTokens,
-    WithoutToken,
-    is_impossible,
-)
 from mdmot.samplers.draw import _choose, categorical, uniforms
-from mdmot.samplers.evaluate import fill, info_of
-from mdmot.samplers.random_order import BernoulliUnmasking, FixedUnmasking
 from mdmot.samplers.scores import (
     AnnealedNoise,
     ConstantNoise,
@@ -427,13 +426,14 @@ def test_the_rate_of_unmasking_is_met_with_a_large_vocabulary():
         lambda params, tokens: jnp.zeros((*tokens.shape, 1), jnp.float32),
         lambda params, features: params[None, None] + features,
     )
-    sampler, tokens = BernoulliUnmasking(denoiser, GPT2), jnp.full((rows, length), GPT2, jnp.int32)
+    rule, tokens = BernoulliUnmasking(), jnp.full((rows, length), GPT2, jnp.int32)
 
     @jax.jit
     def one_step(key, logits):
         keys = jax.random.split(key, rows)
         step = StepInput(jnp.float32(0), jnp.float32(p), jnp.float32(p), jnp.int32(0), jnp.int32(9))
-        state, info = sampler.step(keys, logits, sampler.init(keys, tokens), step)
+        network = Network(Model(denoiser, logits, GPT2))
+        state, info = rule.step(keys, network, rule.init(keys, network, tokens), step)
         return state.tokens, info.finite
 
     for peak in (0.0, 20.0):  # flat and peaked
@@ -493,12 +493,17 @@ UNIFORM = uniforms(jax.random.split(jax.random.key(16), BATCH), LENGTH, 2)
 
 @functools.partial(jax.jit, static_argnames="denoiser")
 def fill_all(denoiser, params, unmask):
-    return fill(UNIFORM, denoiser, params, START, unmask, Categorical())
+    return Network(Model(denoiser, params, MASK)).fill(START, unmask, UNIFORM, Categorical())
 
 
 @functools.partial(jax.jit, static_argnames="denoiser")
 def propose_all(denoiser, params, where):
-    return propose(UNIFORM, denoiser, params, START, where, Categorical(), MaxProbability())
+    def summary(positions, logits):
+        drawn, is_law = choose(Categorical(), take(UNIFORM, positions), logits)
+        return (drawn.astype(START.dtype), MaxProbability()(logits, drawn)), is_law
+
+    unseen = START, jnp.full(START.shape, -jnp.inf, jnp.float32)
+    return Network(Model(denoiser, params, MASK)).survey(START, where, summary, unseen)[0]
 
 
 def test_a_head_apart_changes_no_token():
@@ -508,13 +513,13 @@ def test_a_head_apart_changes_no_token():
         tokens, info = fill_all(plain, PARAMS, unmask)
         np.testing.assert_array_equal(tokens != START, unmask)
         np.testing.assert_array_equal(info.network_calls, unmask.any(axis=1))
-        proposal = propose_all(plain, PARAMS, unmask)
-        np.testing.assert_array_equal(proposal.tokens, tokens)  # the same noise at the same positions
-        np.testing.assert_array_equal(proposal.scores == -np.inf, ~unmask)
+        proposed, scores = propose_all(plain, PARAMS, unmask)
+        np.testing.assert_array_equal(proposed, tokens)  # the same noise at the same positions
+        np.testing.assert_array_equal(scores == -np.inf, ~unmask)
         np.testing.assert_array_equal(fill_all(SPLIT, PARAMS, unmask)[0], tokens)
-        parts = propose_all(SPLIT, PARAMS, unmask)
-        np.testing.assert_array_equal(parts.tokens, tokens)
-        np.testing.assert_allclose(parts.scores, proposal.scores, atol=20 * EPS)
+        proposed, in_parts = propose_all(SPLIT, PARAMS, unmask)
+        np.testing.assert_array_equal(proposed, tokens)
+        np.testing.assert_allclose(in_parts, scores, atol=20 * EPS)
 
 
 POSITIONS = jnp.asarray([[0, 5, 19], [3, 3, 1], [0, 1, 2]], jnp.int32)
@@ -589,7 +594,9 @@ def test_guidance_with_impossible_tokens_and_its_charge():
     logits = GuidedDenoiser(impossible, 4)(guided, tokens)
     np.testing.assert_array_equal(logits[0, 1], [-0.5, -np.inf, 1.0, 3.0])
     inner = WithoutToken(ShiftedDenoiser(GuidedDenoiser(SPLIT, MASK)), 2)
-    info = info_of(inner, jnp.asarray([True, False]), jnp.asarray([True, False]))
+    tokens = jnp.stack([START[0], jnp.zeros(LENGTH, jnp.int32)])
+    network = Network(Model(inner, Guided(PARAMS, 2.0, tokens != MASK), MASK))
+    _, info = network.fill(tokens, tokens == MASK, UNIFORM[:2], Likeliest())
     np.testing.assert_array_equal(info.network_calls, [2, 0])
 
 
@@ -598,7 +605,7 @@ def test_a_mask_inside_the_logits():
     start = jnp.where(START == MASK, mask, jnp.minimum(START, 1))
 
     def check(denoiser):
-        assert_inputs(jax.random.key(17), FixedUnmasking(denoiser, mask), PARAMS, grid, start)
+        assert_inputs(jax.random.key(17), FixedUnmasking(), Model(denoiser, PARAMS, mask), grid, start)
 
     with pytest.raises(InputError, match="WithoutToken"):
         check(plain)
@@ -609,11 +616,15 @@ def test_a_mask_inside_the_logits():
         assert bool((Likeliest().pick(UNIFORM, denoiser(PARAMS, start)) != mask).all())
 
 
-def test_time():
-    timed = lambda params, tokens, t: plain(params, tokens) + t[:, None, None]  # noqa: E731
-    logits = TimeFromTokens(timed, MASK)(PARAMS, START)
+def test_time_is_told_or_the_unmasked_share_of_a_row():
+    timed = Timed(lambda params, tokens, t: plain(params, tokens) + t[:, None, None], MASK)
     share = np.asarray(START != MASK).mean(axis=1)[:, None, None]
-    np.testing.assert_allclose(logits, np.asarray(plain(PARAMS, START)) + share, atol=20 * EPS)
-    free = TimeFree(GuidedDenoiser(plain, MASK))
-    assert free.calls == 2
-    np.testing.assert_array_equal(TimeFree(plain)(PARAMS, START, jnp.zeros(BATCH)), plain(PARAMS, START))
+    here, told = np.asarray(plain(PARAMS, START)), jnp.full(BATCH, 0.3)
+    np.testing.assert_allclose(timed(PARAMS, START), here + share, atol=20 * EPS)
+    np.testing.assert_allclose(timed(PARAMS, START, told), here + 0.3, atol=20 * EPS)
+    assert reads_time(WithoutToken(GuidedDenoiser(timed, MASK), 2))
+    assert not reads_time(ShiftedDenoiser(plain))
+    # A network passes on what it was told, through whatever wraps the denoiser, and to those only that ask.
+    for denoiser, told_by in ((ShiftedDenoiser(timed), 0.3), (ShiftedDenoiser(plain), 0.0)):
+        logits = Network(Model(denoiser, PARAMS, MASK)).at(told).look(START)(None)
+        np.testing.assert_allclose(logits, shifted(here) + told_by, atol=20 * EPS)

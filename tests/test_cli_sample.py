@@ -12,8 +12,9 @@ from flax import nnx
 from mdmot.cli import batches, main, samplers, watch
 from mdmot.cli.sample import KNOBS
 from mdmot.distributions import read_law, tabular_denoiser
+from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
-from mdmot.samplers import BernoulliUnmasking, SampleResult, TimeFree, presets, sample
+from mdmot.samplers import BernoulliUnmasking, SampleResult, presets, sample
 from mdmot.schedules import masks, step_grid
 from mdmot.vocabulary import Bytes
 
@@ -71,11 +72,10 @@ def test_json(capsys, law):
 
 
 def test_the_samples_are_those_of_the_library(capsys, law, monkeypatch):
-    table = read_law(law).table()
-    sampler = BernoulliUnmasking(tabular_denoiser(2), 2)
+    model = Model(tabular_denoiser(2), read_law(law).table(), 2)
     tokens = jnp.full((5, 3), 2, jnp.int32)
     grid = step_grid(masks.sine(), 2)
-    expected = sample(jax.random.key(4), sampler, table, grid, tokens)
+    expected = sample(jax.random.key(4), BernoulliUnmasking(), model, grid, tokens)
     arguments = (law, "--num", 5, "--steps", 2, "--schedule", "sine", "--seed", 4)
     whole = sampled(capsys, *arguments)
     assert [one["tokens"] for one in whole["samples"]] == expected.tokens.tolist()
@@ -123,11 +123,11 @@ OPTIONS = {
 def traced(monkeypatch):
     """Runs are checked and traced to the end, but neither compiled nor run: test_conformance does that."""
 
-    def trace(keys, sampler, params, grid, tokens):
-        # The sampler and the grid are known, so that their values are checked.
-        shapes = jax.eval_shape(lambda tokens: sample(keys, sampler, params, grid, tokens), tokens)
+    def trace(keys, rule, model, grid, tokens):
+        # The rule and the grid are known, so that their values are checked.
+        shapes = jax.eval_shape(lambda tokens: sample(keys, rule, model, grid, tokens), tokens)
         assert shapes.tokens.shape == tokens.shape
-        filled = jnp.where(tokens == sampler.mask_id, 0, tokens)
+        filled = jnp.where(tokens == model.mask_id, 0, tokens)
         return SampleResult(filled, jnp.ones(len(tokens), int), jnp.ones(len(tokens), bool))
 
     monkeypatch.setattr(batches, "sample", trace)
@@ -163,13 +163,11 @@ OTHER_VALUES |= {
 @pytest.mark.parametrize("name", samplers.RULES)
 def test_every_option_changes_its_sampler(name):
     """Whatever a sampler says it reads reaches a field of it or its grid."""
-    denoiser = tabular_denoiser(2)
-    network = samplers.Network(denoiser, TimeFree(denoiser), 2, 2, 8, 8)
     rule = samplers.RULES[name]
 
     def parts(**given):
-        made = samplers.make_run(rule, network, given, None)
-        leaves, structure = jax.tree.flatten((made.sampler, made.grid))
+        made = samplers.make_run(rule, 8, given, None)
+        leaves, structure = jax.tree.flatten((made.rule, made.grid))
         return [np.asarray(leaf).tolist() for leaf in leaves], structure
 
     usual = parts()
@@ -178,27 +176,23 @@ def test_every_option_changes_its_sampler(name):
 
 
 def test_defaults_are_those_of_the_library():
-    denoiser = tabular_denoiser(2)
-    network = samplers.Network(denoiser, TimeFree(denoiser), 2, 2, 8, 8)
     for name, rule in samplers.RULES.items():
         if hasattr(presets, name.replace("-", "_")):
             continue
-        made = samplers.make_run(rule, network, {}, None).sampler
+        made = samplers.make_run(rule, 8, {}, None).rule
         for field in dataclasses.fields(made):
             value = getattr(made, field.name)
-            if field.name == "remask":
+            if field.name in ("remask", "size"):
                 assert value == type(value)(), name
             elif field.default is not dataclasses.MISSING and field.name not in ("choice", "score"):
                 assert value == field.default, (name, field.name)
 
 
 def test_presets_are_those_of_the_library():
-    denoiser = tabular_denoiser(2)
-    network = samplers.Network(denoiser, TimeFree(denoiser), 2, 2, 8, 8)
     for name in ("mdlm", "md4", "maskgit", "llada", "llada-random", "dllm", "dream", "dream-origin"):
-        made = samplers.make_run(samplers.RULES[name], network, {}, None)
-        expected = getattr(presets, name.replace("-", "_"))(denoiser, 2, 8)
-        assert made.sampler == expected.sampler
+        made = samplers.make_run(samplers.RULES[name], 8, {}, None)
+        expected = getattr(presets, name.replace("-", "_"))(8)
+        assert made.rule == expected.rule
         jax.tree.map(np.testing.assert_array_equal, made.grid, expected.grid)
 
 
@@ -220,7 +214,38 @@ def test_a_plan_brings_its_sampler_and_its_steps(capsys, law, tmp_path):
     assert (found["sampler"], found["schedule"], found["steps"]) == ("fixed", str(path), 2)
     status, _, err = run(capsys, law, "--schedule", path, "--steps", 3)
     assert (status, err.count("\n")) == (2, 1)
-    assert "3 tokens in 2 steps" in err
+    assert "the plan has 2 steps, and --steps is 3" in err
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_plan_is_stretched_and_says_so(capsys, law, tmp_path):
+    plan = {"kind": "plan", "version": 1, "length": 3, "steps": 2, "reveal": "fixed"}
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan | {"counts": [1, 2], "alpha": [0, 1 / 3, 1]}))
+    assert "stretched" not in sampled(capsys, law, "--schedule", path)
+    status, out, err = run(capsys, law, "--schedule", path, "--prompt", "a", "--json")
+    assert status == 0
+    assert json.loads(out)["stretched"] == {"from": 3, "to": [2]}
+    assert [line for line in err.splitlines() if "stretched" in line] == [
+        "note: the plan is for 3 masked tokens and here are 2: its steps are stretched to that, and its "
+        "error holds no longer"
+    ]
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_plan_is_for_the_samplers_that_reveal_as_it_does(capsys, law, tmp_path):
+    path = tmp_path / "plan.json"
+    plan = {"kind": "plan", "version": 1, "length": 3, "steps": 2, "reveal": "bernoulli", "counts": None}
+    path.write_text(json.dumps(plan | {"alpha": [0, 0.4, 1]}))
+    for name in ("bernoulli", "remdm-cap", "theta-trapezoidal"):
+        assert sampled(capsys, law, "--schedule", path, "--sampler", name)["steps"] == 2
+    for name in ("fixed", "confidence", "threshold", "p2"):
+        arguments = (law, "--schedule", path, "--sampler", name)
+        status, _, err = run(capsys, *arguments)
+        assert (status, err.count("\n")) == (2, 1)
+        assert "bernoulli reveals" in err
+        assert "--steps-only" in err
+        assert sampled(capsys, *arguments, "--steps-only")["steps"] == 2
 
 
 @pytest.mark.usefixtures("traced")
@@ -329,7 +354,8 @@ def test_the_list_of_samplers(capsys):
         ("LAW --sampler mdlm --schedule linear", ["--schedule is no option of sampler mdlm", "--steps"]),
         ("LAW --schedule lienar", ["'lienar' is not known", "squared-sine"]),
         ("LAW --sampler md4 --schedule PLAN", ["plan of separate steps", "curve"]),
-        ("LAW --schedule PLAN", ["4 tokens in 1 steps", "3 tokens"]),
+        ("LAW --schedule PLAN --steps 3", ["the plan has 1 steps", "--steps is 3"]),
+        ("LAW --schedule PLAN --sampler bernoulli", ["fixed reveals", "--steps-only"]),
         ("LAW --steps 0", ["0 is not in the range 1<=x<="]),
         ("LAW --steps 10000000", ["10000000 is not in the range"]),
         ("LAW --num 0", ["0 is not in the range"]),
@@ -401,8 +427,8 @@ def test_a_model_is_sampled_in_single_precision(capsys, model):
     assert not jax.config.jax_enable_x64
     loaded = load_checkpoint(model)
     tokens = jnp.full((1, 6), 256, jnp.int32).at[0, :2].set(jnp.asarray([97, 98], jnp.int32))
-    sampler, grid = BernoulliUnmasking(loaded.model.denoiser, 256), step_grid(masks.linear(), 2)
-    expected = sample(jax.random.key(3), sampler, loaded.model.params, grid, tokens)
+    grid = step_grid(masks.linear(), 2)
+    expected = sample(jax.random.key(3), BernoulliUnmasking(), loaded.model, grid, tokens)
     assert [one["tokens"] for one in found["samples"]] == expected.tokens.tolist()
     assert sampled(capsys, *arguments) == found
 

@@ -1,4 +1,4 @@
-"""Every sampler keeps every promise of the contract."""
+"""Every rule keeps every promise of the contract."""
 
 import dataclasses
 import functools
@@ -17,39 +17,42 @@ import pytest
 import scipy.special
 
 import mdmot.samplers
+from mdmot.denoisers import Timed
+from mdmot.model import Model
 from mdmot.samplers import (
-    AdaptiveSampler,
     AnnealedNoise,
     BernoulliUnmasking,
+    Bisection,
     BisectionUnmasking,
     ByConfidence,
     Cap,
     Categorical,
-    ConfidenceUnmasking,
     ConstantNoise,
     DFMCorrector,
-    EntropyBoundUnmasking,
-    FactorUnmasking,
+    EntropyBound,
+    Factor,
     FirstHitting,
     FixedUnmasking,
     ForwardBackward,
-    KLASSUnmasking,
+    LargestProbability,
+    LeftToRight,
     Likeliest,
     Loop,
     Margin,
     MaxProbability,
     NegativeEntropy,
+    Ranked,
     RemaskingUnmasking,
     Rescale,
-    Sampler,
+    Rule,
     SampleResult,
     SelfPlanning,
     SemiAutoregressive,
+    Stable,
     Temperature,
     ThetaTrapezoidal,
-    ThresholdUnmasking,
-    bisection_order,
-    left_to_right,
+    Threshold,
+    is_adaptive,
     sample,
     sample_trajectory,
 )
@@ -110,48 +113,50 @@ KEYS = jax.random.split(jax.random.key(1, impl=SMALL), BATCH)
 
 
 class Case(NamedTuple):
-    """A sampler, its network calls a step at most, and times the grid is run (once a block)."""
+    """A rule, its network calls a step at most, times the grid is run (once a block), and its network."""
 
-    sampler: Any
+    rule: Any
     calls: int = 1
     rounds: int = 1
+    denoiser: Any = table
+
+    @property
+    def inner(self):
+        return getattr(self.rule, "rule", self.rule)
+
+    def model(self, params=PARAMS):
+        return Model(self.denoiser, params, MASK)
 
 
-GREEDY = Likeliest()
+GREEDY, TIMED = Likeliest(), Timed(timed_table, MASK)
 CASES = {
-    "bernoulli": Case(BernoulliUnmasking(table, MASK)),
-    "fixed": Case(FixedUnmasking(table, MASK, Categorical((Temperature(0.7),)))),
-    "fixed-left-to-right": Case(FixedUnmasking(table, MASK, GREEDY, left_to_right)),
-    "fixed-bisection": Case(FixedUnmasking(table, MASK, GREEDY, bisection_order)),
-    "confidence": Case(ConfidenceUnmasking(table, MASK, score=MaxProbability((Temperature(0.7),)))),
-    "confidence-margin": Case(ConfidenceUnmasking(table, MASK, score=Margin(), noise=ConstantNoise(0.1))),
-    "confidence-entropy": Case(
-        ConfidenceUnmasking(table, MASK, score=NegativeEntropy(), noise=AnnealedNoise(0.5))
-    ),
-    "threshold": Case(ThresholdUnmasking(table, MASK, 0.6)),
-    "factor": Case(FactorUnmasking(table, MASK, 1.5)),
-    "entropy-bound": Case(EntropyBoundUnmasking(table, MASK, 1.0, GREEDY)),
-    "klass": Case(KLASSUnmasking(table, MASK, VOCAB, 0.4, 2.0)),
-    "bisection": Case(BisectionUnmasking(table, MASK, GREEDY)),
-    "first-hitting": Case(FirstHitting(timed_table, MASK, GREEDY)),
-    "trapezoidal": Case(ThetaTrapezoidal(timed_table, MASK, 0.4, GREEDY), calls=2),
-    "trapezoidal-by-alpha": Case(ThetaTrapezoidal(timed_table, MASK, 0.4, GREEDY, by_alpha), calls=2),
-    "planning": Case(SelfPlanning(table, MASK, 1.5, GREEDY)),
-    "remask-cap": Case(RemaskingUnmasking(table, MASK, Cap(0.5), GREEDY)),
-    "remask-rescale": Case(RemaskingUnmasking(table, MASK, Rescale(0.5), GREEDY)),
-    "remask-loop": Case(RemaskingUnmasking(table, MASK, Loop(0.5), GREEDY)),
-    "remask-forward-backward": Case(RemaskingUnmasking(table, MASK, ForwardBackward(), GREEDY)),
-    "remask-dfm": Case(RemaskingUnmasking(table, MASK, DFMCorrector(), GREEDY)),
-    "remask-by-confidence": Case(RemaskingUnmasking(table, MASK, ByConfidence(), GREEDY)),
-    "blocks-fixed": Case(SemiAutoregressive(FixedUnmasking(table, MASK, GREEDY), BLOCK), rounds=3),
-    "blocks-end": Case(SemiAutoregressive(FixedUnmasking(table, MASK, GREEDY), BLOCK, END), rounds=3),
-    "blocks-confidence": Case(SemiAutoregressive(ConfidenceUnmasking(table, MASK), BLOCK), rounds=3),
-    "blocks-threshold": Case(SemiAutoregressive(ThresholdUnmasking(table, MASK, 0.6), BLOCK), rounds=3),
+    "bernoulli": Case(BernoulliUnmasking()),
+    "fixed": Case(FixedUnmasking(Categorical((Temperature(0.7),)))),
+    "fixed-left-to-right": Case(FixedUnmasking(GREEDY, LeftToRight())),
+    "fixed-bisection": Case(FixedUnmasking(GREEDY, Bisection())),
+    "confidence": Case(Ranked(score=MaxProbability((Temperature(0.7),)))),
+    "confidence-margin": Case(Ranked(score=Margin(), noise=ConstantNoise(0.1))),
+    "confidence-entropy": Case(Ranked(score=NegativeEntropy(), noise=AnnealedNoise(0.5))),
+    "threshold": Case(Ranked(Threshold(0.6))),
+    "factor": Case(Ranked(Factor(1.5))),
+    "entropy-bound": Case(Ranked(EntropyBound(1.0), score=NegativeEntropy(), choice=GREEDY)),
+    "klass": Case(Ranked(Stable(confidence=0.4, divergence=2.0), score=LargestProbability())),
+    "bisection": Case(BisectionUnmasking(GREEDY)),
+    "first-hitting": Case(FirstHitting(GREEDY), denoiser=TIMED),
+    "trapezoidal": Case(ThetaTrapezoidal(0.4, GREEDY), calls=2, denoiser=TIMED),
+    "trapezoidal-by-alpha": Case(ThetaTrapezoidal(0.4, GREEDY, by_alpha), calls=2, denoiser=TIMED),
+    "planning": Case(SelfPlanning(1.5, GREEDY)),
+    "remask-cap": Case(RemaskingUnmasking(Cap(0.5), GREEDY)),
+    "remask-rescale": Case(RemaskingUnmasking(Rescale(0.5), GREEDY)),
+    "remask-loop": Case(RemaskingUnmasking(Loop(0.5), GREEDY)),
+    "remask-forward-backward": Case(RemaskingUnmasking(ForwardBackward(), GREEDY)),
+    "remask-dfm": Case(RemaskingUnmasking(DFMCorrector(), GREEDY)),
+    "remask-by-confidence": Case(RemaskingUnmasking(ByConfidence(), GREEDY)),
+    "blocks-fixed": Case(SemiAutoregressive(FixedUnmasking(GREEDY), BLOCK), rounds=3),
+    "blocks-end": Case(SemiAutoregressive(FixedUnmasking(GREEDY), BLOCK, END), rounds=3),
+    "blocks-confidence": Case(SemiAutoregressive(Ranked(), BLOCK), rounds=3),
+    "blocks-threshold": Case(SemiAutoregressive(Ranked(Threshold(0.6)), BLOCK), rounds=3),
 }
-
-
-def is_adaptive(case):
-    return isinstance(getattr(case.sampler, "sampler", case.sampler), AdaptiveSampler)
 
 
 def each(cases):
@@ -159,7 +164,7 @@ def each(cases):
 
 
 every_case = each(CASES)
-adaptive_case = each({name: case for name, case in CASES.items() if is_adaptive(case)})
+adaptive_case = each({name: case for name, case in CASES.items() if is_adaptive(case.inner)})
 
 GRID = grid_from_alpha([0.0, 0.25, 0.5, 0.5, 1.0])
 PADDED = pad_grid(GRID, MAX_STEPS)
@@ -181,52 +186,54 @@ TOKENS = jnp.asarray(
 )
 
 
-def run(case, sampler=None, params=PARAMS, grid=PADDED):
+def run(case, rule=None, params=PARAMS, grid=PADDED):
     """The program of the whole batch, whose grid is padded."""
-    return jax.device_get(sample(KEYS, sampler or case.sampler, params, grid, TOKENS))
+    return jax.device_get(sample(KEYS, rule or case.rule, case.model(params), grid, TOKENS))
 
 
 def paths_alone(case, grid):
     """Results and trajectories of the rows each by itself, with keys and grids mapped over."""
 
     def one(key, row, grid):
-        return sample_trajectory(key[None], case.sampler, PARAMS, grid, row[None])
+        return sample_trajectory(key[None], case.rule, case.model(), grid, row[None])
 
     grids = jax.tree.map(lambda x: jnp.tile(x[None], (BATCH, 1)), grid)
     result, path = jax.device_get(jax.vmap(one)(KEYS, TOKENS, grids))
     return SampleResult(*(x[:, 0] for x in result)), path[:, :, 0]
 
 
-def public_samplers():
-    """Every class with the parts of a sampler in any module of mdmot.samplers."""
+def public_classes(*methods):
+    """Every public class with these methods in any module of mdmot.samplers."""
     for info in pkgutil.iter_modules(mdmot.samplers.__path__):
         module = importlib.import_module(f"mdmot.samplers.{info.name}")
         for name, cls in vars(module).items():
             is_here = inspect.isclass(cls) and cls.__module__ == module.__name__ and name[0] != "_"
-            if is_here and dataclasses.is_dataclass(cls) and hasattr(cls, "init") and hasattr(cls, "step"):
+            if is_here and dataclasses.is_dataclass(cls) and all(hasattr(cls, name) for name in methods):
                 yield cls
 
 
-def test_every_public_sampler_is_in_the_table():
-    assert {type(case.sampler) for case in CASES.values()} == {SemiAutoregressive, *public_samplers()}
-    assert not {cls.__name__ for cls in public_samplers()} - vars(mdmot.samplers).keys()
+def test_every_public_rule_and_size_is_in_the_table():
+    rules, sizes = set(public_classes("init", "step")), set(public_classes("init", "judge"))
+    assert {type(case.rule) for case in CASES.values()} == {SemiAutoregressive, *rules}
+    assert {type(case.rule.size) for case in CASES.values() if isinstance(case.rule, Ranked)} == sizes
+    assert not {cls.__name__ for cls in rules | sizes} - set(mdmot.samplers.__all__)
 
 
 @every_case
 def test_contract(case):
-    sampler = getattr(case.sampler, "sampler", case.sampler)
-    cls = type(sampler)
-    assert isinstance(sampler, Sampler)
-    assert list(inspect.signature(cls.init).parameters) == ["self", "keys", "tokens"]
-    assert list(inspect.signature(cls.step).parameters) == ["self", "keys", "params", "state", "step"]
-    if isinstance(sampler, AdaptiveSampler):
-        assert list(inspect.signature(cls.max_steps).parameters) == ["self", "length"]
-        assert type(sampler.max_steps(LENGTH)) is int
+    cls = type(case.inner)
+    assert isinstance(case.inner, Rule)
+    assert list(inspect.signature(cls.init).parameters) == ["self", "keys", "network", "tokens"]
+    assert list(inspect.signature(cls.step).parameters) == ["self", "keys", "network", "state", "step"]
+    assert list(inspect.signature(cls.max_steps).parameters) == ["self", "length"]
+    assert type(case.inner.max_steps(LENGTH)) is (int if is_adaptive(case.inner) else type(None))
 
-    first, second = dataclasses.fields(cls)[:2]
-    assert first.name in ("denoiser", "timed_denoiser")
-    assert second.name == "mask_id"
-    for part in (case.sampler, sampler):
+    # It knows no network, and what it is made of can be compared and hashed, by value.
+    assert not {"denoiser", "params", "mask_id"} & {field.name for field in dataclasses.fields(cls)}
+    assert hash(case.rule) == hash(dataclasses.replace(case.rule))
+    assert case.rule == dataclasses.replace(case.rule)
+    parts = [case.rule, case.inner, *([case.inner.size] if isinstance(case.inner, Ranked) else [])]
+    for part in parts:
         assert type(part).__dataclass_params__.frozen
         # What is traced are numbers; what is static can be compared, and is by value.
         leaves, structure = jax.tree.flatten(part)
@@ -235,9 +242,6 @@ def test_contract(case):
         again = jax.tree.structure(dataclasses.replace(part))
         assert again == structure
         assert hash(again) == hash(structure)
-    is_static = {field.name: field.metadata.get("static", False) for field in dataclasses.fields(cls)}
-    assert is_static[first.name]
-    assert is_static["mask_id"]
 
 
 def assert_is_sample(result, tokens, most_calls):
@@ -277,9 +281,10 @@ def test_row_alone_unpadded_and_in_single_precision_is_the_row_of_the_batch(case
 
 @adaptive_case
 def test_adaptive_sampler_stops_without_a_grid(case):
-    inner = getattr(case.sampler, "sampler", case.sampler)
-    result = jax.device_get(sample(KEYS[:3], case.sampler, PARAMS, None, TOKENS[:3]))
-    assert_is_sample(result, np.asarray(TOKENS[:3]), inner.max_steps(LENGTH) * case.calls * case.rounds)
+    result = jax.device_get(sample(KEYS[:3], case.rule, case.model(), None, TOKENS[:3]))
+    assert_is_sample(
+        result, np.asarray(TOKENS[:3]), case.inner.max_steps(LENGTH) * case.calls * case.rounds
+    )
 
 
 @functools.cache
@@ -303,16 +308,16 @@ def test_one_program_serves_all_schedules_step_numbers_weights_and_knobs(case):
         assert_is_sample(result, np.asarray(TOKENS), k * case.calls * case.rounds)
     assert any((result.tokens != results[0].tokens).any() for result in results)
 
-    halved = jax.tree.map(lambda x: x / 2 if isinstance(x, float) else x, case.sampler)
+    halved = jax.tree.map(lambda x: x / 2 if isinstance(x, float) else x, case.rule)
     with jax.no_tracing():
-        for sampler, params in (halved, PARAMS), (case.sampler, OTHER_PARAMS):
-            run(case, sampler, params)
+        for rule, params in (halved, PARAMS), (case.rule, OTHER_PARAMS):
+            run(case, rule, params)
 
 
 @every_case
 def test_export_to_every_platform(case):
-    program = jax.jit(lambda keys, params, grid, tokens: sample(keys, case.sampler, params, grid, tokens))
+    program = jax.jit(lambda keys, model, grid, tokens: sample(keys, case.rule, model, grid, tokens))
     platforms = ("cpu", "cuda", "tpu")
-    exported = jax.export.export(program, platforms=platforms)(KEYS, PARAMS, PADDED, TOKENS)
+    exported = jax.export.export(program, platforms=platforms)(KEYS, case.model(), PADDED, TOKENS)
     assert exported.platforms == platforms
     assert [aval.shape for aval in exported.out_avals] == [(BATCH, LENGTH), (BATCH,), (BATCH,)]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mdmot.samplers.evaluate import in_chunks
+from mdmot.samplers.network import in_chunks
 
 
 @pytest.mark.parametrize("length", [1, 8, 9, 17])

@@ -11,6 +11,7 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models import (
     MaskedTransformer,
     TimeConditionedTransformer,
@@ -20,7 +21,7 @@ from mdmot.models import (
     param_shardings,
 )
 from mdmot.models.layers import inverse_frequencies, turned, turns
-from mdmot.samplers import BernoulliUnmasking, Categorical, sample
+from mdmot.samplers import BernoulliUnmasking, sample
 from mdmot.schedules import grid_from_alpha
 
 CONFIG = TransformerConfig(vocab_size=4, length=6, width=16, depth=1, heads=2)
@@ -198,8 +199,8 @@ def test_linen_modules_and_functions_are_denoisers_as_they_are():
     def denoiser(params, tokens):
         return Table().apply({"params": params}, tokens)
 
-    sampler = BernoulliUnmasking(denoiser, 4, choice=Categorical())
-    result = sample(jax.random.key(1), sampler, params, grid_from_alpha([0.0, 1.0]), TOKENS)
+    model = Model(denoiser, params, 4)
+    result = sample(jax.random.key(1), BernoulliUnmasking(), model, grid_from_alpha([0.0, 1.0]), TOKENS)
     assert int(result.tokens.max()) < 4
     np.testing.assert_array_equal(denoiser(params, TOKENS), params["Embed_0"]["embedding"][TOKENS])
 

@@ -13,6 +13,8 @@ import pytest
 
 from mdmot import plans, samplers
 from mdmot.errors import InputError
+from mdmot.model import Model
+from mdmot.samplers.counts import even
 
 ULP = np.finfo(np.float64).eps
 PROFILE = np.array([0.7, 0.65, 0.6, 0.5, 0.4])
@@ -251,13 +253,75 @@ def test_a_plan_is_a_grid_for_its_own_length_and_reveals_only():
         return jnp.zeros((*tokens.shape, 2)) + params
 
     plan = plans.predicted_plan([0.75, 0.25, 0.0], plans.Fixed([1, 2]))
-    sampler, key, tokens = samplers.FixedUnmasking(denoiser, 2), jax.random.key(0), jnp.full((2, 3), 2)
-    result = samplers.sample(key, sampler, jnp.zeros(()), plan, tokens)
+    rule, key, tokens = samplers.FixedUnmasking(), jax.random.key(0), jnp.full((2, 3), 2)
+    model = Model(denoiser, jnp.zeros(()), 2)
+    result = samplers.sample(key, rule, model, plan, tokens)
     np.testing.assert_array_equal(result.network_calls, [2, 2])
-    with pytest.raises(InputError, match="row 1 has 2"):
-        samplers.sample(key, sampler, jnp.zeros(()), plan, tokens.at[1, 0].set(1))
-    with pytest.raises(InputError, match="fixed reveals and the sampler is a BernoulliUnmasking"):
-        samplers.sample(key, samplers.BernoulliUnmasking(denoiser, 2), jnp.zeros(()), plan, tokens)
+    # A row without masks needs no plan; one with fewer takes the plan for as many, which is said.
+    samplers.sample(key, rule, model, plan, tokens.at[1].set(1))
+    fewer = tokens.at[1, 0].set(1)
+    with pytest.warns(samplers.PlanStretched, match="for 3 masked tokens and here are 2 to 3: "):
+        stretched = samplers.sample(key, rule, model, plan, fewer)
+    with pytest.warns(samplers.PlanStretched, match="and here are 2: "):
+        alone = samplers.sample(key, rule, model, plan, fewer[1:])
+    calls = [sum(count > 0 for count in plan.for_length(2).reveal.counts)]
+    assert alone.network_calls.tolist() == stretched.network_calls[1:].tolist() == calls
+
+
+ONE_OF_EACH = {
+    "bernoulli": [
+        samplers.BernoulliUnmasking(),
+        *(samplers.RemaskingUnmasking(rule) for rule in (samplers.Cap(), samplers.ByConfidence())),
+        samplers.ThetaTrapezoidal(),
+        samplers.SemiAutoregressive(samplers.BernoulliUnmasking(), 3),
+        samplers.SemiAutoregressive(samplers.RemaskingUnmasking(samplers.Cap()), 3),
+    ],
+    "fixed": [
+        samplers.FixedUnmasking(),
+        *(samplers.Ranked(), samplers.SelfPlanning()),
+        samplers.SemiAutoregressive(samplers.Ranked(), 3),
+    ],
+    None: [
+        *(samplers.Ranked(samplers.Threshold()), samplers.BisectionUnmasking(), samplers.FirstHitting()),
+        samplers.FixedUnmasking(counts=even),
+        samplers.Ranked(samplers.Scheduled(even)),
+        samplers.SemiAutoregressive(samplers.Ranked(samplers.Threshold()), 3),
+    ],
+}
+RULES = [(kind, rule) for kind, rules in ONE_OF_EACH.items() for rule in rules]
+
+
+@pytest.mark.parametrize(("kind", "rule"), RULES)
+def test_a_rule_takes_the_plans_that_it_keeps_to_and_refuses_others(kind, rule):
+    def denoiser(params, tokens):
+        return jnp.zeros((*tokens.shape, 2)) + params
+
+    made = {
+        "fixed": plans.predicted_plan([0.75, 0.25, 0.0], plans.Fixed([1, 2])),
+        "bernoulli": plans.predicted_plan([0.75, 0.25, 0.0], plans.Bernoulli([0.0, 0.4, 1.0])),
+    }
+    for name, plan in made.items():
+        arguments = rule, Model(denoiser, jnp.zeros(()), 2), plan, jnp.full((1, 3), 2)
+        if name == kind:
+            samplers.sample(jax.random.key(0), *arguments)
+        else:
+            with pytest.raises(InputError, match=f"has {name} reveals, which .*plan.grid") as error:
+                samplers.sample(jax.random.key(0), *arguments)
+            assert "\n" not in str(error.value)
+
+
+def test_blocks_are_what_a_plan_in_blocks_is_for():
+    def denoiser(params, tokens):
+        return jnp.zeros((*tokens.shape, 2)) + params
+
+    plan, model = (
+        plans.predicted_plan([0.75, 0.25, 0.0], plans.Fixed([1, 2])),
+        Model(denoiser, jnp.zeros(()), 2),
+    )
+    blocks, key = samplers.SemiAutoregressive(samplers.FixedUnmasking(), 3), jax.random.key(0)
+    assert samplers.sample(key, blocks, model, plan, jnp.full((1, 6), 2)).network_calls.tolist() == [4]
+    with pytest.warns(samplers.PlanStretched, match="and here are 1 to 3: "):
+        samplers.sample(key, blocks, model, plan, jnp.full((1, 7), 2))
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 7, 12, 300])
@@ -270,9 +334,9 @@ def test_a_stretched_plan_has_the_counts_that_a_sampler_makes_of_its_grid(length
     known = np.round(length * np.array([0, 1, 1, 4, 5]) / 5)
     assert stretched.counts == tuple(np.diff(known).astype(int))
     assert stretched.alpha == tuple(known / length)
-    sampler, key, tokens = samplers.FixedUnmasking(denoiser, 2), jax.random.key(0), jnp.full((1, length), 2)
+    rule, key, tokens = samplers.FixedUnmasking(), jax.random.key(0), jnp.full((1, length), 2)
     for grid in (stretched, plan.grid()):
-        _, path = samplers.sample_trajectory(key, sampler, jnp.zeros(()), grid, tokens)
+        _, path = samplers.sample_trajectory(key, rule, Model(denoiser, jnp.zeros(()), 2), grid, tokens)
         np.testing.assert_array_equal((np.asarray(path) != 2).sum(axis=(1, 2)), known)
 
 
@@ -294,11 +358,11 @@ def test_a_stretched_plan_says_what_it_was_stretched_from():
         assert plan.stretched_note(10).startswith("the plan for 5 tokens is stretched to 10:")
         assert "stretched to 3 to 9:" in plan.stretched_note(5, 9, 4, 3)
         for length in (0, -1):
-            with pytest.raises(InputError, match=f"length = {length} is not"):
+            with pytest.raises(InputError, match=f"length is {length}"):
                 plan.for_length(length)
 
 
 def test_a_plan_that_contradicts_itself_is_not_made():
     for length, reveal in ((4, plans.Fixed([1, 2])), (0, plans.Bernoulli([0.0, 1.0]))):
-        with pytest.raises(InputError, match=f"for {length} tokens|length = {length} is not"):
+        with pytest.raises(InputError, match=f"for {length} tokens|length is {length}"):
             plans.Plan(length, reveal)

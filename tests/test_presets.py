@@ -11,14 +11,16 @@ import scipy.special
 import scipy.stats
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Forbid, Likeliest, TopP
-from mdmot.samplers.contract import StepInput
 from mdmot.samplers.counts import even, rounded_share
+from mdmot.samplers.fixed import FixedUnmasking
 from mdmot.samplers.loop import raise_if_failed, sample
+from mdmot.samplers.network import Network
 from mdmot.samplers.presets import dllm, dream, dream_origin, llada, llada_random, maskgit, md4, mdlm
-from mdmot.samplers.random_order import FixedUnmasking
 from mdmot.samplers.scores import Margin, MaxProbability, NegativeEntropy, Probability
+from mdmot.samplers.steps import StepInput
 from mdmot.schedules import masks
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -34,8 +36,8 @@ def denoiser(params, tokens):
 
 
 @jax.jit
-def one_step(sampler, keys, params, state, step):
-    return sampler.step(keys, params, state, step)
+def one_step(rule, keys, network, state, step):
+    return rule.step(keys, network, state, step)
 
 
 # Counts, as the peers' own programs have them: float32 where they have it, and Python's integers.
@@ -93,14 +95,14 @@ STEPS = [1, 2, 3, 7, 8, 10, 12, 13, 17, 26, 64]
 def tables(preset):
     """For each number of steps, the counts of all numbers of masks."""
     for num_steps in STEPS:
-        sampler, grid = preset(num_steps)
-        sampler = getattr(sampler, "sampler", sampler)
+        rule, grid = preset(num_steps)
+        rule = getattr(rule, "rule", rule)
         pad = (0, max(STEPS) - num_steps)
         alpha, reveal = np.asarray(grid.alpha), np.asarray(grid.reveal)
         padded = [np.pad(x, pad) for x in (alpha[:-1], alpha[1:], reveal)]
         yield (
             num_steps,
-            np.asarray(table(sampler.counts, *padded, np.int32(num_steps), NUMBERS))[:, :num_steps],
+            np.asarray(table(rule.size.counts, *padded, np.int32(num_steps), NUMBERS))[:, :num_steps],
         )
 
 
@@ -120,7 +122,7 @@ COUNTS = [
 
 @pytest.mark.parametrize(("preset", "options", "peer"), COUNTS)
 def test_counts_are_the_peers_to_the_token(preset, options, peer):
-    for num_steps, ours in tables(lambda num_steps: preset(denoiser, MASK, num_steps, **options)):
+    for num_steps, ours in tables(lambda num_steps: preset(num_steps, **options)):
         np.testing.assert_array_equal(ours.sum(axis=1), NUMBERS)
         for n, row in zip(NUMBERS.tolist(), ours.tolist(), strict=True):
             assert row == peer(n, num_steps), (n, num_steps)
@@ -130,7 +132,7 @@ def test_published_counts():
     assert maskgit_counts(256, 8, lambda r: np.cos(F32(np.pi / 2) * r)) == [5, 15, 24, 31, 39, 45, 48, 49]
     assert dllm_counts(256, 8, lambda i: F32(1) - i) == [32] * 8
     assert dllm_counts(256, 8, cosine) == [5, 15, 24, 32, 39, 44, 48, 49]
-    squared = dict(tables(lambda k: dllm(denoiser, MASK, k, schedule=masks.squared_sine())))
+    squared = dict(tables(lambda k: dllm(k, schedule=masks.squared_sine())))
     row = NUMBERS.tolist().index(256)
     assert squared[8][row].tolist() == [10, 28, 41, 49, 49, 42, 27, 10]
     assert dream_counts(64, 64) == [0] + [1] * 62 + [2]
@@ -142,13 +144,13 @@ def test_published_counts():
 
 def test_mdlm_reveals_with_its_own_probabilities():
     for num_steps in (1, 5, 128):
-        preset = mdlm(denoiser, MASK, num_steps)
+        preset = mdlm(num_steps)
         t, s = np.linspace(1, 1e-5, num_steps + 1), np.linspace(1, 1e-5, num_steps + 1)[1:]
         for chance in (lambda t: t, lambda t: (1 - 1e-3) * t):  # ddpm_cache and ddpm
             reveal = (chance(t[:-1]) - chance(s)) / chance(t[:-1])
             np.testing.assert_allclose(preset.grid.reveal, [*reveal, 1.0], rtol=1e-6)  # in float32
         np.testing.assert_allclose(preset.grid.alpha, [*(1 - t), 1.0], rtol=1e-6)
-        assert preset.sampler.last_choice == Likeliest()
+        assert preset.rule.last_choice == Likeliest()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_mdlm_reveals_with_its_own_probabilities():
 def test_md4_reveals_with_its_own_probabilities(schedule, noise):
     alpha = lambda t: (1 - 2e-4) * noise(t) + 1e-4  # noqa: E731
     for num_steps in (1, 4, 200):
-        grid = md4(denoiser, MASK, num_steps, schedule=schedule).grid
+        grid = md4(num_steps, schedule=schedule).grid
         t = np.arange(num_steps, 0, -1) / num_steps
         s = np.arange(num_steps - 1, -1, -1) / num_steps
         np.testing.assert_allclose(
@@ -174,18 +176,19 @@ def test_md4_reveals_with_its_own_probabilities(schedule, noise):
     linear = lambda t: (1 - 2e-4) * (1 - t) + 1e-4  # noqa: E731
     grid_times = np.cos(np.pi / 2 * (1 - np.arange(8, -1, -1) / 8))
     u = np.diff(linear(grid_times)) / (1 - linear(grid_times[:-1]))
-    np.testing.assert_allclose(md4(denoiser, MASK, 8).grid.reveal, [*u, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(md4(8).grid.reveal, [*u, 1.0], rtol=1e-6)
 
 
 def test_the_last_call_takes_the_likeliest_tokens():
     params = jnp.asarray(np.random.default_rng(1).normal(size=(997, LENGTH, VOCAB)), jnp.float32)
     tokens = jnp.full((64, LENGTH), MASK, jnp.int32).at[:, 0].set(jnp.arange(64, dtype=jnp.int32) % VOCAB)
-    sampler, keys = mdlm(denoiser, MASK, 1).sampler, jax.random.split(jax.random.key(2), 64)
-    state = sampler.init(keys, tokens)
+    rule, keys = mdlm(1).rule, jax.random.split(jax.random.key(2), 64)
+    network = Network(Model(denoiser, params, MASK))
+    state = rule.init(keys, network, tokens)
     for number, reveal in ((0, 0.4), (1, 1.0)):
         before = state.tokens
         step = StepInput(*[jnp.float32(reveal)] * 3, jnp.int32(number), jnp.int32(2))
-        state, info = one_step(sampler, keys, params, state, step)
+        state, info = one_step(rule, keys, network, state, step)
         best = np.asarray(denoiser(params, before)).argmax(axis=2)
         opened = np.asarray((before == MASK) & (state.tokens != MASK))
         agreement = (np.asarray(state.tokens) == best)[opened].mean()
@@ -199,6 +202,7 @@ def test_the_last_call_takes_the_likeliest_tokens():
 
 TABLE = np.random.default_rng(3).normal(size=(997, LENGTH, VOCAB)).astype(F32) * 3
 PARAMS = jnp.asarray(TABLE)
+MODEL = Model(denoiser, PARAMS, MASK)
 START = np.full((BATCH, LENGTH), MASK, np.int32)
 START[0, :2] = 1  # a prompt, an infilling, and rows of 12 masks
 START[1, 4:6] = 3
@@ -274,27 +278,27 @@ def negative_entropy(log_p, proposed):
 
 RUNS = [
     (
-        llada(denoiser, MASK, 3, block_length=5, score=MaxProbability((Forbid((0,)),))),
+        llada(3, block_length=5, score=MaxProbability((Forbid((0,)),))),
         lambda row: peer_run(row, lambda n: llada_counts(n, 3), in_fives, judge=without_zero),
     ),
     (
-        dllm(denoiser, MASK, 7, schedule=masks.cosine()),
+        dllm(7, schedule=masks.cosine()),
         lambda row: peer_run(row, lambda n: dllm_counts(n, 7, cosine), whole),
     ),
     (
-        maskgit(denoiser, MASK, 5, choice_temperature=0.0, choice=Likeliest()),
+        maskgit(5, choice_temperature=0.0, choice=Likeliest()),
         lambda row: peer_run(
             row, lambda n: maskgit_counts(n, 5, lambda r: np.cos(F32(np.pi / 2) * r)), whole
         ),
     ),
     (
-        dream(denoiser, MASK, 6, choice=Likeliest((TopP(0.8),)), score=NegativeEntropy),
+        dream(6, choice=Likeliest((TopP(0.8),)), score=NegativeEntropy),
         lambda row: peer_run(
             row, lambda n: dream_counts(n, 6), whole, judge=negative_entropy, keep=nucleus_of(0.8)
         ),
     ),
     (
-        dream(denoiser, MASK, 12, score=Margin),
+        dream(12, score=Margin),
         lambda row: peer_run(row, lambda n: dream_counts(n, 12), whole, judge=margin),
     ),
 ]
@@ -302,7 +306,7 @@ RUNS = [
 
 @pytest.mark.parametrize(("preset", "peer"), RUNS)
 def test_reveals_are_the_peers_token_for_token(preset, peer):
-    result = sample(jax.random.key(4), preset.sampler, PARAMS, preset.grid, jnp.asarray(START))
+    result = sample(jax.random.key(4), preset.rule, MODEL, preset.grid, jnp.asarray(START))
     raise_if_failed(result)
     for row, tokens, calls in zip(START, result.tokens, result.network_calls, strict=True):
         theirs, their_calls = peer(row)
@@ -312,8 +316,8 @@ def test_reveals_are_the_peers_token_for_token(preset, peer):
 
 def test_temperatures_are_swept_without_compiling_again():
     def run(temperature):
-        preset = maskgit(denoiser, MASK, 5, choice_temperature=temperature, choice=Likeliest())
-        return sample(jax.random.key(4), preset.sampler, PARAMS, preset.grid, jnp.asarray(START))
+        preset = maskgit(5, choice_temperature=temperature, choice=Likeliest())
+        return sample(jax.random.key(4), preset.rule, MODEL, preset.grid, jnp.asarray(START))
 
     first = run(0.5)
     with jax.no_tracing():
@@ -327,13 +331,14 @@ def test_temperatures_are_swept_without_compiling_again():
 @pytest.mark.parametrize("count", [1, 2])
 def test_dream_draws_positions_by_the_softmax_of_their_confidence(count):
     confidence, alg_temp, rows = np.array([0.9, 0.6, 0.5, 0.3]), 0.25, 20_000
-    sampler, _ = dream(constant, 2, 4, alg_temp=alg_temp)
+    rule, _ = dream(4, alg_temp=alg_temp)
     share = jnp.float32((count + 0.5) / 4)
     keys = jax.random.split(jax.random.key(5), rows)
     logits = jnp.asarray(np.log([confidence, 1 - confidence]).T)
-    state = sampler.init(keys, jnp.full((rows, 4), 2, jnp.int32))
+    network = Network(Model(constant, logits, 2))
+    state = rule.init(keys, network, jnp.full((rows, 4), 2, jnp.int32))
     step = StepInput(jnp.float32(0), share, share, jnp.int32(0), jnp.int32(4))
-    state, _ = one_step(sampler, keys, logits, state, step)
+    state, _ = one_step(rule, keys, network, state, step)
     opened = np.asarray(state.tokens != 2)
     # Without replacement, one after the other; where 1 - p > p the likeliest token is the other one.
     weights = np.exp(np.maximum(confidence, 1 - confidence) / alg_temp)
@@ -358,13 +363,13 @@ def constant(params, tokens):
 
 
 def test_what_presets_are_made_of():
-    blocks = llada_random(denoiser, MASK, 4, block_length=5).sampler
-    assert blocks == SemiAutoregressive(FixedUnmasking(denoiser, MASK, Likeliest(), counts=even), 5)
-    assert dllm(denoiser, MASK, 4, block_length=5).sampler.sampler.counts is rounded_share
+    blocks = llada_random(4, block_length=5).rule
+    assert blocks == SemiAutoregressive(FixedUnmasking(Likeliest(), counts=even), 5)
+    assert dllm(4, block_length=5).rule.rule.size.counts is rounded_share
     nucleus = Likeliest((TopP(0.8),))
-    assert dream(denoiser, MASK, 4, choice=nucleus).sampler.score == Probability(nucleus.transforms)
-    origin = dream_origin(denoiser, MASK, 4)
-    assert origin.sampler.last_choice is None
+    assert dream(4, choice=nucleus).rule.score == Probability(nucleus.transforms)
+    origin = dream_origin(4)
+    assert origin.rule.last_choice is None
     tau = np.linspace(1, 1e-3, 5)
     np.testing.assert_allclose(origin.grid.reveal, [*(1 - tau[1:4] / tau[:3]), 1.0], rtol=1e-6)
 
@@ -372,15 +377,15 @@ def test_what_presets_are_made_of():
 @pytest.mark.parametrize("preset", [mdlm, md4, maskgit, llada, llada_random, dllm, dream, dream_origin])
 def test_grids_are_whole_and_do_not_depend_on_the_precision(preset):
     for num_steps in (1, 7):
-        grid = preset(denoiser, MASK, num_steps).grid
+        grid = preset(num_steps).grid
         assert grid.alpha.dtype == grid.reveal.dtype == jnp.float32
         assert float(grid.alpha[0]) == 0
         assert float(grid.alpha[-1]) == float(grid.reveal[-1]) == 1
         with jax.enable_x64(False):
-            single = preset(denoiser, MASK, num_steps).grid
+            single = preset(num_steps).grid
         np.testing.assert_array_equal(grid.alpha, single.alpha)
         np.testing.assert_array_equal(grid.reveal, single.reveal)
     for wrong in (0, -1, True):
         with pytest.raises(InputError, match="whole number") as error:
-            preset(denoiser, MASK, wrong)
+            preset(wrong)
         assert "\n" not in str(error.value)

@@ -18,6 +18,7 @@ import safetensors.numpy
 
 from mdmot.cli import main
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models.pretrained import (
     FAMILIES,
     convert_antiberty,
@@ -26,7 +27,7 @@ from mdmot.models.pretrained import (
     load_pretrained,
 )
 from mdmot.models.pretrained.settings import Settings
-from mdmot.samplers import BernoulliUnmasking, Categorical, sample
+from mdmot.samplers import BernoulliUnmasking, sample
 from mdmot.schedules import grid_from_alpha
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -186,9 +187,11 @@ def test_padding_is_not_seen_and_changes_nothing_elsewhere(tmp_path):
 def test_what_is_drawn_is_neither_the_mask_nor_a_token_ruled_out(tmp_path):
     write(tmp_path, BERT, tensors_of(BERT))
     found = load_pretrained(tmp_path, never=(0, 1))
-    sampler = BernoulliUnmasking(found.denoiser, found.mask_id, choice=Categorical())
+    model = Model(found.denoiser, found.params, found.mask_id)
     tokens = jnp.full((64, 5), found.mask_id)
-    result = sample(jax.random.key(0), sampler, found.params, grid_from_alpha([0.0, 0.5, 1.0]), tokens)
+    result = sample(
+        jax.random.key(0), BernoulliUnmasking(), model, grid_from_alpha([0.0, 0.5, 1.0]), tokens
+    )
     assert set(np.unique(result.tokens)) == {2, 3, 4, 5}
 
 

@@ -13,9 +13,10 @@ import pytest
 import scipy.stats
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.samplers import Likeliest, Margin, SemiAutoregressive, StepInput, raise_if_failed
 from mdmot.samplers import sample_trajectory as trajectory
-from mdmot.samplers._inputs import assert_inputs
+from mdmot.samplers.admission import assert_inputs
 from mdmot.samplers.remasking import RemaskingUnmasking
 from mdmot.samplers.remasking_grids import dfm_grid, loop_grid
 from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, ForwardBackward, Loop, Rescale
@@ -187,8 +188,8 @@ START = jnp.asarray(np.tile([FULL, PART], (MANY // 2, 1)), jnp.int32)
 
 def run_many(rule, seed=1):
     """Checked result and path of MANY rows: the even ones start all masked, the odd ones with a token."""
-    sampler = RemaskingUnmasking(tabular, MASK, rule)
-    result, path = trajectory(jax.random.key(seed), sampler, PARAMS, GRID, START)
+    sampler = RemaskingUnmasking(rule)
+    result, path = trajectory(jax.random.key(seed), sampler, Model(tabular, PARAMS, MASK), GRID, START)
     raise_if_failed(result)
     path = np.asarray(path)
     np.testing.assert_array_equal(path[-1], result.tokens)
@@ -221,8 +222,8 @@ def test_without_remasking_the_law_is_that_of_bernoulli_unmasking():
     ancestral = enumerated_law(FULL, balanced_flips(lambda alpha, after: 0.0))
     run_many(one_of(Cap(0.5)))
     with jax.no_tracing():  # eta is swept in one program
-        sampler = RemaskingUnmasking(tabular, MASK, one_of(Cap(0.0)))
-        result, path = trajectory(jax.random.key(1), sampler, PARAMS, GRID, START)
+        sampler = RemaskingUnmasking(one_of(Cap(0.0)))
+        result, path = trajectory(jax.random.key(1), sampler, Model(tabular, PARAMS, MASK), GRID, START)
     path = np.asarray(path)
     assert not ((path[:-1] != MASK) & (path[1:] == MASK)).any()
     assert chi_square(np.asarray(result.tokens)[::2], ancestral) > 1e-3
@@ -247,9 +248,11 @@ def test_confidence_rule_drifts_from_the_schedule():
         masked.append((1 - (after - now) / (1 - now)) * masked[-1] + sigma_max / length)
     expected = np.array(masked) - (1 - alpha)
     assert expected.max() == pytest.approx(0.1746, abs=1e-4)
-    sampler = RemaskingUnmasking(constant, MASK, ByConfidence(), Likeliest())
+    sampler = RemaskingUnmasking(ByConfidence(), Likeliest())
     start, grid = jnp.full((rows, length), MASK), step_grid(masks.linear(), num_steps)
-    _, path = trajectory(jax.random.key(3), sampler, jnp.asarray([0.0, 1.0]), grid, start)
+    _, path = trajectory(
+        jax.random.key(3), sampler, Model(constant, jnp.asarray([0.0, 1.0]), MASK), grid, start
+    )
     share = np.asarray(path == MASK).mean(axis=2)
     drift = share.mean(axis=1) - (1 - alpha)
     # Rows that have decoded nothing yet, .13 of them after one step, remask nothing: below .13/64 in
@@ -293,14 +296,14 @@ def test_dfm_grid_is_the_published_one():
 def test_planning_in_blocks():
     # The planner sees later blocks as given tokens that are not in the vocabulary.
     tokens = jnp.full((16, 7), 4).at[:, 0].set(1).at[3, 5].set(2)
-    sampler = SemiAutoregressive(SelfPlanning(constant, 4, 1.0, Likeliest()), 3)
-    params = jnp.asarray([0.0, 1.0, 0.0, 0.5])
-    result, path = trajectory(jax.random.key(4), sampler, params, GRID, tokens)
+    sampler = SemiAutoregressive(SelfPlanning(1.0, Likeliest()), 3)
+    model = Model(constant, jnp.asarray([0.0, 1.0, 0.0, 0.5]), 4)
+    result, path = trajectory(jax.random.key(4), sampler, model, GRID, tokens)
     raise_if_failed(result)
     path = np.asarray(path)
     assert bool((path[-1] < 4).all())
     assert bool(((path == np.asarray(tokens)) | (np.asarray(tokens) == 4)).all())
-    done = np.asarray(sampler.block_of(tokens))[None]
+    done = np.asarray(sampler.block_of(tokens == 4))[None]
     blocks = np.repeat(np.arange(3), len(ALPHAS) - 1)[:, None, None]
     assert bool((path[1:] == 4)[(done > blocks) & (np.asarray(tokens) == 4)].all())
     assert bool((path[1:] < 4)[np.broadcast_to(done < blocks, path[1:].shape)].all())
@@ -338,8 +341,14 @@ def planned(start, eta, num_kept):
 @pytest.mark.parametrize("eta", [0.0, 0.7, 1.0, 3.0])
 def test_planning_is_the_slow_reference(eta):
     start = some_given(6)
-    sampler = SelfPlanning(tabular, WIDE_VOCAB, eta, Likeliest())
-    result, path = trajectory(jax.random.key(7), sampler, jnp.asarray(LOGITS), GRID, jnp.asarray(start))
+    sampler = SelfPlanning(eta, Likeliest())
+    result, path = trajectory(
+        jax.random.key(7),
+        sampler,
+        Model(tabular, jnp.asarray(LOGITS), WIDE_VOCAB),
+        GRID,
+        jnp.asarray(start),
+    )
     raise_if_failed(result)
     remasks = 0
     for row in range(64):
@@ -359,8 +368,10 @@ def test_planning_without_eta_never_remasks_even_certain_tokens():
     is_certain = np.random.default_rng(9).random((*LOGITS.shape[:2], 1)) < 0.5
     is_loser = is_certain & (LOGITS.max(axis=2, keepdims=True) > LOGITS)
     certain = jnp.asarray(np.where(is_loser, -np.inf, LOGITS))
-    sampler, start = SelfPlanning(tabular, WIDE_VOCAB, 0.0, Likeliest()), some_given(10)
-    _, path = trajectory(jax.random.key(8), sampler, certain, GRID, jnp.asarray(start))
+    sampler, start = SelfPlanning(0.0, Likeliest()), some_given(10)
+    _, path = trajectory(
+        jax.random.key(8), sampler, Model(tabular, certain, WIDE_VOCAB), GRID, jnp.asarray(start)
+    )
     path = np.asarray(path)
     assert ((path[1:] == path[:-1]) | (path[:-1] == WIDE_VOCAB)).all()
 
@@ -375,21 +386,23 @@ def test_floored_counts_lose_no_whole_number():
 
 def assert_refused(sampler, message):
     with pytest.raises(InputError, match=message) as error:
-        assert_inputs(jax.random.key(0), sampler, jnp.zeros(4), GRID, jnp.full((2, 6), 4))
+        assert_inputs(
+            jax.random.key(0), sampler, Model(constant, jnp.zeros(4), 4), GRID, jnp.full((2, 6), 4)
+        )
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, jnp.nan])
 @pytest.mark.parametrize("rule", [Cap, Rescale, Loop, ByConfidence])
 def test_eta_outside_the_unit_interval_is_refused(rule, value):
-    assert_refused(RemaskingUnmasking(constant, 4, rule(value)), r"eta .* outside \[0, 1\]")
+    assert_refused(RemaskingUnmasking(rule(value)), r"eta .* outside \[0, 1\]")
 
 
 def test_other_bad_values_are_refused():
-    assert_refused(RemaskingUnmasking(constant, 4, DFMCorrector(scale=-1.0)), "scale -1.0")
-    assert_refused(RemaskingUnmasking(constant, 4, DFMCorrector(power=jnp.inf)), "power inf")
-    assert_refused(SelfPlanning(constant, 4, eta=-1.0), "eta -1.0")
-    assert_refused(SelfPlanning(constant, 4, score=Margin()), "Margin")
+    assert_refused(RemaskingUnmasking(DFMCorrector(scale=-1.0)), "scale -1.0")
+    assert_refused(RemaskingUnmasking(DFMCorrector(power=jnp.inf)), "power inf")
+    assert_refused(SelfPlanning(eta=-1.0), "eta -1.0")
+    assert_refused(SelfPlanning(score=Margin()), "Margin")
     for bad in (
         {"num_steps": 0},
         {"num_steps": True},
@@ -404,13 +417,17 @@ def test_other_bad_values_are_refused():
 
 def test_broken_rows_are_reported():
     # The network fails where all is masked, which every even row sees and no odd one does.
-    remasking = RemaskingUnmasking(tabular, MASK, ByConfidence())
-    planning, start = SelfPlanning(tabular, WIDE_VOCAB, 1.0, Likeliest()), np.full((64, WIDE), WIDE_VOCAB)
+    remasking = RemaskingUnmasking(ByConfidence())
+    planning, start = SelfPlanning(1.0, Likeliest()), np.full((64, WIDE), WIDE_VOCAB)
     start[1::2, 2] = 0
     params, logits = np.array(PARAMS), LOGITS.copy()
     for bad in (np.nan, np.inf, -np.inf):
         params[-1] = logits[-1] = bad
-        result, _ = trajectory(jax.random.key(9), remasking, jnp.asarray(params), GRID, START)
+        model, wide = (
+            Model(tabular, jnp.asarray(table), mask)
+            for table, mask in ((params, MASK), (logits, WIDE_VOCAB))
+        )
+        result, _ = trajectory(jax.random.key(9), remasking, model, GRID, START)
         np.testing.assert_array_equal(result.finite, np.arange(MANY) % 2 == 1)
-        result, _ = trajectory(jax.random.key(9), planning, jnp.asarray(logits), GRID, jnp.asarray(start))
+        result, _ = trajectory(jax.random.key(9), planning, wide, GRID, jnp.asarray(start))
         np.testing.assert_array_equal(result.finite, np.arange(64) % 2 == 1)

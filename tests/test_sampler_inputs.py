@@ -7,31 +7,34 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mdmot.denoisers import WithoutToken
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.samplers import (
     AnnealedNoise,
     BernoulliUnmasking,
     Categorical,
     ConstantNoise,
-    EntropyBoundUnmasking,
-    FactorUnmasking,
+    EntropyBound,
+    Factor,
     FixedUnmasking,
     Forbid,
-    KLASSUnmasking,
+    LargestProbability,
     Likeliest,
+    NegativeEntropy,
+    Ranked,
     RemaskingUnmasking,
     SelfPlanning,
     SemiAutoregressive,
+    Stable,
+    StepInput,
     Temperature,
     ThetaTrapezoidal,
-    ThresholdUnmasking,
-    TimeFree,
+    Threshold,
     TopK,
     TopP,
-    WithoutToken,
 )
-from mdmot.samplers._inputs import assert_inputs
-from mdmot.samplers.contract import StepInput
+from mdmot.samplers.admission import assert_inputs
 from mdmot.samplers.preset_grids import shares, whole
 from mdmot.samplers.remasking_grids import dfm_grid, loop_grid
 from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, ForwardBackward, Loop, Rescale
@@ -46,40 +49,52 @@ def flat(params, tokens):
     return jnp.zeros((*tokens.shape, 4))
 
 
-def accept(sampler, grid=GRID, tokens=TOKENS):
-    assert_inputs(jax.random.key(0), sampler, None, grid, tokens)
+FLAT = Model(flat, None, 4)
+
+
+def accept(rule, grid=GRID, tokens=TOKENS, model=FLAT):
+    assert_inputs(jax.random.key(0), rule, model, grid, tokens)
 
 
 def choosing(*transforms):
-    return FixedUnmasking(flat, 4, Categorical(transforms))
+    return FixedUnmasking(Categorical(transforms))
 
 
 def remasking(rule):
-    return RemaskingUnmasking(flat, 4, rule)
+    return RemaskingUnmasking(rule)
 
 
 @pytest.mark.parametrize(
     "sampler",
     [
         *(choosing(Temperature(0)), choosing(TopK(1)), choosing(TopP(1)), choosing(TopP(1e-9))),
-        *(choosing(Forbid([0])), choosing(Forbid([3])), FixedUnmasking(flat, 4, Likeliest((TopK(4),)))),
+        *(choosing(Forbid([0])), choosing(Forbid([3])), FixedUnmasking(Likeliest((TopK(4),)))),
         *(remasking(rule(eta)) for rule in (Cap, Rescale, Loop, ByConfidence) for eta in (0, 1)),
         *(remasking(DFMCorrector(0, 0)), remasking(ForwardBackward())),
-        *(SelfPlanning(flat, 4, 0), SelfPlanning(flat, 4, 7.5)),
-        *(ThresholdUnmasking(flat, 4, 0), ThresholdUnmasking(flat, 4, 1)),
-        *(FactorUnmasking(flat, 4, 0), FactorUnmasking(flat, 4, math.inf)),
-        *(EntropyBoundUnmasking(flat, 4, 0), EntropyBoundUnmasking(flat, 4, math.inf)),
-        KLASSUnmasking(flat, 4, 4, confidence=0, divergence=0, history=1, fallback=1),
-        KLASSUnmasking(flat, 4, 4, confidence=1, divergence=math.inf),
-        *(ThetaTrapezoidal(TimeFree(flat), 4, 1e-6), ThetaTrapezoidal(TimeFree(flat), 4, 0.999)),
+        *(SelfPlanning(0), SelfPlanning(7.5)),
+        *(Ranked(Threshold(0)), Ranked(Threshold(1))),
+        *(Ranked(Factor(0)), Ranked(Factor(math.inf))),
+        *(
+            Ranked(EntropyBound(0), score=NegativeEntropy(), choice=Categorical()),
+            Ranked(EntropyBound(math.inf), score=NegativeEntropy(), choice=Categorical()),
+        ),
+        Ranked(Stable(confidence=0, divergence=0, history=1, fallback=1), score=LargestProbability()),
+        Ranked(Stable(confidence=1, divergence=math.inf), score=LargestProbability()),
+        *(ThetaTrapezoidal(1e-6), ThetaTrapezoidal(0.999)),
         *(SemiAutoregressive(choosing(), 1), SemiAutoregressive(choosing(), 99, end_id=0)),
         SemiAutoregressive(choosing(), 2, end_id=3),
-        FixedUnmasking(WithoutToken(flat, 3), 3),
-        *(BernoulliUnmasking(flat, mask_id) for mask_id in (4, -1, 5)),
     ],
 )
 def test_values_at_the_ends_of_their_ranges_are_accepted(sampler):
-    accept(sampler, tokens=jnp.full((2, 3), sampler.mask_id))
+    accept(sampler)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Model(WithoutToken(flat, 3), None, 3), *(Model(flat, None, mask_id) for mask_id in (4, -1, 5))],
+)
+def test_masks_are_any_token_that_is_not_clean_or_cannot_come(model):
+    accept(FixedUnmasking(), tokens=jnp.full((2, 3), model.mask_id), model=model)
 
 
 @pytest.mark.parametrize("noise", [ConstantNoise(0), ConstantNoise(2.5), AnnealedNoise(0)])
@@ -89,7 +104,10 @@ def test_noise_of_no_scale_is_accepted(noise):
 
 @pytest.mark.parametrize(
     "sampler",
-    [choosing(Forbid([4])), SemiAutoregressive(choosing(), 1, end_id=-1), KLASSUnmasking(flat, 4, 0)],
+    [
+        choosing(Forbid([4])),
+        SemiAutoregressive(choosing(), 1, end_id=-1),
+    ],
 )
 def test_values_just_beyond_are_refused(sampler):
     with pytest.raises(InputError):
@@ -106,9 +124,8 @@ def test_small_integers_hold_as_many_tokens_as_they_can(dtype, largest):
 
     def check(mask_id, vocab_size):
         tokens = jnp.full((1, 2), min(mask_id, largest), dtype)
-        assert_inputs(
-            jax.random.key(0), BernoulliUnmasking(wide, mask_id), jnp.zeros(vocab_size), GRID, tokens
-        )
+        model = Model(wide, jnp.zeros(vocab_size), mask_id)
+        accept(BernoulliUnmasking(), tokens=tokens, model=model)
 
     check(largest, largest)
     if dtype == jnp.int8:
@@ -120,7 +137,7 @@ def test_small_integers_hold_as_many_tokens_as_they_can(dtype, largest):
 
 
 def test_rows_of_blocks_need_a_number_for_what_comes_later():
-    blocks = SemiAutoregressive(FixedUnmasking(flat, 4), 1)
+    blocks = SemiAutoregressive(FixedUnmasking(), 1)
     accept(blocks, tokens=jnp.full((1, 2), 4, jnp.int8))
     with pytest.raises(InputError, match="cannot hold -1"):
         accept(blocks, tokens=jnp.full((1, 2), 4, jnp.uint8))

@@ -20,6 +20,7 @@ import scipy.stats
 
 from mdmot import tuning
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.plans import Bernoulli, Fixed
 from mdmot.samplers import BernoulliUnmasking
 from mdmot.schedules import masks, step_grid
@@ -384,7 +385,7 @@ def test_sampled_scores_depend_on_the_example_alone():
     def denoiser(params, tokens):
         return jnp.broadcast_to(params, (*tokens.shape, 2))
 
-    sampler = BernoulliUnmasking(denoiser, mask_id=2)
+    rule, model = BernoulliUnmasking(), Model(denoiser, jnp.zeros(2), 2)
     tokens = jnp.array([[2, 2, 2, 2], [2, 2, 2, 1]])
     seen = []
 
@@ -392,7 +393,7 @@ def test_sampled_scores_depend_on_the_example_alone():
         seen.append((np.asarray(rows), np.asarray(examples)))
         return rows.sum(axis=1)
 
-    score = tuning.sampled_score(jax.random.key(3), sampler, jnp.zeros(2), tokens, rate, batch_size=4)
+    score = tuning.sampled_score(jax.random.key(3), rule, model, tokens, rate, batch_size=4)
     grid, other = step_grid(masks.linear(), 3), step_grid(masks.cosine(), 3)
     whole = score(grid, np.arange(10))
     assert all(rows[examples % 2 == 1][:, 3].min() == 1 for rows, examples in seen)
@@ -401,7 +402,7 @@ def test_sampled_scores_depend_on_the_example_alone():
         score(other, np.arange(2))
     with pytest.raises(InputError, match="a number a row"):
         tuning.sampled_score(
-            jax.random.key(3), sampler, jnp.zeros(2), tokens, lambda rows, examples: rows, batch_size=4
+            jax.random.key(3), rule, model, tokens, lambda rows, examples: rows, batch_size=4
         )(grid, np.arange(2))
 
 

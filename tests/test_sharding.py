@@ -29,13 +29,15 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, param_shardings
 from mdmot.samplers import (
     BernoulliUnmasking,
     Categorical,
-    ConfidenceUnmasking,
     FixedUnmasking,
-    ThresholdUnmasking,
+    Ranked,
+    Threshold,
+    is_adaptive,
     raise_if_failed,
     sample,
 )
@@ -64,16 +66,17 @@ def table(params, tokens):
     return params[(tokens * WEIGHTS[None]).sum(axis=1, dtype=jnp.int32) % CODES]
 
 
-SAMPLERS = {
-    "bernoulli": BernoulliUnmasking(table, VOCAB),
-    "fixed": FixedUnmasking(table, VOCAB),
-    "confidence": ConfidenceUnmasking(table, VOCAB, choice=Categorical()),
-    "threshold": ThresholdUnmasking(table, VOCAB, 0.5, choice=Categorical()),
+MODEL = Model(table, PARAMS, VOCAB)
+RULES = {
+    "bernoulli": BernoulliUnmasking(),
+    "fixed": FixedUnmasking(),
+    "confidence": Ranked(choice=Categorical()),
+    "threshold": Ranked(Threshold(0.5), choice=Categorical()),
 }
 
 
-def grid_of(sampler):
-    return None if hasattr(sampler, "max_steps") else grid_from_alpha(ALPHAS)
+def grid_of(rule):
+    return None if is_adaptive(rule) else grid_from_alpha(ALPHAS)
 
 
 def prompts(batch):
@@ -89,17 +92,17 @@ def on_devices():
     found = {"devices": jax.device_count(), "equal": {}, "collectives": {}}
     rows = NamedSharding(jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,)), P("batch"))
     key = jax.random.key(3)
-    for name, sampler in SAMPLERS.items():
-        grid, whole = grid_of(sampler), jnp.asarray(prompts(64))
-        one = sample(key, sampler, PARAMS, grid, whole)
+    for name, rule in RULES.items():
+        grid, whole = grid_of(rule), jnp.asarray(prompts(64))
+        one = sample(key, rule, MODEL, grid, whole)
         assert len(np.unique(one.tokens, axis=0)) > 32  # rows differ: an exchange would show
         found["equal"][name] = {
-            "batch 1": equal(sample(key, sampler, PARAMS, grid, whole[:1]), one),
-            "batch 8 on 8": equal(sample(key, sampler, PARAMS, grid, jax.device_put(whole[:8], rows)), one),
+            "batch 1": equal(sample(key, rule, MODEL, grid, whole[:1]), one),
+            "batch 8 on 8": equal(sample(key, rule, MODEL, grid, jax.device_put(whole[:8], rows)), one),
         }
         spread = jax.device_put(whole, rows)
-        program = _sample.lower(key, sampler, PARAMS, grid, spread).compile()
-        many = program(key, sampler, PARAMS, grid, spread)
+        program = _sample.lower(key, rule, MODEL, grid, spread).compile()
+        many = program(key, rule, MODEL, grid, spread)
         assert many.tokens.sharding.is_equivalent_to(rows, 2)
         found["equal"][name]["batch 64 on 8"] = equal(many, one)
         found["collectives"][name] = collectives(program.as_text())
@@ -140,12 +143,12 @@ def farthest(first, second):
 
 
 def each_by_itself(rows, one):
-    """The last sampler, in a program a device, and in a mesh whose axes are Explicit."""
-    sampler, key, tokens = SAMPLERS["threshold"], jax.random.key(3), prompts(64)
+    """The last rule, in a program a device, and in a mesh whose axes are Explicit."""
+    rule, key, tokens = RULES["threshold"], jax.random.key(3), prompts(64)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(64))
 
     def run(keys, tokens):
-        return sample(keys, sampler, PARAMS, None, tokens)
+        return sample(keys, rule, MODEL, None, tokens)
 
     apart = jax.shard_map(run, mesh=rows.mesh, in_specs=rows.spec, out_specs=rows.spec, check_vma=False)
     found = {"shard_map": equal(jax.jit(apart)(keys, tokens), one)}
@@ -162,13 +165,13 @@ def on_page():
     page = run_page("one_host.py", {})
     spread = page["result"]
     assert spread.tokens.sharding.spec == P("batch")
-    assert {len(x.sharding.device_set) for x in jax.tree.leaves(page["placed"])} == {8}
-    split = {path: x.sharding.spec for path, x in flat_params(page["placed"])}
+    assert {len(x.sharding.device_set) for x in jax.tree.leaves(page["placed"].params)} == {8}
+    split = {path: x.sharding.spec for path, x in flat_params(page["placed"].params)}
     assert split["body.blocks.qkv.kernel"] == P(None, None, "model")
     assert split["body.blocks.mlp_out.kernel"] == P(None, "model", None)
     assert split["body.norm.scale"] == P()
     tokens = jnp.full((64, page["config"].length), page["config"].mask_id)
-    one = sample(jax.random.key(0), page["sampler"], page["params"], page["grid"], tokens)
+    one = sample(jax.random.key(0), page["rule"], page["model"], page["grid"], tokens)
     differing = np.asarray(one.tokens) != np.asarray(spread.tokens)
     run_page("each_by_itself.py", page)
     run_page("exported.py", page)
@@ -184,21 +187,21 @@ def flat_params(params):
 
 
 def in_process(coordinator, number, index):
-    """The page's program for several hosts, then each sampler against a run of this process alone."""
+    """The page's program for several hosts, then each rule against a run of this process alone."""
     page = run_page("several_hosts.py", {}, coordinator, number, index)
     found = {"devices": jax.device_count(), "page": list(page["everything"].tokens.shape), "equal": {}}
     rows = NamedSharding(jax.make_mesh((4,), ("batch",), axis_types=(AxisType.Auto,)), P("batch"))
     mine = np.split(prompts(8), int(number))[int(index)]
     spread = jax.make_array_from_process_local_data(rows, mine)
     for name in ("fixed", "threshold"):
-        sampler, key = SAMPLERS[name], jax.random.key(3)
-        many = sample(key, sampler, PARAMS, grid_of(sampler), spread)
+        rule, key = RULES[name], jax.random.key(3)
+        many = sample(key, rule, MODEL, grid_of(rule), spread)
         raise_if_failed(many)
-        alone = sample(key, sampler, PARAMS, grid_of(sampler), jnp.asarray(prompts(8)))
+        alone = sample(key, rule, MODEL, grid_of(rule), jnp.asarray(prompts(8)))
         found["equal"][name] = equal(multihost_utils.process_allgather(many, tiled=True), alone)
     try:
         bad = jax.make_array_from_process_local_data(rows, np.full_like(mine, VOCAB + 1))
-        sample(key, sampler, PARAMS, None, bad)
+        sample(key, rule, MODEL, None, bad)
     except InputError as error:
         found["refused"] = str(error)
     return found
@@ -267,14 +270,14 @@ def one_host(finished):
     return read(finished[0])
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", RULES)
 def test_sample_is_the_same_in_every_batch_and_on_every_number_of_devices(one_host, name):
     assert one_host["devices"] == 8
     is_equal = one_host["equal"][name]
     assert all(is_equal.values()), is_equal
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", RULES)
 def test_devices_exchange_single_numbers_only(one_host, name):
     most = one_host["collectives"][name]
     assert set(most) == {"all-reduce"}

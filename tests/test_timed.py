@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from mdmot.denoisers import Timed
 from mdmot.errors import InputError
-from mdmot.samplers import AdaptiveSampler, Likeliest, TimeFree, raise_if_failed, sample, sample_trajectory
-from mdmot.samplers._inputs import assert_inputs
+from mdmot.model import Model
+from mdmot.samplers import Likeliest, is_adaptive, raise_if_failed, sample, sample_trajectory
+from mdmot.samplers.admission import assert_inputs
 from mdmot.samplers.first_hitting import FirstHitting
 from mdmot.samplers.trapezoidal import ThetaTrapezoidal, by_alpha, by_hazard, extrapolated
 from mdmot.schedules import grid_from_alpha
@@ -52,6 +54,8 @@ RANDOM = np.random.default_rng(2)
 TABLE = {state: RANDOM.dirichlet(np.ones(VOCAB), LENGTH) for state in conditionals(WEAK)}
 PARAMS = jnp.asarray(np.log(np.stack(list(TABLE.values()))), jnp.float32)
 
+TABULATED = Model(tabular, PARAMS, MASK)
+
 TICKS = 1000
 
 
@@ -65,6 +69,7 @@ def clock(params, tokens, t):
 
 
 CLOCK_MASK = TICKS + 1
+CLOCK = Model(Timed(clock, CLOCK_MASK), jnp.zeros((), jnp.float32), CLOCK_MASK)
 
 
 def chi_square(tokens, law):
@@ -141,9 +146,9 @@ START = jnp.asarray(np.tile([FULL, PART], (MANY // 2, 1)), jnp.int32)
 
 
 def test_first_hitting_is_one_by_one_in_random_order():
-    sampler = FirstHitting(TimeFree(tabular), MASK)
-    assert isinstance(sampler, AdaptiveSampler)
-    result = sample(jax.random.key(1), sampler, PARAMS, None, START)
+    sampler = FirstHitting()
+    assert is_adaptive(sampler)
+    result = sample(jax.random.key(1), sampler, TABULATED, None, START)
     raise_if_failed(result)
     tokens = np.asarray(result.tokens)
     assert (tokens[1::2, 1] == 1).all()
@@ -166,9 +171,9 @@ def in_unit_interval(ticks):
 def hit_by_the_clock(pace):
     """Result and path of rows whose tokens tell when they were drawn; the second one is given."""
     start = jnp.full((1500, 4), CLOCK_MASK).at[:, 1].set(7)
-    sampler, zero = FirstHitting(clock, CLOCK_MASK, Likeliest()), jnp.zeros((), jnp.float32)
+    sampler = FirstHitting(Likeliest())
     result, path = sample_trajectory(
-        jax.random.key(4), sampler, zero, grid_from_alpha(np.array(pace)), start
+        jax.random.key(4), sampler, CLOCK, grid_from_alpha(np.array(pace)), start
     )
     assert bool((result.tokens[:, 1] == 7).all())
     return result, np.asarray(path)[:, :, [0, 2, 3]]
@@ -215,8 +220,8 @@ CASES = [(0.5, by_hazard), (0.7, by_hazard), (0.3, by_alpha)]
 
 @pytest.mark.parametrize(("theta", "split"), CASES)
 def test_trapezoidal_law_is_the_enumerated_one(theta, split):
-    sampler = ThetaTrapezoidal(TimeFree(tabular), MASK, theta, split=either)
-    result = sample(jax.random.key(6), sampler, PARAMS, GRID, START)
+    sampler = ThetaTrapezoidal(theta, split=either)
+    result = sample(jax.random.key(6), sampler, TABULATED, GRID, START)
     raise_if_failed(result)
     tokens = np.asarray(result.tokens)
     assert (tokens[1::2, 1] == 1).all()
@@ -235,9 +240,9 @@ def test_trapezoidal_law_is_the_enumerated_one(theta, split):
 @pytest.mark.parametrize(("theta", "split"), CASES)
 def test_trapezoidal_tells_the_time_and_counts_its_calls(theta, split):
     rows = 2000
-    sampler = ThetaTrapezoidal(clock, CLOCK_MASK, theta, Likeliest(), either)
-    start, zero = jnp.full((rows, LENGTH), CLOCK_MASK), jnp.zeros((), jnp.float32)
-    result, path = sample_trajectory(jax.random.key(7), sampler, zero, GRID, start)
+    sampler = ThetaTrapezoidal(theta, Likeliest(), either)
+    start = jnp.full((rows, LENGTH), CLOCK_MASK)
+    result, path = sample_trajectory(jax.random.key(7), sampler, CLOCK, GRID, start)
     path, calls = np.asarray(path), np.zeros(rows, int)
     for k, (alpha, after) in enumerate(itertools.pairwise(ALPHAS)):
         is_new = (path[k] == CLOCK_MASK) & (path[k + 1] != CLOCK_MASK)
@@ -310,7 +315,7 @@ def test_extrapolated_distribution():
 
 @pytest.mark.parametrize("theta", [0.0, 1.0, -0.5, jnp.nan])
 def test_theta_outside_the_open_unit_interval_is_refused(theta):
-    sampler = ThetaTrapezoidal(TimeFree(tabular), MASK, theta)
+    sampler = ThetaTrapezoidal(theta)
     with pytest.raises(InputError, match=r"theta .* outside \(0, 1\)") as error:
-        assert_inputs(jax.random.key(0), sampler, PARAMS, GRID, START)
+        assert_inputs(jax.random.key(0), sampler, TABULATED, GRID, START)
     assert "\n" not in str(error.value)

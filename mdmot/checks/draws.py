@@ -7,8 +7,9 @@ from jax import Array, lax
 
 from mdmot._types import Params, Tokens
 from mdmot.checks.check import Check, Claim, at_least, equal
-from mdmot.samplers import BernoulliUnmasking, SplitDenoiser
-from mdmot.samplers.contract import StepInput
+from mdmot.denoisers import SplitDenoiser
+from mdmot.model import Model
+from mdmot.samplers import BernoulliUnmasking, Network, StepInput
 
 SOURCE = "Zheng et al., arXiv:2409.02908"
 VOCAB_SIZE = 50_257
@@ -98,13 +99,14 @@ def _default_gumbels() -> np.ndarray:
 
 def _two_stage_rate() -> float:
     """Share of masks that one step of the sampler reveals; logits exist where it reveals alone."""
-    sampler = BernoulliUnmasking(SplitDenoiser(_no_features, _flat_head), mask_id=VOCAB_SIZE)
+    rule = BernoulliUnmasking()
+    network = Network(Model(SplitDenoiser(_no_features, _flat_head), None, VOCAB_SIZE))
     start, prob = jnp.asarray([0.0, REVEAL], jnp.float32)
     step = StepInput(start, prob, prob, jnp.int32(0), jnp.int32(2))
     tokens = jnp.full((1, LENGTH), VOCAB_SIZE, jnp.int32)
 
     def revealed(key: Array) -> Array:
-        state, _ = sampler.step(key[None], None, sampler.init(key[None], tokens), step)
+        state, _ = rule.step(key[None], network, rule.init(key[None], network, tokens), step)
         return (state.tokens != VOCAB_SIZE).sum()
 
     counts = jax.jit(lambda keys: lax.map(revealed, keys))(jax.random.split(jax.random.key(0), NUM_ROWS))

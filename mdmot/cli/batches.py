@@ -1,6 +1,6 @@
 """Sequences of any number and lengths, sampled in batches."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from mdmot.cli.rows import Row
-from mdmot.cli.samplers import Network, Rule, Run, make_run
+from mdmot.cli.samplers import Rule, Run, make_run
 from mdmot.cli.words import Given
-from mdmot.denoisers import reads_time
+from mdmot.denoisers import Guided, GuidedDenoiser
 from mdmot.errors import InputError
-from mdmot.models.named import ENTRIES, Named
-from mdmot.samplers import Guided, GuidedDenoiser, TimeFree, sample, sample_trajectory
+from mdmot.model import Model
+from mdmot.models.named import ENTRIES
+from mdmot.samplers import sample, sample_trajectory
+from mdmot.samplers.planned import masked_numbers
 
 
 class Sample(NamedTuple):
@@ -68,59 +70,46 @@ def batches(rows: Sequence[Row], entries: int) -> list[Batch]:
     return found
 
 
-def make_runs(
-    source: Named,
+def make_the_run(
     starts: Sequence[Row],
+    mask_id: int,
     rule: Rule,
     given: Given,
-    guidance: float | None,
-    block_length: int | None,
-) -> dict[int, Run]:
-    """The sampler and its steps, by the length of a sequence; all take the same number of steps.
+    block_length: int | None = None,
+    steps_only: bool = False,
+) -> Run:
+    """The rule and its steps, the same for all sequences.
 
     Args:
-      source: What is sampled.
       starts: The sequences before they are sampled.
+      mask_id: The token of a masked position.
       rule: The sampler of the command line.
       given: The options given for it.
-      guidance: Scale of the guidance; None for none.
       block_length: Positions of a block; None for no blocks.
+      steps_only: Whether a plan may be for another rule.
 
     Returns:
-      The runs.
+      The run.
 
     Raises:
       InputError: If the options make no run.
     """
-    mask_id = source.vocabulary.size
-    denoiser = source.model.denoiser
-    timed_denoiser = denoiser if reads_time(denoiser) else TimeFree(denoiser)
-    if guidance is not None:
-        denoiser = GuidedDenoiser(denoiser, mask_id)
-        timed_denoiser = GuidedDenoiser(timed_denoiser, mask_id)
     most = max(1, *(row.count(mask_id) for row in starts))
-    return {
-        length: make_run(
-            rule,
-            Network(
-                denoiser,
-                timed_denoiser,
-                mask_id,
-                source.vocabulary.size,
-                block_length or length,
-                min(most, block_length or most),
-            ),
-            given,
-            block_length,
-        )
-        for length in {len(row) for row in starts}
-    }
+    return make_run(rule, min(most, block_length or most), given, block_length, steps_only)
+
+
+def stretched_to(run: Run, starts: Sequence[Row], mask_id: int) -> list[int]:
+    """The numbers of masked tokens that its plan is stretched to; none if it is for them."""
+    if run.plan is None:
+        return []
+    numbers = set().union(*(masked_numbers(np.array([row]), run.rule, mask_id) for row in starts))
+    return sorted(numbers) if numbers - {run.plan.length} else []
 
 
 def draw(
     seed: int,
-    runs: Mapping[int, Run],
-    source: Named,
+    run: Run,
+    model: Model,
     rows: Sequence[Row],
     batch: Batch,
     guidance: float | None,
@@ -130,11 +119,11 @@ def draw(
 
     Args:
       seed: Seed of all sequences.
-      runs: The sampler and its steps, by the length of a sequence.
-      source: What is sampled.
+      run: The rule and its steps.
+      model: What is sampled.
       rows: All sequences.
       batch: Those that are sampled.
-      guidance: Scale of the guidance with which the runs were made; None for none.
+      guidance: Scale of the guidance; None for none.
       show: What to do with the sequences at all points in time.
 
     Returns:
@@ -143,23 +132,20 @@ def draw(
     Raises:
       InputError: If there was nothing to draw from.
     """
-    numbers, mask_id = batch.numbers, source.vocabulary.size
+    numbers, mask_id = batch.numbers, model.mask_id
     if not any(mask_id in rows[number] for number in numbers):
         return {number: Sample(list(rows[number]), 0) for number in numbers}
     padded = [*numbers, *[numbers[-1]] * (batch.size - len(numbers))]
     tokens = jnp.asarray([rows[number] for number in padded], jnp.int32)
     key = jax.random.key(seed)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(padded, jnp.uint32))
-    params = (
-        source.model.params
-        if guidance is None
-        else Guided(source.model.params, guidance, tokens != mask_id)
-    )
-    run = runs[tokens.shape[1]]
+    if guidance is not None:
+        guided = Guided(model.params, guidance, tokens != mask_id)
+        model = Model(GuidedDenoiser(model.denoiser, mask_id), guided, mask_id)
     if show is None:
-        result = sample(keys, run.sampler, params, run.grid, tokens)
+        result = sample(keys, run.rule, model, run.grid, tokens)
     else:
-        result, path = sample_trajectory(keys, run.sampler, params, run.grid, tokens)
+        result, path = sample_trajectory(keys, run.rule, model, run.grid, tokens)
         show(numbers, np.asarray(path)[:, : len(numbers)])
     # The lists may be longer than the numbers.
     finite, calls = result.finite.tolist(), result.network_calls.tolist()

@@ -175,6 +175,11 @@ def show_samplers(context: click.Context, _: click.Parameter, value: bool) -> No
     metavar="G",
     help="Push away from what is likely without the prompt, by G; 1 does not. Two calls a step.",
 )
+@click.option(
+    "--steps-only",
+    is_flag=True,
+    help="Take no more than its steps of a plan, for a sampler that it was not made for.",
+)
 @click.option("--block-length", type=WHOLE, metavar="N", help="Fill blocks of N tokens from left to right.")
 @knobs
 @common
@@ -189,6 +194,7 @@ def sample(
     watch: bool,
     guidance: float | None,
     block_length: int | None,
+    steps_only: bool,
     seed: int,
     as_json: bool,
     **given: Any,
@@ -210,10 +216,11 @@ def sample(
     if guidance is not None and prompt is None and template is None:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
     from mdmot.cli import samplers
-    from mdmot.cli.batches import Sample, batches, draw, make_runs
+    from mdmot.cli.batches import Sample, batches, draw, make_the_run, stretched_to
     from mdmot.cli.rows import forbidden, prompt_row, template_rows
     from mdmot.cli.watch import film
     from mdmot.readable import printable
+    from mdmot.samplers.planned import stretch_note
 
     given = {name: value for name, value in given.items() if value not in (None, ())}
     sampler_name = sampler_name or samplers.default_rule(given.get("schedule"))
@@ -226,7 +233,10 @@ def sample(
         starts = [prompt_row(source, prompt or "", length)]
     else:
         starts = template_rows(source, template, length, mask_symbol)
-    runs = make_runs(source, starts, rule, given, guidance, block_length)
+    run = make_the_run(starts, source.model.mask_id, rule, given, block_length, steps_only)
+    stretched = stretched_to(run, starts, source.model.mask_id)
+    if run.plan is not None and stretched:
+        click.echo(f"note: {stretch_note(run.plan, set(stretched))}", err=True)
     rows = [start for start in starts for _ in range(num)]
 
     def show(numbers: Sequence[int], points: np.ndarray) -> None:
@@ -237,15 +247,21 @@ def sample(
     found: dict[int, Sample] = {}
     with _silence() if watch else progress(len(parts), "sample") as advance:
         for batch in parts:
-            found |= draw(seed, runs, source, rows, batch, guidance, show if watch else None)
+            found |= draw(seed, run, source.model, rows, batch, guidance, show if watch else None)
             advance(f"{len(found)} of {len(rows)} sequences")
     samples = [
         {"text": vocabulary.decode(one.tokens, mask_symbol), **one._asdict()}
         for _, one in sorted(found.items())
     ]
     if as_json:
-        run = next(iter(runs.values()))
-        content = {"sampler": sampler_name, "schedule": run.schedule, "steps": run.steps, "seed": seed}
+        content: dict[str, Any] = {
+            "sampler": sampler_name,
+            "schedule": run.schedule,
+            "steps": run.steps,
+            "seed": seed,
+        }
+        if run.plan is not None and stretched:
+            content["stretched"] = {"from": run.plan.length, "to": stretched}
         print_json({"samples": samples, **content})
         return
     texts = [printable(one["text"]) for one in samples]

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mdmot._types import Denoiser, TimedDenoiser
 from mdmot.cli.specs import as_mask_schedule, parse_schedule
 from mdmot.cli.words import (
     COUNTS,
@@ -20,69 +19,57 @@ from mdmot.cli.words import (
 )
 from mdmot.errors import InputError
 from mdmot.plans import Plan
-from mdmot.samplers import presets
-from mdmot.samplers.bisection import BisectionUnmasking
-from mdmot.samplers.blocks import SemiAutoregressive
-from mdmot.samplers.confidence import ConfidenceUnmasking
-from mdmot.samplers.entropy_bound import EntropyBoundUnmasking
-from mdmot.samplers.first_hitting import FirstHitting
-from mdmot.samplers.klass import KLASSUnmasking
-from mdmot.samplers.random_order import BernoulliUnmasking, FixedUnmasking
-from mdmot.samplers.remasking import RemaskingUnmasking
-from mdmot.samplers.remasking_grids import dfm_grid, loop_grid
-from mdmot.samplers.remasking_rules import (
+from mdmot.samplers import (
+    BernoulliUnmasking,
+    BisectionUnmasking,
     ByConfidence,
     Cap,
     DFMCorrector,
+    EntropyBound,
+    Factor,
+    FirstHitting,
+    FixedUnmasking,
     ForwardBackward,
+    LargestProbability,
     Loop,
+    Ranked,
+    RemaskingUnmasking,
     RemaskRule,
     Rescale,
+    Scheduled,
+    SelfPlanning,
+    SemiAutoregressive,
+    Stable,
+    ThetaTrapezoidal,
+    Threshold,
+    dfm_grid,
+    loop_grid,
+    presets,
 )
-from mdmot.samplers.self_planning import SelfPlanning
-from mdmot.samplers.threshold import FactorUnmasking, ThresholdUnmasking
-from mdmot.samplers.trapezoidal import ThetaTrapezoidal
+from mdmot.samplers.planned import assert_made_for
 from mdmot.schedules import StepGrid, step_grid
 
 
-class Network(NamedTuple):
-    """What a sampler calls, and the room that it has.
-
-    Attributes:
-      denoiser: `denoiser(params, tokens)`.
-      timed_denoiser: `timed_denoiser(params, tokens, t)`.
-      mask_id: The token of a masked position.
-      vocab_size: Number of clean tokens.
-      length: Tokens of a sequence, or of a block if it is sampled in blocks.
-      num_masked: Most masked positions of a sequence or a block, at least 1.
-    """
-
-    denoiser: Denoiser
-    timed_denoiser: TimedDenoiser
-    mask_id: int
-    vocab_size: int
-    length: int
-    num_masked: int
-
-
 class Run(NamedTuple):
-    """A sampler and its steps.
+    """A rule and its steps.
 
     Attributes:
-      sampler: The sampler.
+      rule: The rule.
       grid: Its steps, of each block if in blocks; None if it finds them itself.
       schedule: The option --schedule, given or not; None if there is none.
       steps: The option --steps, given or not; None if there is none. A grid may have more.
+      plan: The plan that the grid is of; None if it is of none.
     """
 
-    sampler: Any
+    rule: Any
     grid: StepGrid | None
     schedule: str | None
     steps: int | None
+    plan: Plan | None = None
 
 
-Build = Callable[[Network, Given], tuple[Any, StepGrid | None]]
-"""`build(network, given)`: sampler and grid, from all options of the rule, the schedule parsed."""
+Build = Callable[[Given], tuple[Any, StepGrid | Plan | None]]
+"""`build(given)`: rule and grid, from all options of the rule, the schedule parsed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,64 +88,61 @@ class Rule:
     defaults: Mapping[str, Any]
 
 
-def grid_of(network: Network, given: Given) -> StepGrid | None:
+def grid_of(given: Given) -> StepGrid | Plan | None:
     """The steps of a schedule, None without one."""
     schedule, steps = given["schedule"], given["steps"]
+    if schedule is None:
+        return None
     if not isinstance(schedule, Plan):
-        return None if schedule is None else step_grid(schedule, steps)
-    if (schedule.length, len(schedule.alpha) - 1) != (network.length, steps):
-        raise InputError(
-            f"the plan has {schedule.length} tokens in {len(schedule.alpha) - 1} steps; "
-            f"what is sampled has {network.length} tokens in {steps} steps"
-        )
-    return schedule.grid()
+        return step_grid(schedule, steps)
+    if schedule.steps != steps:
+        raise InputError(f"the plan has {schedule.steps} steps, and --steps is {steps}; leave --steps out")
+    return schedule
 
 
 def _ranked(score: str) -> Build:
-    def build(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
+    def build(g: Given) -> tuple[Any, StepGrid | Plan | None]:
         count, noise = named("counts", g["counts"], COUNTS), parse_noise(g["noise"])
-        sampler = ConfidenceUnmasking(n.denoiser, n.mask_id, choice_of(g), SCORES[score](), noise, count)
-        return sampler, grid_of(n, g)
+        return Ranked(Scheduled(count), SCORES[score](), choice_of(g), noise), grid_of(g)
 
     return build
 
 
 def _remasking(rule: Callable[[Given], RemaskRule]) -> Build:
-    def build(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
-        return RemaskingUnmasking(n.denoiser, n.mask_id, rule(g), choice_of(g)), grid_of(n, g)
+    def build(g: Given) -> tuple[Any, StepGrid | Plan | None]:
+        return RemaskingUnmasking(rule(g), choice_of(g)), grid_of(g)
 
     return build
 
 
-def _remdm_loop(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
+def _remdm_loop(g: Given) -> tuple[Any, StepGrid | Plan | None]:
     grid = loop_grid(g["steps"], g["loop_start"], g["loop_stop"], g["loop_alpha"])
-    return RemaskingUnmasking(n.denoiser, n.mask_id, Loop(g["eta"]), choice_of(g)), grid
+    return RemaskingUnmasking(Loop(g["eta"]), choice_of(g)), grid
 
 
-def _dfm(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
+def _dfm(g: Given) -> tuple[Any, StepGrid | Plan | None]:
     corrector = DFMCorrector(g["scale"], g["power"])
-    sampler = RemaskingUnmasking(n.denoiser, n.mask_id, corrector, choice_of(g))
-    return sampler, dfm_grid(g["steps"], corrector)
+    return RemaskingUnmasking(corrector, choice_of(g)), dfm_grid(g["steps"], corrector)
 
 
-def _klass(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
-    limits = (g["confidence"], g["divergence"], g["history"], g["fallback"])
-    return KLASSUnmasking(n.denoiser, n.mask_id, n.vocab_size, *limits, choice_of(g)), grid_of(n, g)
+def _klass(g: Given) -> tuple[Any, StepGrid | Plan | None]:
+    size = Stable(g["confidence"], g["divergence"], g["history"], g["fallback"])
+    return Ranked(size, LargestProbability(), choice_of(g)), grid_of(g)
 
 
-def _fixed(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
+def _fixed(g: Given) -> tuple[Any, StepGrid | Plan | None]:
     order, count = named("order", g["order"], ORDERS), named("counts", g["counts"], COUNTS)
-    return FixedUnmasking(n.denoiser, n.mask_id, choice_of(g), order, count), grid_of(n, g)
+    return FixedUnmasking(choice_of(g), order, count), grid_of(g)
 
 
-def _p2(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
+def _p2(g: Given) -> tuple[Any, StepGrid | Plan | None]:
     count = named("counts", g["counts"], COUNTS)
-    return SelfPlanning(n.denoiser, n.mask_id, g["eta"], choice_of(g), score_of(g), count), grid_of(n, g)
+    return SelfPlanning(g["eta"], choice_of(g), score_of(g), count), grid_of(g)
 
 
-def _trapezoidal(n: Network, g: Given) -> tuple[Any, StepGrid | None]:
+def _trapezoidal(g: Given) -> tuple[Any, StepGrid | Plan | None]:
     split = named("split", g["split"], SPLITS)
-    return ThetaTrapezoidal(n.timed_denoiser, n.mask_id, g["theta"], choice_of(g), split), grid_of(n, g)
+    return ThetaTrapezoidal(g["theta"], choice_of(g), split), grid_of(g)
 
 
 DRAWN = {"steps": None, "temperature": 1.0, "top_k": None, "top_p": None, "forbid": ()}
@@ -171,7 +155,7 @@ REMASKED = "each position by chance, and masks it again by chance"
 RULES: dict[str, Rule] = {
     "bernoulli": Rule(
         "each position by chance, as the schedule has it",
-        lambda n, g: (BernoulliUnmasking(n.denoiser, n.mask_id, choice_of(g)), grid_of(n, g)),
+        lambda g: (BernoulliUnmasking(choice_of(g)), grid_of(g)),
         SCHEDULED,
     ),
     "fixed": Rule(
@@ -184,25 +168,25 @@ RULES: dict[str, Rule] = {
     "entropy": Rule("those of least entropy first", _ranked("entropy"), RANKED),
     "threshold": Rule(
         "all whose token has some probability",
-        lambda n, g: (
-            ThresholdUnmasking(n.denoiser, n.mask_id, g["threshold"], choice_of(g), score_of(g)),
-            grid_of(n, g),
+        lambda g: (
+            Ranked(Threshold(g["threshold"]), score_of(g), choice_of(g)),
+            grid_of(g),
         ),
         {**ADAPTIVE, "threshold": 0.9, "score": "probability"},
     ),
     "factor": Rule(
         "as many as their probabilities allow together",
-        lambda n, g: (
-            FactorUnmasking(n.denoiser, n.mask_id, g["factor"], choice_of(g), score_of(g)),
-            grid_of(n, g),
+        lambda g: (
+            Ranked(Factor(g["factor"]), score_of(g), choice_of(g)),
+            grid_of(g),
         ),
         {**ADAPTIVE, "factor": 1.0, "score": "probability"},
     ),
     "entropy-bound": Rule(
         "as many as a bound on their entropies allows",
-        lambda n, g: (
-            EntropyBoundUnmasking(n.denoiser, n.mask_id, g["entropy_bound"], choice_of(g), score_of(g)),
-            grid_of(n, g),
+        lambda g: (
+            Ranked(EntropyBound(g["entropy_bound"]), score_of(g), choice_of(g)),
+            grid_of(g),
         ),
         {**ADAPTIVE, "entropy_bound": 0.1, "score": "entropy"},
     ),
@@ -213,7 +197,7 @@ RULES: dict[str, Rule] = {
     ),
     "bisection": Rule(
         "the middles between what is open",
-        lambda n, g: (BisectionUnmasking(n.denoiser, n.mask_id, choice_of(g)), grid_of(n, g)),
+        lambda g: (BisectionUnmasking(choice_of(g)), grid_of(g)),
         ADAPTIVE,
     ),
     "remdm-cap": Rule(
@@ -253,7 +237,7 @@ RULES: dict[str, Rule] = {
     ),
     "first-hitting": Rule(
         "one position after the other, at the times of the continuous process",
-        lambda n, g: (FirstHitting(n.timed_denoiser, n.mask_id, choice_of(g)), grid_of(n, g)),
+        lambda g: (FirstHitting(choice_of(g)), grid_of(g)),
         ADAPTIVE,
     ),
     "theta-trapezoidal": Rule(
@@ -263,21 +247,17 @@ RULES: dict[str, Rule] = {
     ),
     "mdlm": Rule(
         "as MDLM does, and the rest in one more step",
-        lambda n, g: presets.mdlm(n.denoiser, n.mask_id, g["steps"], choice=choice_of(g)),
+        lambda g: presets.mdlm(g["steps"], choice=choice_of(g)),
         DRAWN,
     ),
     "md4": Rule(
         "as MD4 does, and the rest in one more step",
-        lambda n, g: presets.md4(
-            n.denoiser, n.mask_id, g["steps"], schedule=as_mask_schedule(g["schedule"]), choice=choice_of(g)
-        ),
+        lambda g: presets.md4(g["steps"], schedule=as_mask_schedule(g["schedule"]), choice=choice_of(g)),
         {"schedule": "cosine", **DRAWN},
     ),
     "maskgit": Rule(
         "as MaskGIT does",
-        lambda n, g: presets.maskgit(
-            n.denoiser,
-            n.mask_id,
+        lambda g: presets.maskgit(
             g["steps"],
             choice_temperature=g["choice_temperature"],
             schedule=as_mask_schedule(g["schedule"]),
@@ -287,21 +267,17 @@ RULES: dict[str, Rule] = {
     ),
     "llada": Rule(
         "as LLaDA does with low-confidence remasking",
-        lambda n, g: presets.llada(
-            n.denoiser, n.mask_id, g["steps"], choice=choice_of(g), score=score_of(g)
-        ),
+        lambda g: presets.llada(g["steps"], choice=choice_of(g), score=score_of(g)),
         {**LIKELIEST, "score": "probability"},
     ),
     "llada-random": Rule(
         "as LLaDA does with random remasking",
-        lambda n, g: presets.llada_random(n.denoiser, n.mask_id, g["steps"], choice=choice_of(g)),
+        lambda g: presets.llada_random(g["steps"], choice=choice_of(g)),
         LIKELIEST,
     ),
     "dllm": Rule(
         "as the library dllm does",
-        lambda n, g: presets.dllm(
-            n.denoiser,
-            n.mask_id,
+        lambda g: presets.dllm(
             g["steps"],
             schedule=as_mask_schedule(g["schedule"]),
             choice=choice_of(g),
@@ -311,9 +287,7 @@ RULES: dict[str, Rule] = {
     ),
     "dream": Rule(
         "as Dream does by confidence",
-        lambda n, g: presets.dream(
-            n.denoiser,
-            n.mask_id,
+        lambda g: presets.dream(
             g["steps"],
             choice=choice_of(g),
             score=named("score", g["score"], DREAM_SCORES),
@@ -324,9 +298,7 @@ RULES: dict[str, Rule] = {
     ),
     "dream-origin": Rule(
         "as Dream does by chance",
-        lambda n, g: presets.dream_origin(
-            n.denoiser, n.mask_id, g["steps"], choice=choice_of(g), eps=g["eps"]
-        ),
+        lambda g: presets.dream_origin(g["steps"], choice=choice_of(g), eps=g["eps"]),
         {**LIKELIEST, "eps": 1e-3},
     ),
 }
@@ -354,10 +326,13 @@ def rule_named(name: str, given: Given) -> Rule:
     return rule
 
 
-def make_run(rule: Rule, network: Network, given: Given, block_length: int | None) -> Run:
+def make_run(
+    rule: Rule, num_masked: int, given: Given, block_length: int | None, steps_only: bool = False
+) -> Run:
     """The rule's run with the options given, in blocks if they have a length.
 
-    Unless it is told otherwise, a run has as many steps as there are masked positions.
+    Unless it is told otherwise, a run has as many steps as there are masked positions, `num_masked` of a
+    sequence or a block. A plan is for a rule that reveals as it does, or else for its steps only.
     """
     options = {**rule.defaults, **given}
     text, steps = options.get("schedule"), options["steps"]
@@ -365,11 +340,19 @@ def make_run(rule: Rule, network: Network, given: Given, block_length: int | Non
         text = "linear"
     schedule = None if text is None else parse_schedule(text)
     if steps is None and (schedule is not None or "schedule" not in options):
-        steps = len(schedule.alpha) - 1 if isinstance(schedule, Plan) else network.num_masked
-    sampler, grid = rule.build(network, {**options, "schedule": schedule, "steps": steps})
+        steps = schedule.steps if isinstance(schedule, Plan) else num_masked
+    found, grid = rule.build({**options, "schedule": schedule, "steps": steps})
     if block_length is not None:
-        sampler = SemiAutoregressive(sampler, block_length)
-    return Run(sampler, grid, text, steps)
+        found = SemiAutoregressive(found, block_length)
+    if not isinstance(grid, Plan):
+        return Run(found, grid, text, steps)
+    if not steps_only:
+        try:
+            assert_made_for(grid, found)
+        except InputError as error:
+            advice = "; pass another --sampler, or --steps-only"
+            raise InputError(f"--schedule {text}: {str(error).partition(';')[0]}{advice}") from None
+    return Run(found, grid.grid(), text, steps, grid)
 
 
 def flag(option: str) -> str:

@@ -19,9 +19,9 @@ SCORES: dict[str, Callable[..., scores.ScoreRule]] = {
 }
 DREAM_SCORES = {**SCORES, "probability": scores.Probability}
 ORDERS: dict[str, orders.Order] = {
-    "random": orders.random_order,
-    "left-to-right": orders.left_to_right,
-    "bisection": orders.bisection_order,
+    "random": orders.RandomOrder(),
+    "left-to-right": orders.LeftToRight(),
+    "bisection": orders.Bisection(),
 }
 COUNTS: dict[str, counts.CountRule] = {
     "rounded": counts.rounded,

@@ -89,10 +89,9 @@ def text_model(seed: int, named: Named, text: TokenizedCorpus, usual: np.ndarray
         bytes_per_token=text.bytes_per_token,
     ).bits_per_byte
     tokens = jnp.full((NUM_SAMPLES, length), model.mask_id, jnp.int32)
-    sampler = FixedUnmasking(model.denoiser, model.mask_id)
     samples = []
     for name, schedule in SCHEDULES.items():
-        drawn = sample(sample_key, sampler, model.params, step_grid(schedule(), SAMPLE_STEPS), tokens)
+        drawn = sample(sample_key, FixedUnmasking(), model, step_grid(schedule(), SAMPLE_STEPS), tokens)
         raise_if_failed(drawn)
         samples += [
             TextSample(name, SAMPLE_STEPS, int(calls), named.vocabulary.decode(row, MASK_SIGN))

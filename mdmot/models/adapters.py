@@ -7,8 +7,8 @@ from jax import Array
 from jaxtyping import Float
 
 from mdmot._types import Logits, Params, Tokens
+from mdmot.denoisers import SplitDenoiser
 from mdmot.errors import InputError
-from mdmot.samplers.denoisers import SplitDenoiser
 
 
 @dataclasses.dataclass(frozen=True)

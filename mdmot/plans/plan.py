@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mdmot.arguments import whole
-from mdmot.errors import InputError
-from mdmot.information import ProfileLike, falling
+from mdmot.errors import InputError, shown
+from mdmot.plans._inputs import ProfileLike, falling
 from mdmot.plans.reveals import Reveal
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
@@ -40,7 +39,9 @@ class Plan:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        length = whole("length", self.length)
+        length = int(self.length)
+        if length < 1 or length != self.length:
+            raise InputError(f"length is {shown(self.length)}; expected a whole number of at least 1")
         if self.counts is not None and sum(self.counts) != length:
             raise InputError(
                 f"counts sum to {sum(self.counts)}; the plan is for {length} tokens: pass as many"
@@ -96,8 +97,10 @@ class Plan:
           >>> plan.counts, plan.path_kl, plan.provenance["stretched_from"]["length"]
           ((2, 6), None, 4)
         """
-        if whole("length", length) == self.length:
+        if length == self.length:
             return self
+        if length < 1:
+            raise InputError(f"length is {length}; expected a whole number of at least 1")
         was = {"length": self.length, "path_kl": self.path_kl, "provenance": dict(self.provenance)}
         return Plan(length, self.reveal.for_length(length), None, {"stretched_from": was})
 

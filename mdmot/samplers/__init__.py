@@ -1,57 +1,121 @@
-"""Samplers: one contract, one loop, one rule a file."""
+"""Samplers: one loop, and unmasking rules that know no network."""
 
-from mdmot.samplers import presets as presets
-from mdmot.samplers.bisection import BisectionUnmasking as BisectionUnmasking
-from mdmot.samplers.blocks import SemiAutoregressive as SemiAutoregressive
-from mdmot.samplers.choice import Categorical as Categorical
-from mdmot.samplers.choice import Forbid as Forbid
-from mdmot.samplers.choice import Likeliest as Likeliest
-from mdmot.samplers.choice import Temperature as Temperature
-from mdmot.samplers.choice import TopK as TopK
-from mdmot.samplers.choice import TopP as TopP
-from mdmot.samplers.confidence import ConfidenceUnmasking as ConfidenceUnmasking
-from mdmot.samplers.contract import AdaptiveSampler as AdaptiveSampler
-from mdmot.samplers.contract import Sampler as Sampler
-from mdmot.samplers.contract import SampleResult as SampleResult
-from mdmot.samplers.contract import StepInfo as StepInfo
-from mdmot.samplers.contract import StepInput as StepInput
-from mdmot.samplers.denoisers import Guided as Guided
-from mdmot.samplers.denoisers import GuidedDenoiser as GuidedDenoiser
-from mdmot.samplers.denoisers import ShiftedDenoiser as ShiftedDenoiser
-from mdmot.samplers.denoisers import SplitDenoiser as SplitDenoiser
-from mdmot.samplers.denoisers import TimeFree as TimeFree
-from mdmot.samplers.denoisers import TimeFromTokens as TimeFromTokens
-from mdmot.samplers.denoisers import WithoutToken as WithoutToken
-from mdmot.samplers.draw import categorical as categorical
-from mdmot.samplers.draw import uniforms as uniforms
-from mdmot.samplers.entropy_bound import EntropyBoundUnmasking as EntropyBoundUnmasking
-from mdmot.samplers.first_hitting import FirstHitting as FirstHitting
-from mdmot.samplers.klass import KLASSUnmasking as KLASSUnmasking
-from mdmot.samplers.loop import raise_if_failed as raise_if_failed
-from mdmot.samplers.loop import sample as sample
-from mdmot.samplers.loop import sample_trajectory as sample_trajectory
-from mdmot.samplers.orders import bisection_order as bisection_order
-from mdmot.samplers.orders import left_to_right as left_to_right
-from mdmot.samplers.orders import random_order as random_order
-from mdmot.samplers.random_order import BernoulliUnmasking as BernoulliUnmasking
-from mdmot.samplers.random_order import FixedUnmasking as FixedUnmasking
-from mdmot.samplers.remasking import RemaskingUnmasking as RemaskingUnmasking
-from mdmot.samplers.remasking_grids import dfm_grid as dfm_grid
-from mdmot.samplers.remasking_grids import loop_grid as loop_grid
-from mdmot.samplers.remasking_rules import ByConfidence as ByConfidence
-from mdmot.samplers.remasking_rules import Cap as Cap
-from mdmot.samplers.remasking_rules import DFMCorrector as DFMCorrector
-from mdmot.samplers.remasking_rules import ForwardBackward as ForwardBackward
-from mdmot.samplers.remasking_rules import Loop as Loop
-from mdmot.samplers.remasking_rules import Rescale as Rescale
-from mdmot.samplers.scores import AnnealedNoise as AnnealedNoise
-from mdmot.samplers.scores import ConstantNoise as ConstantNoise
-from mdmot.samplers.scores import Margin as Margin
-from mdmot.samplers.scores import MaxProbability as MaxProbability
-from mdmot.samplers.scores import NegativeEntropy as NegativeEntropy
-from mdmot.samplers.scores import Probability as Probability
-from mdmot.samplers.self_planning import SelfPlanning as SelfPlanning
-from mdmot.samplers.threshold import FactorUnmasking as FactorUnmasking
-from mdmot.samplers.threshold import ThresholdUnmasking as ThresholdUnmasking
-from mdmot.samplers.trapezoidal import ThetaTrapezoidal as ThetaTrapezoidal
-from mdmot.samplers.truncation import truncated_gumbel_law as truncated_gumbel_law
+from mdmot.samplers import presets
+from mdmot.samplers.bernoulli import BernoulliUnmasking
+from mdmot.samplers.bisection import BisectionUnmasking
+from mdmot.samplers.blocks import SemiAutoregressive
+from mdmot.samplers.choice import Categorical, Choice, Forbid, Likeliest, Temperature, TopK, TopP, Transform
+from mdmot.samplers.draw import categorical, uniforms
+from mdmot.samplers.first_hitting import FirstHitting
+from mdmot.samplers.fixed import FixedUnmasking
+from mdmot.samplers.loop import raise_if_failed, sample, sample_trajectory
+from mdmot.samplers.network import Network
+from mdmot.samplers.orders import Bisection, LeftToRight, Order, RandomOrder
+from mdmot.samplers.planned import PlanStretched, rule_for
+from mdmot.samplers.ranked import Ranked
+from mdmot.samplers.remasking import RemaskingUnmasking
+from mdmot.samplers.remasking_grids import dfm_grid, loop_grid
+from mdmot.samplers.remasking_rules import (
+    ByConfidence,
+    Cap,
+    DFMCorrector,
+    Flips,
+    ForwardBackward,
+    Loop,
+    RemaskRule,
+    Rescale,
+)
+from mdmot.samplers.rule import Rule, configuration, is_adaptive, static
+from mdmot.samplers.scores import (
+    AnnealedNoise,
+    ChoiceNoise,
+    ConstantNoise,
+    LargestProbability,
+    Margin,
+    MaxProbability,
+    NegativeEntropy,
+    Probability,
+    ScoreRule,
+)
+from mdmot.samplers.self_planning import SelfPlanning
+from mdmot.samplers.sizes import EntropyBound, Factor, Judged, Ranking, Scheduled, Size, Threshold
+from mdmot.samplers.stable import Stable
+from mdmot.samplers.steps import SampleResult, StepInfo, StepInput
+from mdmot.samplers.trapezoidal import ThetaTrapezoidal
+from mdmot.samplers.truncation import truncated_gumbel_law
+
+__all__ = [  # noqa: RUF022 by what they are for
+    # running
+    "sample",
+    "sample_trajectory",
+    "raise_if_failed",
+    "SampleResult",
+    "PlanStretched",
+    "rule_for",
+    "presets",
+    # rules
+    "BernoulliUnmasking",
+    "FixedUnmasking",
+    "Ranked",
+    "BisectionUnmasking",
+    "FirstHitting",
+    "ThetaTrapezoidal",
+    "RemaskingUnmasking",
+    "SelfPlanning",
+    "SemiAutoregressive",
+    # orders that do not read the network
+    "RandomOrder",
+    "LeftToRight",
+    "Bisection",
+    # sizes of ranked steps
+    "Scheduled",
+    "Threshold",
+    "Factor",
+    "EntropyBound",
+    "Stable",
+    # scores and their noise
+    "MaxProbability",
+    "LargestProbability",
+    "Probability",
+    "Margin",
+    "NegativeEntropy",
+    "ConstantNoise",
+    "AnnealedNoise",
+    # remasking
+    "Cap",
+    "Rescale",
+    "Loop",
+    "ForwardBackward",
+    "DFMCorrector",
+    "ByConfidence",
+    "loop_grid",
+    "dfm_grid",
+    # choices of tokens
+    "Categorical",
+    "Likeliest",
+    "Temperature",
+    "TopK",
+    "TopP",
+    "Forbid",
+    # what a rule of your own is made of
+    "Rule",
+    "Size",
+    "Order",
+    "ScoreRule",
+    "ChoiceNoise",
+    "RemaskRule",
+    "Choice",
+    "Transform",
+    "Network",
+    "StepInput",
+    "StepInfo",
+    "Ranking",
+    "Judged",
+    "Flips",
+    "configuration",
+    "static",
+    "is_adaptive",
+    "categorical",
+    "uniforms",
+    "truncated_gumbel_law",
+]

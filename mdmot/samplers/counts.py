@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Int
 
-from mdmot.samplers.contract import StepInput
+from mdmot.samplers.steps import StepInput
 
 Rows: TypeAlias = Int[Array, " batch"]
 CountRule: TypeAlias = Callable[[StepInput, Rows, Rows], Rows]
@@ -57,6 +57,27 @@ def floored_rest(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
     rest = jnp.floor(num_masked.astype(jnp.float32) * masked_share).astype(jnp.int32)
     rest = jnp.maximum(1, jnp.minimum(num_left - 1, rest))
     return _last_takes_all(step, num_left, num_left - rest)
+
+
+def fewest(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:
+    """The fewest positions that an adaptive sampler may reveal in a step: one, or what the grid asks for.
+
+    Args:
+      step: The step; without a grid it asks for nothing before the last one.
+      num_masked: Masked positions of each row at the start.
+      num_left: Masked positions of each row now.
+
+    Returns:
+      The numbers: 0 in a row that is done, else at least 1 and at most `num_left`, which it is in the
+      last step.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> step = StepInput(*map(jnp.asarray, (0.0, 0.5, 0.5, 0, 2)))
+      >>> [int(n) for n in fewest(step, jnp.asarray([8, 8, 1]), jnp.asarray([8, 3, 0]))]
+      [4, 1, 0]
+    """
+    return jnp.maximum(rounded(step, num_masked, num_left), jnp.minimum(num_left, 1))
 
 
 def _last_takes_all(step: StepInput, num_left: Rows, count: Rows) -> Rows:

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, Key
 
-from mdmot._types import Params, TimedDenoiser, Tokens
+from mdmot._types import Tokens
 from mdmot.samplers.choice import Categorical, Choice
-from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
-from mdmot.samplers.denoisers import AtTime
+from mdmot.samplers.counts import fewest
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import fill
-from mdmot.samplers.orders import random_order
-from mdmot.samplers.pace import fewest
+from mdmot.samplers.network import Network
+from mdmot.samplers.orders import RandomOrder
+from mdmot.samplers.rule import configuration
+from mdmot.samplers.steps import StepInfo, StepInput
 
 
 class HittingState(NamedTuple):
@@ -45,28 +45,26 @@ class FirstHitting:
     With n positions masked, 1 - alpha falls by a factor U^(1/n), U uniform, until one of them, each with
     the same probability, opens; the network is shown the time of the reveal. Each row has its own times
     and takes one step and one network call a masked position. The law is that of the ancestral sampler
-    with infinitely many steps: nothing is revealed side by side.
+    with infinitely many steps: nothing is revealed side by side. With a network that reads no time it is
+    one-by-one unmasking in random order.
 
     With a grid as a limit on the steps, a row that would fall behind opens the next positions of its
     random order along with the one whose time has come, all at that time; its clock then stands where
     the last of them would have opened.
 
     Attributes:
-      timed_denoiser: The network; `TimeFree` makes one of a network that needs no time, for which the
-        sampler is one-by-one unmasking in random order.
-      mask_id: The token of a masked position.
       choice: How tokens are chosen.
 
     Example:
       >>> import jax
       >>> import jax.numpy as jnp
-      >>> from mdmot.samplers import sample
-      >>> def timed_denoiser(params, tokens, t):
+      >>> from mdmot import Model, sample
+      >>> from mdmot.denoisers import Timed
+      >>> def function(params, tokens, t):
       ...     return params * t[:, None, None] + jnp.zeros((*tokens.shape, 4))
+      >>> model = Model(Timed(function, mask_id=4), jnp.arange(4.0), mask_id=4)
       >>> tokens = jnp.asarray([[1, 4, 4], [4, 4, 4]])
-      >>> result = sample(
-      ...     jax.random.key(0), FirstHitting(timed_denoiser, 4), jnp.arange(4.0), None, tokens
-      ... )
+      >>> result = sample(jax.random.key(0), FirstHitting(), model, None, tokens)
       >>> [int(n) for n in result.network_calls]
       [2, 3]
 
@@ -74,33 +72,35 @@ class FirstHitting:
       Zheng et al., arXiv:2409.02908.
     """
 
-    timed_denoiser: TimedDenoiser = static()
-    mask_id: int = static()
     choice: Choice = Categorical()
+
+    @property
+    def reveals(self) -> None:
+        """Its own steps."""
 
     def max_steps(self, length: int) -> int:
         """One step for each position."""
         return length
 
-    def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> HittingState:
+    def init(self, keys: Key[Array, " batch"], network: Network, tokens: Tokens) -> HittingState:
         """The given tokens, and the times and the order of the masked positions of each row."""
         length = tokens.shape[1]
         order_keys, time_keys, token_keys = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
-        is_masked = tokens == self.mask_id
+        is_masked = network.is_masked(tokens)
         # Falls by U^(1/n), U^(1/(n-1)), ... are the descending order of n uniforms.
         log_masked = jnp.where(is_masked, jnp.log(uniforms(time_keys, length, 1)[..., 0]), -jnp.inf)
         num_masked = is_masked.sum(axis=1, dtype=jnp.int32)
         return HittingState(
             tokens,
             uniforms(token_keys, length, 2),
-            random_order(order_keys, is_masked),
+            RandomOrder()(order_keys, is_masked),
             -jnp.sort(-log_masked, axis=1),
             num_masked,
             num_masked,
         )
 
     def step(
-        self, keys: Key[Array, " batch"], params: Params, state: HittingState, step: StepInput
+        self, keys: Key[Array, " batch"], network: Network, state: HittingState, step: StepInput
     ) -> tuple[HittingState, StepInfo]:
         """Reveals the position that opens next, and more if the grid asks for more."""
         del keys
@@ -109,6 +109,5 @@ class FirstHitting:
         unmask = (first <= state.turn) & (state.turn < first + count[:, None])
         last = state.tokens.shape[1] - 1
         t = -jnp.expm1(jnp.take_along_axis(state.log_masked, jnp.minimum(first, last), axis=1)[:, 0])
-        denoiser = AtTime(self.timed_denoiser, t)
-        tokens, info = fill(state.uniform, denoiser, params, state.tokens, unmask, self.choice)
+        tokens, info = network.at(t).fill(state.tokens, unmask, state.uniform, self.choice)
         return state._replace(tokens=tokens, num_left=state.num_left - count), info

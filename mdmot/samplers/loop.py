@@ -1,4 +1,4 @@
-"""The one loop of all samplers."""
+"""The one loop of all rules."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -10,11 +10,17 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Int, Key
 
-from mdmot._types import Params, Tokens
+from mdmot._types import Tokens
 from mdmot.errors import InputError
-from mdmot.samplers._inputs import as_grid, assert_inputs, own_rows
-from mdmot.samplers.blocks import SemiAutoregressive
-from mdmot.samplers.contract import Sampler, SampleResult, StepInput, StepPlan, is_adaptive
+from mdmot.model import Model
+from mdmot.plans import Plan
+from mdmot.samplers.admission import assert_inputs
+from mdmot.samplers.blocks import SemiAutoregressive, later, of_a_block
+from mdmot.samplers.network import Network
+from mdmot.samplers.planned import as_grid
+from mdmot.samplers.rows import own_rows
+from mdmot.samplers.rule import Rule, is_adaptive
+from mdmot.samplers.steps import SampleResult, StepInput
 from mdmot.schedules.grids import StepGrid
 
 Record = TypeVar("Record")
@@ -22,25 +28,26 @@ Record = TypeVar("Record")
 
 def sample(
     keys: Key[Array, ""] | Key[Array, " batch"],
-    sampler: Sampler | SemiAutoregressive,
-    params: Params,
-    grid: StepGrid | StepPlan | ArrayLike | None,
+    rule: Rule | SemiAutoregressive,
+    model: Model,
+    grid: StepGrid | Plan | ArrayLike | None,
     tokens: Tokens,
 ) -> SampleResult:
-    """Samples a batch of sequences in the K steps of a grid, or in as many as the sampler takes.
+    """Samples a batch of sequences in the K steps of a grid, or in as many as the rule takes.
 
     One compiled program serves every grid of K steps, all weights of one shape and all values of a
-    sampler's traced fields; with `mdmot.schedules.pad_grid`, also every K up to a maximum. A row's
+    rule's traced fields; with `mdmot.schedules.pad_grid`, also every K up to a maximum. A row's
     sample is the same in every batch if the denoiser treats rows alike.
 
     Args:
       keys: One key, from which row i takes fold_in(key, i), or one key a row.
-      sampler: How positions are chosen and filled.
-      params: Weights of the sampler's denoiser.
-      grid: The steps, from alpha = 0 to alpha = 1; a plan for as many tokens as are masked, or a plain
-        array of alphas, will do. An
-        `AdaptiveSampler` also runs without one (None) and takes it as a pace to keep otherwise;
-        `SemiAutoregressive` takes it for each block.
+      rule: Which positions are revealed when, and how tokens are chosen.
+      model: The network, its weights and its mask.
+      grid: The steps, from alpha = 0 to alpha = 1, or a plain array of alphas. A rule that finds its own
+        steps also runs without one (None) and takes it as a pace to keep otherwise; `SemiAutoregressive`
+        takes it for each block. A plan is stretched to the masked number of each row, with a
+        `PlanStretched` warning if that is another than its own; a rule that does not reveal as the plan
+        does is refused, and takes the steps of `plan.grid()` all the same.
       tokens: Sequences with any mixture of given tokens, which stay, and masks, which get filled. A
         prompt, a template, padding and an end of sequence are given tokens.
 
@@ -53,41 +60,40 @@ def sample(
     Example:
       >>> import jax
       >>> import jax.numpy as jnp
-      >>> from mdmot.samplers import FixedUnmasking, raise_if_failed
-      >>> from mdmot.schedules import masks, step_grid
+      >>> from mdmot import FixedUnmasking, Model, masks, step_grid
       >>> def denoiser(params, tokens):
       ...     return jnp.broadcast_to(params, (*tokens.shape, 4))
-      >>> sampler = FixedUnmasking(denoiser, mask_id=4)
+      >>> model = Model(denoiser, jnp.zeros(4), mask_id=4)
       >>> grid, tokens = step_grid(masks.linear(), 3), jnp.full((2, 6), 4).at[0, 0].set(1)
-      >>> result = sample(jax.random.key(0), sampler, jnp.zeros(4), grid, tokens)
+      >>> result = sample(jax.random.key(0), FixedUnmasking(), model, grid, tokens)
       >>> raise_if_failed(result)
       >>> bool((result.tokens < 4).all()), int(result.tokens[0, 0])
       (True, 1)
     """
-    grid = as_grid(grid, sampler, tokens)
-    assert_inputs(keys, sampler, params, grid, tokens)
-    return _sample(keys, sampler, params, grid, tokens)
+    grid = as_grid(grid, rule, model, tokens)
+    assert_inputs(keys, rule, model, grid, tokens)
+    return _sample(keys, rule, model, grid, tokens)
 
 
 def sample_trajectory(
     keys: Key[Array, ""] | Key[Array, " batch"],
-    sampler: Sampler | SemiAutoregressive,
-    params: Params,
-    grid: StepGrid | StepPlan | ArrayLike | None,
+    rule: Rule | SemiAutoregressive,
+    model: Model,
+    grid: StepGrid | Plan | ArrayLike | None,
     tokens: Tokens,
 ) -> tuple[SampleResult, Int[Array, "points batch length"]]:
     """Samples as `sample` does, and also returns the sequences before, between and after the steps.
 
     Args:
       keys: One key, or one key a row.
-      sampler: How positions are chosen and filled.
-      params: Weights of the sampler's denoiser.
-      grid: The K steps, or None for an adaptive sampler.
+      rule: Which positions are revealed when, and how tokens are chosen.
+      model: The network, its weights and its mask.
+      grid: The K steps, or None for a rule that finds its own.
       tokens: Sequences with given tokens and masks.
 
     Returns:
       The result of `sample`, equal to it, and the K+1 batches of sequences. Without a grid K is the
-      sampler's `max_steps`, and the last batch repeats from where it was done; in blocks the steps of
+      rule's `max_steps`, and the last batch repeats from where it was done; in blocks the steps of
       one block follow those of the one before.
 
     Raises:
@@ -96,19 +102,18 @@ def sample_trajectory(
     Example:
       >>> import jax
       >>> import jax.numpy as jnp
-      >>> from mdmot.samplers import FixedUnmasking
-      >>> from mdmot.schedules import masks, step_grid
+      >>> from mdmot import FixedUnmasking, Model, masks, step_grid
       >>> def denoiser(params, tokens):
       ...     return jnp.broadcast_to(params, (*tokens.shape, 4))
-      >>> sampler = FixedUnmasking(denoiser, mask_id=4)
+      >>> model = Model(denoiser, jnp.zeros(4), mask_id=4)
       >>> grid, tokens = step_grid(masks.linear(), 3), jnp.full((1, 6), 4)
-      >>> _, path = sample_trajectory(jax.random.key(0), sampler, jnp.zeros(4), grid, tokens)
+      >>> _, path = sample_trajectory(jax.random.key(0), FixedUnmasking(), model, grid, tokens)
       >>> [int((tokens == 4).sum()) for tokens in path]
       [6, 4, 2, 0]
     """
-    grid = as_grid(grid, sampler, tokens)
-    assert_inputs(keys, sampler, params, grid, tokens)
-    return _sample_trajectory(keys, sampler, params, grid, tokens)
+    grid = as_grid(grid, rule, model, tokens)
+    assert_inputs(keys, rule, model, grid, tokens)
+    return _sample_trajectory(keys, rule, model, grid, tokens)
 
 
 def raise_if_failed(result: SampleResult) -> None:
@@ -136,17 +141,15 @@ def raise_if_failed(result: SampleResult) -> None:
 
 
 @jax.jit
-def _sample(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
-) -> SampleResult:
-    return _in_blocks(_until_done, _row_keys(keys, tokens), sampler, params, grid, tokens)[0]
+def _sample(keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens) -> SampleResult:
+    return _in_blocks(_until_done, _row_keys(keys, tokens), rule, model, grid, tokens)[0]
 
 
 @jax.jit
 def _sample_trajectory(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens
+    keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens
 ) -> tuple[SampleResult, Int[Array, "points batch length"]]:
-    result, path = _in_blocks(_every_step, _row_keys(keys, tokens), sampler, params, grid, tokens)
+    result, path = _in_blocks(_every_step, _row_keys(keys, tokens), rule, model, grid, tokens)
     return result, jnp.concatenate([tokens[None], path])
 
 
@@ -184,25 +187,27 @@ class _Run(NamedTuple):
 
 
 def _prepare(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens, room: int
+    keys: Array, rule: Rule, model: Model, grid: StepGrid | None, tokens: Tokens, room: int
 ) -> _Run:
     """A run on tokens with at most `room` masked positions a row."""
+    network = Network(model)
     init_keys, loop_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
     batch = tokens.shape[0]
-    start = _Progress(sampler.init(init_keys, tokens), jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool))
-    steps = _steps(grid, sampler.max_steps(room) if grid is None else 0)
+    state = rule.init(init_keys, network, tokens)
+    start = _Progress(state, jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool))
+    steps = _steps(grid, 0 if grid is not None else rule.max_steps(room) or 0)
     # All keys at once: to hash one a step would cost a small network's step a tenth.
     fold_in = jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (None, 0))
     step_keys = fold_in(loop_keys, steps.number)
 
     def advance(progress: _Progress, step: _Step) -> _Progress:
-        state, info = sampler.step(step.keys, params, progress.state, step.input)
+        state, info = rule.step(step.keys, network, progress.state, step.input)
         return _Progress(state, progress.network_calls + info.network_calls, progress.finite & info.finite)
 
     def goes_on(progress: _Progress, index: Array) -> Bool[Array, ""]:
         has_steps = index < steps.num_steps[0]
-        if is_adaptive(sampler):
-            return has_steps & (progress.state.tokens == sampler.mask_id).any()
+        if is_adaptive(rule):
+            return has_steps & network.is_masked(progress.state.tokens).any()
         return has_steps
 
     return _Run(start, _Step(steps, step_keys), advance, goes_on)
@@ -221,12 +226,12 @@ def _steps(grid: StepGrid | None, max_steps: int) -> StepInput:
 
 
 def _until_done(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens, room: int
+    keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens, room: int
 ) -> tuple[SampleResult, None]:
-    """Runs to the end; an adaptive sampler stops when it is done."""
-    if not is_adaptive(sampler):
-        return _scan(_prepare(keys, sampler, params, grid, tokens, room), lambda tokens: None)
-    run = _prepare(keys, sampler, params, grid, tokens, room)
+    """Runs to the end; an adaptive rule stops when it is done."""
+    if not is_adaptive(rule):
+        return _scan(_prepare(keys, rule, model, grid, tokens, room), lambda tokens: None)
+    run = _prepare(keys, rule, model, grid, tokens, room)
 
     def body(carry: tuple[Array, _Progress]) -> tuple[Array, _Progress]:
         index, progress = carry
@@ -239,10 +244,10 @@ def _until_done(
 
 
 def _every_step(
-    keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Tokens, room: int
+    keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens, room: int
 ) -> tuple[SampleResult, Int[Array, "steps batch length"]]:
     """Runs to the end and stacks the sequences after each step."""
-    return _scan(_prepare(keys, sampler, params, grid, tokens, room), lambda tokens: tokens)
+    return _scan(_prepare(keys, rule, model, grid, tokens, room), lambda tokens: tokens)
 
 
 def _scan(run: _Run, record: Callable[[Tokens], Record]) -> tuple[SampleResult, Record]:
@@ -258,25 +263,25 @@ def _scan(run: _Run, record: Callable[[Tokens], Record]) -> tuple[SampleResult, 
 def _in_blocks(
     run: Callable[..., tuple[SampleResult, Any]],
     keys: Array,
-    sampler: Any,
-    params: Params,
+    rule: Any,
+    model: Model,
     grid: StepGrid | None,
     tokens: Tokens,
 ) -> tuple[SampleResult, Any]:
-    """Runs a sampler, or a semi-autoregressive one's inner sampler on one block after the other."""
-    if not isinstance(sampler, SemiAutoregressive):
-        return run(keys, sampler, params, grid, tokens, tokens.shape[1])
-    later = jnp.asarray(sampler.later, tokens.dtype)
-    mask = jnp.asarray(sampler.mask_id, tokens.dtype)
-    block_of, is_drawn = sampler.block_of(tokens), tokens == mask
-    inner, room = sampler.inner, min(sampler.block_length, tokens.shape[1])
+    """Runs a rule, or a semi-autoregressive one's inner rule on one block after the other."""
+    if not isinstance(rule, SemiAutoregressive):
+        return run(keys, rule, model, grid, tokens, tokens.shape[1])
+    hidden = jnp.asarray(later(model.mask_id), tokens.dtype)
+    network, mask = Network(model), jnp.asarray(model.mask_id, tokens.dtype)
+    is_drawn = network.is_masked(tokens)
+    block_of, room = rule.block_of(is_drawn), min(rule.block_length, tokens.shape[1])
 
     def body(so_far: SampleResult, block: Array) -> tuple[SampleResult, Any]:
-        known = sampler.ended(so_far.tokens, is_drawn)
-        shown = jnp.where((known == mask) & (block_of > block), later, known)
+        known = rule.ended(so_far.tokens, is_drawn, network.is_masked(so_far.tokens))
+        shown = jnp.where(network.is_masked(known) & (block_of > block), hidden, known)
         block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
-        done, path = run(block_keys, inner, params, grid, shown, room)
-        restore = lambda tokens: jnp.where(tokens == later, mask, tokens)  # noqa: E731
+        done, path = run(block_keys, rule.rule, of_a_block(model), grid, shown, room)
+        restore = lambda tokens: jnp.where(tokens == hidden, mask, tokens)  # noqa: E731
         result = SampleResult(
             restore(done.tokens),
             so_far.network_calls + done.network_calls,
@@ -286,5 +291,5 @@ def _in_blocks(
 
     batch, length = tokens.shape
     start = SampleResult(tokens, jnp.zeros(batch, jnp.int32), jnp.ones(batch, bool))
-    result, paths = lax.scan(body, start, jnp.arange(sampler.num_blocks(length), dtype=jnp.int32))
+    result, paths = lax.scan(body, start, jnp.arange(rule.num_blocks(length), dtype=jnp.int32))
     return result, jax.tree.map(lambda path: path.reshape(-1, batch, length), paths)

@@ -1,7 +1,7 @@
 """Orders in which masked positions open, fixed before the network has seen anything."""
 
-from collections.abc import Callable
-from typing import TypeAlias
+import dataclasses
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -9,26 +9,40 @@ from jax import Array, lax
 from jaxtyping import Bool, Int, Key
 
 Turns: TypeAlias = Int[Array, "batch length"]
-Order: TypeAlias = Callable[[Key[Array, " batch"], Bool[Array, "batch length"]], Turns]
-"""`order(keys, is_masked)`: the place of each masked position in its row's order, from 0; positions
-that are not masked come after the masked ones."""
 
 
-def random_order(keys: Key[Array, " batch"], is_masked: Bool[Array, "batch length"]) -> Turns:
+@runtime_checkable
+class Order(Protocol):
+    """An order in which masked positions open, hashable, fixed before the network has seen anything."""
+
+    def __call__(self, keys: Key[Array, " batch"], is_masked: Bool[Array, "batch length"]) -> Turns:
+        """The place of each masked position in its row's order, from 0; the others come after."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomOrder:
     """A uniformly random order of the masked positions of each row."""
-    length = is_masked.shape[1]
-    order = jax.vmap(lambda key: jax.random.permutation(key, length))(keys)
-    # Ranks of a random permutation restricted to the masked positions are a random permutation.
-    return _ranks(jnp.where(is_masked, order, length))
+
+    def __call__(self, keys: Key[Array, " batch"], is_masked: Bool[Array, "batch length"]) -> Turns:
+        """The place of each masked position."""
+        length = is_masked.shape[1]
+        order = jax.vmap(lambda key: jax.random.permutation(key, length))(keys)
+        # Ranks of a random permutation restricted to the masked positions are a random permutation.
+        return _ranks(jnp.where(is_masked, order, length))
 
 
-def left_to_right(keys: Key[Array, " batch"], is_masked: Bool[Array, "batch length"]) -> Turns:
+@dataclasses.dataclass(frozen=True)
+class LeftToRight:
     """From the first masked position to the last; nothing is drawn."""
-    del keys
-    return _ranks((~is_masked).astype(jnp.int32))
+
+    def __call__(self, keys: Key[Array, " batch"], is_masked: Bool[Array, "batch length"]) -> Turns:
+        """The place of each masked position."""
+        del keys
+        return _ranks((~is_masked).astype(jnp.int32))
 
 
-def bisection_order(keys: Key[Array, " batch"], is_masked: Bool[Array, "batch length"]) -> Turns:
+@dataclasses.dataclass(frozen=True)
+class Bisection:
     """Level by level: the middle masked position, then the middles of both halves, and so on.
 
     Neighbours open late, when most of what they say about each other is known from further away. For a
@@ -37,9 +51,12 @@ def bisection_order(keys: Key[Array, " batch"], is_masked: Bool[Array, "batch le
     References:
       Luxembourg et al., arXiv:2506.19037 (dilated unmasking).
     """
-    del keys
-    length = is_masked.shape[1]
-    return _ranks(jnp.where(is_masked, bisection_level(is_masked), length))
+
+    def __call__(self, keys: Key[Array, " batch"], is_masked: Bool[Array, "batch length"]) -> Turns:
+        """The place of each masked position."""
+        del keys
+        length = is_masked.shape[1]
+        return _ranks(jnp.where(is_masked, bisection_level(is_masked), length))
 
 
 def bisection_level(is_masked: Bool[Array, "batch length"]) -> Int[Array, "batch length"]:

@@ -5,15 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdmot._types import Denoiser, Knob
+from mdmot._types import Knob
+from mdmot.samplers.bernoulli import BernoulliUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Categorical, Choice, Likeliest, Transform
-from mdmot.samplers.confidence import ConfidenceUnmasking
-from mdmot.samplers.contract import Sampler
 from mdmot.samplers.counts import even, floored_rest, rounded_share, truncated_share
+from mdmot.samplers.fixed import FixedUnmasking
 from mdmot.samplers.preset_grids import dream_grid, even_grid, grid_as_given, shares, values_at, whole
-from mdmot.samplers.random_order import BernoulliUnmasking, FixedUnmasking
+from mdmot.samplers.ranked import Ranked
+from mdmot.samplers.rule import Rule
 from mdmot.samplers.scores import AnnealedNoise, ConstantNoise, MaxProbability, Probability, ScoreRule
+from mdmot.samplers.sizes import Scheduled
 from mdmot.schedules import masks
 from mdmot.schedules.grids import StepGrid
 from mdmot.schedules.masks import MaskSchedule
@@ -28,40 +30,39 @@ class Preset(NamedTuple):
     Grids are made on the host, to the peer's own rounding: a schedule's parameters must be known.
 
     Attributes:
-      sampler: How positions are chosen and filled.
+      rule: How positions are chosen and filled.
       grid: The steps, in float32; in blocks, those of each block.
     """
 
-    sampler: Sampler | SemiAutoregressive
+    rule: Rule | SemiAutoregressive
     grid: StepGrid
 
 
-def mdlm(denoiser: Denoiser, mask_id: int, num_steps: int, *, choice: Choice = DRAWN) -> Preset:
+def mdlm(num_steps: int, *, choice: Choice = DRAWN) -> Preset:
     """MDLM's ancestral sampler: `ddpm` and `ddpm_cache` of kuleshov-group/mdlm, log-linear noise.
 
     Noise time runs over linspace(1, 1e-5, N + 1); a step from t to s reveals each masked position with
     probability (t - s)/t, for both samplers, since the 1e-3 of `ddpm` cancels. A last call fills what
     is left, about 1e-5 of the positions, with the likeliest tokens.
 
-    The law is MDLM's for a network without time conditioning (wrap another in `TimeFromTokens`). What
-    differs: position and token are drawn apart, so that no 1e-10 is added to a uniform. And the network
-    is called in the steps that reveal something, the last one included, where `ddpm` calls it in every
-    step and `ddpm_cache` after every step that revealed something anywhere in the batch.
+    The law is MDLM's for a network without time conditioning (one that reads the time is told the
+    unmasked share of each row). What differs: position and token are drawn apart, so that no 1e-10 is
+    added to a uniform. And the network is called in the steps that reveal something, the last one
+    included, where `ddpm` calls it in every step and `ddpm_cache` after every step that revealed
+    something anywhere in the batch.
 
     Args:
-      denoiser: The network.
-      mask_id: The token of a masked position.
       num_steps: N; the grid has N + 1 steps, with the last call.
       choice: How tokens are chosen before the last call; MDLM draws them.
 
     Returns:
-      The sampler and its grid.
+      The rule and its grid.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
 
     Example:
-      >>> preset = mdlm(lambda params, tokens: params, 4, 2)
+      >>> preset = mdlm(2)
       >>> [round(float(r), 4) for r in preset.grid.reveal]
       [0.5, 1.0, 1.0]
 
@@ -69,13 +70,11 @@ def mdlm(denoiser: Denoiser, mask_id: int, num_steps: int, *, choice: Choice = D
       Sahoo et al., arXiv:2406.07524.
     """
     t = np.linspace(1.0, 1e-5, whole(num_steps) + 1)
-    sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=Likeliest(choice.transforms))
-    return Preset(sampler, grid_as_given(np.append(1 - t, 1.0), np.append((t[:-1] - t[1:]) / t[:-1], 1.0)))
+    rule = BernoulliUnmasking(choice, last_choice=Likeliest(choice.transforms))
+    return Preset(rule, grid_as_given(np.append(1 - t, 1.0), np.append((t[:-1] - t[1:]) / t[:-1], 1.0)))
 
 
 def md4(
-    denoiser: Denoiser,
-    mask_id: int,
     num_steps: int,
     *,
     schedule: MaskSchedule = COSINE,
@@ -92,21 +91,19 @@ def md4(
     something.
 
     Args:
-      denoiser: The network.
-      mask_id: The token of a masked position.
       num_steps: N; the grid has N + 1 steps, with the last call.
       schedule: a(t). The cosine one is both of MD4's usual pairs, linear noise on the cosine grid and
         cosine noise on the uniform grid.
       choice: How tokens are chosen before the last call; `Categorical((TopP(0.98),))` is `topp`.
 
     Returns:
-      The sampler and its grid.
+      The rule and its grid.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
 
     Example:
-      >>> preset = md4(lambda params, tokens: params, 4, 2, schedule=masks.linear())
+      >>> preset = md4(2, schedule=masks.linear())
       >>> [round(float(r), 4) for r in preset.grid.reveal]
       [0.4999, 0.9998, 1.0]
 
@@ -120,13 +117,11 @@ def md4(
     reveal = (1 - 2 * eps) * (masked[:-1] - masked[1:]) / now
     # The first step starts at P(unmasked) = 1e-4 and yet with nothing unmasked.
     alpha = (1 - 2 * eps) / (1 - eps) * unmasked
-    sampler = BernoulliUnmasking(denoiser, mask_id, choice, last_choice=Likeliest(choice.transforms))
-    return Preset(sampler, grid_as_given(np.append(alpha, 1.0), np.append(reveal, 1.0)))
+    rule = BernoulliUnmasking(choice, last_choice=Likeliest(choice.transforms))
+    return Preset(rule, grid_as_given(np.append(alpha, 1.0), np.append(reveal, 1.0)))
 
 
 def maskgit(
-    denoiser: Denoiser,
-    mask_id: int,
     num_steps: int,
     *,
     choice_temperature: Knob = 1.0,
@@ -145,8 +140,6 @@ def maskgit(
     after all positions but one are revealed, make no call.
 
     Args:
-      denoiser: The network.
-      mask_id: The token of a masked position.
       num_steps: N.
       choice_temperature: T, at least 0; 4.5 in the paper's images.
       schedule: 1 - g; the cosine one is g(r) = cos(pi r / 2), the linear one MaskGIT's `uniform`, and
@@ -154,13 +147,13 @@ def maskgit(
       choice: How tokens are proposed; MaskGIT draws them.
 
     Returns:
-      The sampler and its grid.
+      The rule and its grid.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
 
     Example:
-      >>> preset = maskgit(lambda params, tokens: params, 4, 2)
+      >>> preset = maskgit(2)
       >>> [round(float(a), 4) for a in preset.grid.alpha]
       [0.0, 0.2929, 1.0]
 
@@ -172,15 +165,11 @@ def maskgit(
     # Rounded up: 1 - alpha, which the counts are read from, must not exceed the peer's ratio.
     alpha = (1 - masked).astype(np.float32)
     alpha = np.where(alpha < 1 - masked, np.nextafter(alpha, np.float32(2)), alpha)
-    sampler = ConfidenceUnmasking(
-        denoiser, mask_id, choice, SUREST, AnnealedNoise(choice_temperature), floored_rest
-    )
-    return Preset(sampler, grid_as_given(alpha, shares(masked)))
+    rule = Ranked(Scheduled(floored_rest), SUREST, choice, AnnealedNoise(choice_temperature))
+    return Preset(rule, grid_as_given(alpha, shares(masked)))
 
 
 def llada(
-    denoiser: Denoiser,
-    mask_id: int,
     num_steps: int,
     *,
     block_length: int | None = None,
@@ -193,15 +182,14 @@ def llada(
     those whose proposed tokens are likeliest under the network's own distribution, whatever the
     temperature that they were drawn at.
 
-    What differs: a block has S steps, where LLaDA is told the steps of all blocks together; S and the
-    length need not divide anything. Confidences are compared as log p in float32, which keeps the digits
-    near p = 1, and not as p in float64; equal ones go from left to right. Steps that reveal nothing make
-    no call. Rows have prompts of their own lengths.
+    LLaDA's own network has a logit for the mask and needs `mdmot.denoisers.WithoutToken`; with guidance it
+    is a `GuidedDenoiser`, of scale cfg_scale + 1. What differs: a block has S steps, where LLaDA is
+    told the steps of all blocks together; S and the length need not divide anything. Confidences are
+    compared as log p in float32, which keeps the digits near p = 1, and not as p in float64; equal ones
+    go from left to right. Steps that reveal nothing make no call. Rows have prompts of their own
+    lengths.
 
     Args:
-      denoiser: The network; LLaDA's own has a logit for the mask and needs `WithoutToken`. With guidance
-        it is a `GuidedDenoiser`, of scale cfg_scale + 1.
-      mask_id: The token of a masked position.
       num_steps: S, steps of each block: LLaDA's steps block_length / gen_length.
       block_length: Positions of a block, counted from a row's first masked one; None for one block.
       choice: How tokens are proposed. `Categorical((Temperature(T),))` is LLaDA's temperature T > 0.
@@ -210,26 +198,24 @@ def llada(
         it was meant: a proposed end of sequence is revealed last.
 
     Returns:
-      The sampler and the grid of one block.
+      The rule and the grid of one block.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
 
     Example:
-      >>> preset = llada(lambda params, tokens: params, 4, 16, block_length=32)
-      >>> preset.sampler.block_length, preset.grid.reveal.shape
+      >>> preset = llada(16, block_length=32)
+      >>> preset.rule.block_length, preset.grid.reveal.shape
       (32, (16,))
 
     References:
       Nie et al., arXiv:2502.09992.
     """
-    sampler = ConfidenceUnmasking(denoiser, mask_id, choice, score, None, even)
-    return Preset(_in_blocks(sampler, block_length), even_grid(num_steps))
+    rule = Ranked(Scheduled(even), score, choice)
+    return Preset(_in_blocks(rule, block_length), even_grid(num_steps))
 
 
 def llada_random(
-    denoiser: Denoiser,
-    mask_id: int,
     num_steps: int,
     *,
     block_length: int | None = None,
@@ -240,14 +226,12 @@ def llada_random(
     As `llada`, with the positions of a block in a uniformly random order.
 
     Args:
-      denoiser: The network.
-      mask_id: The token of a masked position.
       num_steps: Steps of each block.
       block_length: Positions of a block, counted from a row's first masked one; None for one block.
       choice: How tokens are chosen.
 
     Returns:
-      The sampler and the grid of one block.
+      The rule and the grid of one block.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
@@ -255,13 +239,11 @@ def llada_random(
     References:
       Nie et al., arXiv:2502.09992.
     """
-    sampler = FixedUnmasking(denoiser, mask_id, choice, counts=even)
-    return Preset(_in_blocks(sampler, block_length), even_grid(num_steps))
+    rule = FixedUnmasking(choice, counts=even)
+    return Preset(_in_blocks(rule, block_length), even_grid(num_steps))
 
 
 def dllm(
-    denoiser: Denoiser,
-    mask_id: int,
     num_steps: int,
     *,
     schedule: MaskSchedule = LINEAR,
@@ -275,14 +257,13 @@ def dllm(
     n (alpha(s) - alpha(t))/(1 - alpha(t)) of the n positions that are masked then. Steps that reveal
     nothing make no call; dllm drops them.
 
-    The share is rounded to float32 and its product with n is not, as in dllm: with the linear schedule
-    the product is often half a token too many, and these roundings decide. What differs is what differs
-    in `llada`; and `stochastic_transfer`, whose counts are binomial, is not reproduced. With `random`
-    remasking dllm is a `FixedUnmasking` with the counts `rounded_share`.
+    With `right_shift_logits` the network is a `mdmot.denoisers.ShiftedDenoiser`. The share is rounded
+    to float32 and its product with n is not, as in dllm: with the linear schedule the product is often
+    half a token too many, and these roundings decide. What differs is what differs in `llada`; and
+    `stochastic_transfer`, whose counts are binomial, is not reproduced. With `random` remasking dllm is
+    a `FixedUnmasking` with the counts `rounded_share`.
 
     Args:
-      denoiser: The network. With `right_shift_logits` it is a `ShiftedDenoiser`.
-      mask_id: The token of a masked position.
       num_steps: Steps of each block: dllm's steps over the number of blocks, rounded up.
       schedule: dllm's own are the linear and the cosine one.
       block_length: Positions of a block, counted from a row's first masked one; None for one block.
@@ -290,25 +271,23 @@ def dllm(
       score: How sure the network is; a `Forbid` here alone is `begin_suppress_tokens`.
 
     Returns:
-      The sampler and the grid of one block.
+      The rule and the grid of one block.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
 
     Example:
-      >>> preset = dllm(lambda params, tokens: params, 4, 4)
+      >>> preset = dllm(4)
       >>> [round(float(r), 4) for r in preset.grid.reveal]
       [0.25, 0.3333, 0.5, 1.0]
     """
     noise_time = (np.arange(whole(num_steps), -1, -1) / num_steps).astype(np.float32)
     alpha = values_at(schedule.alpha, 1 - noise_time.astype(np.float64)).astype(np.float32)
-    sampler = ConfidenceUnmasking(denoiser, mask_id, choice, score, None, rounded_share)
-    return Preset(_in_blocks(sampler, block_length), grid_as_given(alpha, shares(1 - alpha)))
+    rule = Ranked(Scheduled(rounded_share), score, choice)
+    return Preset(_in_blocks(rule, block_length), grid_as_given(alpha, shares(1 - alpha)))
 
 
 def dream(
-    denoiser: Denoiser,
-    mask_id: int,
     num_steps: int,
     *,
     choice: Choice = LIKELIEST,
@@ -324,13 +303,12 @@ def dream(
     confidence / alg_temp. Confidences are of the distribution that tokens are drawn from, after
     temperature and top-p.
 
-    What differs: n is each row's own, where Dream takes the mean over the batch, so that its rows depend
+    Dream's own network predicts the next token and needs `mdmot.denoisers.ShiftedDenoiser`. What differs: n
+    is each row's own, where Dream takes the mean over the batch, so that its rows depend
     on each other; in a batch of equal rows they are the same. A step that reveals nothing makes no call.
     Dream's top-p goes on if the mass is p exactly, and its top-k keeps ties.
 
     Args:
-      denoiser: The network; Dream's own predicts the next token and needs `ShiftedDenoiser`.
-      mask_id: The token of a masked position.
       num_steps: N.
       choice: How tokens are proposed. `Categorical((Temperature(0.2), TopP(0.95)))` is Dream's
         temperature=0.2, top_p=0.95, and `Likeliest((TopP(0.95),))` its temperature=0, top_p=0.95.
@@ -339,14 +317,14 @@ def dream(
       eps: Noise time before the end.
 
     Returns:
-      The sampler and its grid.
+      The rule and its grid.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
 
     Example:
       >>> from mdmot.samplers.scores import Margin
-      >>> preset = dream(lambda params, tokens: params, 4, 4, score=Margin)
+      >>> preset = dream(4, score=Margin)
       >>> [round(float(r), 4) for r in preset.grid.reveal]
       [0.2498, 0.3329, 0.499, 1.0]
 
@@ -354,29 +332,23 @@ def dream(
       Ye et al., arXiv:2508.15487.
     """
     noise = None if alg_temp is None else ConstantNoise(alg_temp)
-    sampler = ConfidenceUnmasking(
-        denoiser, mask_id, choice, score(choice.transforms), noise, truncated_share
-    )
-    return Preset(sampler, dream_grid(num_steps, eps))
+    rule = Ranked(Scheduled(truncated_share), score(choice.transforms), choice, noise)
+    return Preset(rule, dream_grid(num_steps, eps))
 
 
-def dream_origin(
-    denoiser: Denoiser, mask_id: int, num_steps: int, *, choice: Choice = LIKELIEST, eps: float = 1e-3
-) -> Preset:
+def dream_origin(num_steps: int, *, choice: Choice = LIKELIEST, eps: float = 1e-3) -> Preset:
     """Dream's ancestral sampler: `diffusion_generate` of Dream-v0 with `alg="origin"`.
 
     A step from t to s reveals each masked position with probability 1 - s/t, and the last one all. The
     law is Dream's; a step that reveals nothing makes no call.
 
     Args:
-      denoiser: The network; Dream's own predicts the next token and needs `ShiftedDenoiser`.
-      mask_id: The token of a masked position.
       num_steps: N.
       choice: How tokens are chosen, as in `dream`.
       eps: Noise time before the end.
 
     Returns:
-      The sampler and its grid.
+      The rule and its grid.
 
     Raises:
       InputError: If num_steps is not a whole number of at least 1.
@@ -384,8 +356,8 @@ def dream_origin(
     References:
       Ye et al., arXiv:2508.15487.
     """
-    return Preset(BernoulliUnmasking(denoiser, mask_id, choice), dream_grid(num_steps, eps))
+    return Preset(BernoulliUnmasking(choice), dream_grid(num_steps, eps))
 
 
-def _in_blocks(sampler: Sampler, block_length: int | None) -> Sampler | SemiAutoregressive:
-    return sampler if block_length is None else SemiAutoregressive(sampler, block_length)
+def _in_blocks(rule: Rule, block_length: int | None) -> Rule | SemiAutoregressive:
+    return rule if block_length is None else SemiAutoregressive(rule, block_length)

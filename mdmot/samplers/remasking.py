@@ -4,18 +4,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
-from jaxtyping import Bool, Float, Key
+from jax import Array
+from jaxtyping import Bool, Float, Int, Key
 
-from mdmot._types import Denoiser, Params, Tokens
+from mdmot._types import Tokens
+from mdmot.denoisers.reading import take
+from mdmot.plans import Bernoulli
 from mdmot.samplers.choice import Categorical, Choice, choose
-from mdmot.samplers.confidence import Proposal, nothing_proposed
-from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
-from mdmot.samplers.denoisers import bind, take
 from mdmot.samplers.draw import happens, uniforms
-from mdmot.samplers.evaluate import fill, in_chunks, info_of
+from mdmot.samplers.network import Network
 from mdmot.samplers.remasking_rules import RemaskRule
+from mdmot.samplers.rule import configuration
 from mdmot.samplers.scores import ScoreRule
+from mdmot.samplers.steps import StepInfo, StepInput
 
 
 class RemaskingState(NamedTuple):
@@ -32,6 +33,13 @@ class RemaskingState(NamedTuple):
     recorded: Float[Array, "batch length"] | None
 
 
+class _Drawn(NamedTuple):
+    """Tokens, and the scores that they had when they were drawn."""
+
+    tokens: Int[Array, "batch length"]
+    scores: Float[Array, "batch length"]
+
+
 @configuration
 class RemaskingUnmasking:
     """Each step reveals masked positions and masks decoded ones again, each by its own trial.
@@ -42,22 +50,20 @@ class RemaskingUnmasking:
     network. A step of zero length remasks too, and reveals as many: that is what `Loop` lives on.
 
     Attributes:
-      denoiser: The network.
-      mask_id: The token of a masked position.
       remask: How often decoded tokens are masked again.
       choice: How tokens are chosen.
 
     Example:
       >>> import jax
       >>> import jax.numpy as jnp
-      >>> from mdmot.samplers import sample
+      >>> from mdmot import Model, sample
       >>> from mdmot.samplers.remasking_grids import loop_grid
       >>> from mdmot.samplers.remasking_rules import Loop
       >>> def denoiser(params, tokens):
       ...     return jnp.broadcast_to(params, (*tokens.shape, 4))
-      >>> sampler = RemaskingUnmasking(denoiser, 4, Loop(eta=0.05))
+      >>> model, rule = Model(denoiser, jnp.zeros(4), mask_id=4), RemaskingUnmasking(Loop(eta=0.05))
       >>> tokens = jnp.full((2, 6), 4).at[0, 0].set(1)
-      >>> result = sample(jax.random.key(0), sampler, jnp.zeros(4), loop_grid(20), tokens)
+      >>> result = sample(jax.random.key(0), rule, model, loop_grid(20), tokens)
       >>> bool((result.tokens < 4).all()), int(result.tokens[0, 0])
       (True, 1)
 
@@ -65,60 +71,51 @@ class RemaskingUnmasking:
       Wang et al., arXiv:2503.00307.
     """
 
-    denoiser: Denoiser = static()
-    mask_id: int = static()
     remask: RemaskRule
     choice: Choice = Categorical()
 
-    def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> RemaskingState:
+    @property
+    def reveals(self) -> type[Bernoulli]:
+        """By chance; what is masked again is made up for."""
+        return Bernoulli
+
+    def max_steps(self, length: int) -> None:
+        """As many as the grid has."""
+        del length
+
+    def init(self, keys: Key[Array, " batch"], network: Network, tokens: Tokens) -> RemaskingState:
         """The given tokens."""
         del keys
         recorded = None if self._score is None else jnp.full(tokens.shape, -jnp.inf, jnp.float32)
-        return RemaskingState(tokens, tokens != self.mask_id, recorded)
+        return RemaskingState(tokens, ~network.is_masked(tokens), recorded)
 
     def step(
-        self, keys: Key[Array, " batch"], params: Params, state: RemaskingState, step: StepInput
+        self, keys: Key[Array, " batch"], network: Network, state: RemaskingState, step: StepInput
     ) -> tuple[RemaskingState, StepInfo]:
         """Flips each position that is not given with the rule's probability."""
         token_keys, flip_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         tokens, length = state.tokens, state.tokens.shape[1]
-        is_masked = tokens == self.mask_id
+        is_masked = network.is_masked(tokens)
         is_decoded = ~is_masked & ~state.is_given
         flips = self.remask(step, is_decoded, state.recorded)
         prob = jnp.where(is_masked, flips.reveal, flips.remask)
         flip = happens(uniforms(flip_keys, length, 1)[..., 0], prob)
         unmask = is_masked & flip
         uniform = uniforms(token_keys, length, 2)
-        if self._score is None:
-            filled, info = fill(uniform, self.denoiser, params, tokens, unmask, self.choice)
-        else:
-            filled, state, info = self._fill(uniform, params, state, unmask, self._score)
-        mask = jnp.asarray(self.mask_id, tokens.dtype)
-        return state._replace(tokens=jnp.where(is_decoded & flip, mask, filled)), info
+        score = self._score
+        if score is None:
+            filled, info = network.fill(tokens, unmask, uniform, self.choice)
+            return state._replace(tokens=network.masked(filled, is_decoded & flip)), info
+
+        def summary(positions: Array, logits: Array) -> tuple[_Drawn, Bool[Array, "batch width"]]:
+            drawn, is_law = choose(self.choice, take(uniform, positions), logits)
+            return _Drawn(drawn.astype(tokens.dtype), score(logits, drawn)), is_law
+
+        assert state.recorded is not None
+        drawn, info = network.read(tokens, unmask, summary, _Drawn(tokens, state.recorded))
+        after = network.masked(drawn.tokens, is_decoded & flip)
+        return RemaskingState(after, state.is_given, drawn.scores), info
 
     @property
     def _score(self) -> ScoreRule | None:
         return getattr(self.remask, "score", None)
-
-    def _fill(
-        self,
-        uniform: Float[Array, "batch length 2"],
-        params: Params,
-        state: RemaskingState,
-        unmask: Bool[Array, "batch length"],
-        score: ScoreRule,
-    ) -> tuple[Tokens, RemaskingState, StepInfo]:
-        """Fills as `fill` does, and records the scores of the drawn tokens."""
-        tokens = state.tokens
-
-        def summary(positions: Array, logits: Array) -> Proposal:
-            drawn, is_law = choose(self.choice, take(uniform, positions), logits)
-            return Proposal(drawn.astype(tokens.dtype), score(logits, drawn), is_law)
-
-        def call_network() -> Proposal:
-            return in_chunks(bind(self.denoiser, params, tokens), unmask, summary, nothing_proposed(tokens))
-
-        assert state.recorded is not None
-        drawn = lax.cond(unmask.any(), call_network, lambda: nothing_proposed(tokens))
-        state = state._replace(recorded=jnp.where(unmask, drawn.scores, state.recorded))
-        return drawn.tokens, state, info_of(self.denoiser, unmask.any(axis=1), drawn.is_law.all(axis=1))

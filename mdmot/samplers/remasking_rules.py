@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 
 from mdmot._types import Knob
 from mdmot.errors import InputError
-from mdmot.samplers.contract import StepInput
 from mdmot.samplers.scores import MaxProbability
+from mdmot.samplers.steps import StepInput
 from mdmot.schedules._inputs import concrete
 
 IsDecoded = Bool[Array, "batch length"]

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int, Key
 from mdmot._types import Knob
 from mdmot.errors import InputError
 from mdmot.samplers.choice import RowLogits, Transform, argmax, transformed
-from mdmot.samplers.contract import StepInput
 from mdmot.samplers.selection import block_sums, places
+from mdmot.samplers.steps import StepInput
 from mdmot.schedules._inputs import concrete
 
 Score = Float[Array, "*shape"]
@@ -46,6 +46,22 @@ class MaxProbability(NamedTuple):
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
         return log_prob(transformed(self.transforms, logits), tokens)
+
+
+class LargestProbability(NamedTuple):
+    """log p of the likeliest token, whichever was chosen: `MaxProbability` where that one is.
+
+    Attributes:
+      transforms: Changes of the logits before they are judged.
+    """
+
+    transforms: tuple[Transform, ...] = ()
+
+    def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
+        """The scores."""
+        del tokens
+        logits = transformed(self.transforms, logits)
+        return log_prob(logits, argmax(logits))
 
 
 class Probability(NamedTuple):

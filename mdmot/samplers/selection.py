@@ -46,6 +46,34 @@ def largest(
     return above | (tied & (jnp.cumsum(tied, axis=-1, dtype=count.dtype) <= missing[..., None]))
 
 
+def in_order(
+    values: Float[Array, "batch length"],
+    scores: Float[Array, "batch length"],
+    eligible: Bool[Array, "batch length"],
+) -> Float[Array, "batch length"]:
+    """Values from the largest eligible score to the smallest, then those that are not eligible.
+
+    The first n values are those of the n entries that `largest` marks.
+
+    Args:
+      values: What to sort.
+      scores: Scores in float32; equal ones keep their order, nan counts as the lowest, -0 as 0.
+      eligible: The entries that come first.
+
+    Returns:
+      The sorted values.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> values, scores = jnp.asarray([[1.0, 2.0, 3.0, 4.0]]), jnp.asarray([[0.2, 0.9, 0.9, 1.0]])
+      >>> [float(x) for x in in_order(values, scores, jnp.asarray([[True, True, True, False]]))[0]]
+      [2.0, 3.0, 1.0, 4.0]
+    """
+    code = jnp.where(eligible, ordered_bits(scores), 0)
+    # Of the complement the smallest comes first, and a stable sort keeps the order of ties.
+    return lax.sort((~code, values), dimension=1, is_stable=True, num_keys=1)[1]
+
+
 def nucleus(
     weights: Float[Array, "*rows entries"], mass: Float[Array, "*rows"]
 ) -> Bool[Array, "*rows entries"]:

@@ -4,20 +4,21 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-from jaxtyping import Bool, Key
+from jax import Array
+from jaxtyping import Bool, Float, Int, Key
 
-from mdmot._types import Denoiser, Knob, Params, Tokens
+from mdmot._types import Knob, Tokens
+from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
+from mdmot.plans import Fixed
 from mdmot.samplers.choice import Categorical, Choice, choose
-from mdmot.samplers.confidence import Proposal, nothing_proposed
-from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
 from mdmot.samplers.counts import CountRule, Rows
-from mdmot.samplers.denoisers import take
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.evaluate import info_of, survey
+from mdmot.samplers.network import Network
+from mdmot.samplers.rule import configuration, static
 from mdmot.samplers.scores import Margin, MaxProbability, Probability, ScoreRule
 from mdmot.samplers.selection import largest
+from mdmot.samplers.steps import StepInfo, StepInput
 from mdmot.schedules._inputs import concrete
 
 
@@ -40,6 +41,13 @@ class PlanningState(NamedTuple):
     is_given: Bool[Array, "batch length"]
 
 
+class _Plan(NamedTuple):
+    """The tokens that each free position would have, and how sure the network is of them."""
+
+    tokens: Int[Array, "batch length"]
+    scores: Float[Array, "batch length"]
+
+
 @configuration
 class SelfPlanning:
     """The positions of which the network is least sure stay masked or are masked again.
@@ -48,13 +56,11 @@ class SelfPlanning:
     those that it has decoded, each by the network's distribution at its own position. How many stay
     masked is read from the schedule. A token that looks wrong now is drawn anew; given ones stay.
 
-    A step without a reveal that the schedule asks for still plans anew, unless eta is 0 or the grid
-    stands still.
+    Decoded positions are judged by the network's logits there, so it must have learned some: a network
+    that copies what it sees is sure of all of them. A step without a reveal that the schedule asks for
+    still plans anew, unless eta is 0 or the grid stands still.
 
     Attributes:
-      denoiser: The network. Decoded positions are judged by its logits there, so it must have learned
-        some: a network that copies what it sees is sure of all of them.
-      mask_id: The token of a masked position.
       eta: Factor of the scores of decoded tokens, at least 0. Scores are at most 0: with 0 no decoded
         token is masked again, the larger, the more often they are.
       choice: How the proposed tokens are chosen.
@@ -64,13 +70,12 @@ class SelfPlanning:
     Example:
       >>> import jax
       >>> import jax.numpy as jnp
-      >>> from mdmot.samplers import sample
-      >>> from mdmot.schedules import masks, step_grid
+      >>> from mdmot import Model, masks, sample, step_grid
       >>> def denoiser(params, tokens):
       ...     return jnp.broadcast_to(params, (*tokens.shape, 4))
-      >>> sampler = SelfPlanning(denoiser, mask_id=4)
+      >>> model = Model(denoiser, jnp.zeros(4), mask_id=4)
       >>> grid, tokens = step_grid(masks.linear(), 3), jnp.full((2, 6), 4).at[0, 0].set(1)
-      >>> result = sample(jax.random.key(0), sampler, jnp.zeros(4), grid, tokens)
+      >>> result = sample(jax.random.key(0), SelfPlanning(), model, grid, tokens)
       >>> bool((result.tokens < 4).all()), int(result.tokens[0, 0])
       (True, 1)
 
@@ -78,8 +83,6 @@ class SelfPlanning:
       Peng et al., arXiv:2502.03540 (P2, self-planning).
     """
 
-    denoiser: Denoiser = static()
-    mask_id: int = static()
     eta: Knob = 1.0
     choice: Choice = Categorical()
     score: ScoreRule = MaxProbability()
@@ -96,17 +99,26 @@ class SelfPlanning:
                 "pass MaxProbability()"
             )
 
-    def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> PlanningState:
+    @property
+    def reveals(self) -> type[Fixed]:
+        """Fixed numbers of positions more than before."""
+        return Fixed
+
+    def max_steps(self, length: int) -> None:
+        """As many as the grid has."""
+        del length
+
+    def init(self, keys: Key[Array, " batch"], network: Network, tokens: Tokens) -> PlanningState:
         """The given tokens."""
         del keys
-        return PlanningState(tokens, tokens != self.mask_id)
+        return PlanningState(tokens, ~network.is_masked(tokens))
 
     def step(
-        self, keys: Key[Array, " batch"], params: Params, state: PlanningState, step: StepInput
+        self, keys: Key[Array, " batch"], network: Network, state: PlanningState, step: StepInput
     ) -> tuple[PlanningState, StepInfo]:
         """Keeps the least sure positions masked and fills the others."""
         tokens, is_free = state.tokens, ~state.is_given
-        is_masked = tokens == self.mask_id
+        is_masked = network.is_masked(tokens)
         num_free = is_free.sum(axis=1, dtype=jnp.int32)
         num_left = is_masked.sum(axis=1, dtype=jnp.int32)
         num_kept = num_left - self.counts(step, num_free, num_left)
@@ -117,20 +129,17 @@ class SelfPlanning:
         is_judged = is_free & (is_masked | may_swap[:, None]) & plans[:, None]
         uniform = uniforms(keys, tokens.shape[1], 2)
 
-        def summary(positions: Array, logits: Array) -> Proposal:
+        def summary(positions: Array, logits: Array) -> tuple[_Plan, Bool[Array, "batch width"]]:
             now = jnp.take_along_axis(tokens, positions, axis=1)
             drawn, is_law = choose(self.choice, take(uniform, positions), logits)
-            judged = jnp.where(now == self.mask_id, drawn.astype(tokens.dtype), now)
-            return Proposal(judged, self.score(logits, judged), is_law)
+            judged = jnp.where(network.is_masked(now), drawn.astype(tokens.dtype), now)
+            return _Plan(judged, self.score(logits, judged)), is_law
 
-        def call_network() -> Proposal:
-            return survey(self.denoiser, params, tokens, is_judged, summary, nothing_proposed(tokens))
-
-        plan = lax.cond(plans.any(), call_network, lambda: nothing_proposed(tokens))
+        nothing = _Plan(tokens, jnp.full(tokens.shape, -jnp.inf, jnp.float32))
+        plan, info = network.survey(tokens, is_judged, summary, nothing)
         # A masked position loses a tie with a decoded one, and 0 times -inf is 0.
         of_masked = jnp.minimum(plan.scores, -jnp.finfo(jnp.float32).tiny)
         of_decoded = jnp.where(eta > 0, eta * jnp.minimum(plan.scores, 0.0), 0.0)
         kept = largest(-jnp.where(is_masked, of_masked, of_decoded), num_kept, is_free)
-        after = jnp.where(kept, jnp.asarray(self.mask_id, tokens.dtype), plan.tokens)
-        tokens = jnp.where(is_free & plans[:, None], after, tokens)
-        return state._replace(tokens=tokens), info_of(self.denoiser, plans, plan.is_law.all(axis=1))
+        after = network.masked(plan.tokens, kept)
+        return state._replace(tokens=jnp.where(is_free & plans[:, None], after, tokens)), info

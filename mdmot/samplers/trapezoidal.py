@@ -8,15 +8,20 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float, Key
 
-from mdmot._types import Knob, Params, TimedDenoiser, Tokens
+from mdmot._types import Knob, Tokens
+from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
-from mdmot.samplers.choice import Categorical, Choice, Chosen, RowLogits, choose
-from mdmot.samplers.contract import StepInfo, StepInput, configuration, static
-from mdmot.samplers.denoisers import AtTime, bind, calls_of, take
+from mdmot.plans import Bernoulli
+from mdmot.samplers.bernoulli import BernoulliState
+from mdmot.samplers.choice import Categorical, Choice, RowLogits, choose
 from mdmot.samplers.draw import happens, uniforms
-from mdmot.samplers.evaluate import in_chunks
-from mdmot.samplers.random_order import BernoulliState
+from mdmot.samplers.network import Network, in_chunks
+from mdmot.samplers.rule import configuration, static
+from mdmot.samplers.steps import StepInfo, StepInput
 from mdmot.schedules._inputs import concrete
+
+Filled: TypeAlias = tuple[Tokens, Bool[Array, "batch length"]]
+"""Sequences, and whether the logits were a distribution at each position."""
 
 Split: TypeAlias = Callable[[Float[Array, ""], Float[Array, ""]], Float[Array, ""]]
 """`split(theta, reveal)`: P(a masked position is revealed in the first stage), out of that in the step."""
@@ -56,8 +61,6 @@ class ThetaTrapezoidal:
     A step costs two network calls, one if it reveals in its first stage only.
 
     Attributes:
-      timed_denoiser: The network.
-      mask_id: The token of a masked position.
       theta: In (0, 1).
       choice: How tokens are chosen, from p and from the extrapolated distribution.
       split: What theta is a fraction of. A grid holds alpha and no time; by default, of the rise of alpha.
@@ -65,13 +68,13 @@ class ThetaTrapezoidal:
     Example:
       >>> import jax
       >>> import jax.numpy as jnp
-      >>> from mdmot.samplers import sample
-      >>> from mdmot.schedules import masks, step_grid
-      >>> def timed_denoiser(params, tokens, t):
+      >>> from mdmot import Model, masks, sample, step_grid
+      >>> from mdmot.denoisers import Timed
+      >>> def function(params, tokens, t):
       ...     return params * t[:, None, None] + jnp.zeros((*tokens.shape, 4))
-      >>> sampler, tokens = ThetaTrapezoidal(timed_denoiser, 4), jnp.full((2, 6), 4).at[0, 0].set(1)
-      >>> grid = step_grid(masks.linear(), 3)
-      >>> result = sample(jax.random.key(0), sampler, jnp.arange(4.0), grid, tokens)
+      >>> model = Model(Timed(function, mask_id=4), jnp.arange(4.0), mask_id=4)
+      >>> grid, tokens = step_grid(masks.linear(), 3), jnp.full((2, 6), 4).at[0, 0].set(1)
+      >>> result = sample(jax.random.key(0), ThetaTrapezoidal(), model, grid, tokens)
       >>> bool((result.tokens < 4).all()), int(result.tokens[0, 0])
       (True, 1)
 
@@ -79,8 +82,6 @@ class ThetaTrapezoidal:
       Ren et al., arXiv:2502.00234.
     """
 
-    timed_denoiser: TimedDenoiser = static()
-    mask_id: int = static()
     theta: Knob = 0.5
     choice: Choice = Categorical()
     split: Split = static(default=by_alpha)
@@ -91,12 +92,22 @@ class ThetaTrapezoidal:
         if known is not None and not ((known > 0) & (known < 1)).all():
             raise InputError(f"theta {known} is outside (0, 1); pass e.g. 0.5")
 
-    def init(self, keys: Key[Array, " batch"], tokens: Tokens) -> BernoulliState:
+    @property
+    def reveals(self) -> type[Bernoulli]:
+        """By chance, in either stage."""
+        return Bernoulli
+
+    def max_steps(self, length: int) -> None:
+        """As many as the grid has."""
+        del length
+
+    def init(self, keys: Key[Array, " batch"], network: Network, tokens: Tokens) -> BernoulliState:
         """The given tokens."""
+        del network
         return BernoulliState(tokens, uniforms(keys, tokens.shape[1], 2))
 
     def step(
-        self, keys: Key[Array, " batch"], params: Params, state: BernoulliState, step: StepInput
+        self, keys: Key[Array, " batch"], network: Network, state: BernoulliState, step: StepInput
     ) -> tuple[BernoulliState, StepInfo]:
         """Reveals each masked position with probability `step.reveal`, in one of two stages."""
         batch, length = state.tokens.shape
@@ -104,38 +115,33 @@ class ThetaTrapezoidal:
         alpha, reveal = step.alpha.astype(jnp.float32), step.reveal.astype(jnp.float32)
         early = self.split(theta, reveal)
         between = alpha + (1 - alpha) * early
-        before, after = (AtTime(self.timed_denoiser, jnp.full(batch, t)) for t in (alpha, between))
+        before, after = (network.at(jnp.full(batch, t)) for t in (alpha, between))
 
         # One uniform decides both whether and in which stage a position opens.
         chance = uniforms(keys, length, 1)[..., 0]
-        is_masked = state.tokens == self.mask_id
+        is_masked = network.is_masked(state.tokens)
         first = is_masked & happens(chance, early)
         second = is_masked & ~first & happens(chance, reveal)
 
-        def draw(positions: Array, logits: Array) -> Chosen:
-            drawn = choose(self.choice, take(state.uniform, positions), logits)
-            return drawn._replace(tokens=drawn.tokens.astype(state.tokens.dtype))
+        def draw(positions: Array, logits: Array) -> tuple[Array, Bool[Array, "batch width"]]:
+            drawn, is_law = choose(self.choice, take(state.uniform, positions), logits)
+            return drawn.astype(state.tokens.dtype), is_law
 
-        def call_network(unseen: Chosen) -> Chosen:
-            logits_before = bind(before, params, unseen.tokens)
+        def call_network(unseen: Filled) -> Filled:
+            logits_before = before.look(unseen[0])
 
-            def call_again(halfway: Chosen) -> Chosen:
-                logits_after = bind(after, params, halfway.tokens)
+            def call_again(halfway: Filled) -> Filled:
+                logits_after = after.look(halfway[0])
                 logits_at = lambda place: extrapolated(theta, logits_before(place), logits_after(place))  # noqa: E731
                 return in_chunks(logits_at, second, draw, halfway)
 
             halfway = in_chunks(logits_before, first, draw, unseen)
             return lax.cond(second.any(), call_again, lambda halfway: halfway, halfway)
 
-        unseen = Chosen(state.tokens, jnp.ones((batch, length), bool))
-        filled = lax.cond((first | second).any(), call_network, lambda unseen: unseen, unseen)
-        return state._replace(tokens=filled.tokens), self._info(first, second, filled)
-
-    def _info(
-        self, first: Bool[Array, "batch length"], second: Bool[Array, "batch length"], filled: Chosen
-    ) -> StepInfo:
+        unseen = state.tokens, jnp.ones((batch, length), bool)
+        tokens, is_law = lax.cond((first | second).any(), call_network, lambda unseen: unseen, unseen)
         calls = (first | second).any(axis=1).astype(jnp.int32) + second.any(axis=1).astype(jnp.int32)
-        return StepInfo(calls_of(self.timed_denoiser) * calls, filled.is_law.all(axis=1))
+        return state._replace(tokens=tokens), StepInfo(network.calls * calls, is_law.all(axis=1))
 
 
 def extrapolated(theta: Float[Array, ""], before: RowLogits, after: RowLogits) -> RowLogits:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from mdmot.errors import InputError
 from mdmot.information import bernoulli_path_kl
-from mdmot.samplers.contract import configuration, static
+from mdmot.samplers.rule import configuration, static
 from mdmot.schedules import interpolations, masks, step_grid
 from mdmot.schedules.masks import MaskSchedule
 

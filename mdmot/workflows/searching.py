@@ -144,8 +144,7 @@ class Searching:
         import jax.numpy as jnp
 
         from mdmot import tuning
-        from mdmot.plans import Fixed
-        from mdmot.samplers import BernoulliUnmasking, FixedUnmasking
+        from mdmot.samplers import rule_for
         from mdmot.schedules import masks, step_grid
 
         task = self.task or DEFAULT_TASK
@@ -153,11 +152,10 @@ class Searching:
         with computing_in(precision_of(self.name)):
             named = load(self.name)
             model = named.model
-            rule = FixedUnmasking if isinstance(plan.reveal, Fixed) else BernoulliUnmasking
             score = tuning.sampled_score(
                 jax.random.key(seed),
-                rule(model.denoiser, model.mask_id),
-                model.params,
+                rule_for(plan.reveal),
+                model,
                 jnp.full((1, plan.length), model.mask_id, jnp.int32),
                 TASKS[word].rate(named, spec, plan.length),
                 named.rows_at_once(RUNGS[0]),

@@ -7,11 +7,11 @@ import jax
 from jaxtyping import Bool, Float
 
 from mdmot._types import Params, Tokens
+from mdmot.denoisers import SplitDenoiser
 from mdmot.errors import InputError
 from mdmot.models.layers import Features, layer_norm, linear, logits_of, self_attention, through
 from mdmot.models.pretrained.fill import Rule, dense, norm
 from mdmot.models.pretrained.settings import Settings
-from mdmot.samplers.denoisers import SplitDenoiser
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from mdmot.denoisers import ShiftedDenoiser
 from mdmot.errors import shown
 from mdmot.models.pretrained import llama
 from mdmot.models.pretrained.fill import Rule, dense
 from mdmot.models.pretrained.llama import LlamaConfig, check
 from mdmot.models.pretrained.settings import Settings
-from mdmot.samplers.denoisers import ShiftedDenoiser
 
 
 def read(settings: Settings) -> LlamaConfig:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from mdmot._types import Params, Tokens
+from mdmot.denoisers import SplitDenoiser
 from mdmot.models.layers import (
     Features,
     inverse_frequencies,
@@ -22,7 +23,6 @@ from mdmot.models.pretrained import bert
 from mdmot.models.pretrained.bert import EncoderConfig
 from mdmot.models.pretrained.fill import Rule, dense, norm
 from mdmot.models.pretrained.settings import Settings
-from mdmot.samplers.denoisers import SplitDenoiser
 
 TRAINING_MASKED = 0.15 * 0.8  # share of masks in the sequences that ESM-2 was trained on
 ROTARY_BASE = 10_000.0

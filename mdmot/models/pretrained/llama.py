@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Float
 
 from mdmot._types import Params, Tokens
+from mdmot.denoisers import SplitDenoiser
 from mdmot.errors import InputError
 from mdmot.models.layers import (
     Features,
@@ -18,7 +19,6 @@ from mdmot.models.layers import (
     turns,
 )
 from mdmot.models.pretrained.settings import Settings
-from mdmot.samplers.denoisers import SplitDenoiser
 
 
 @dataclasses.dataclass(frozen=True)

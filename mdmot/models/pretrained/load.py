@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mdmot._types import Denoiser, Params
+from mdmot.denoisers import WithoutToken
 from mdmot.errors import InputError
 from mdmot.models.config import DTYPES
 from mdmot.models.pretrained import bert, dream, esm, llada, llama
@@ -19,7 +20,6 @@ from mdmot.models.pretrained.fill import Rule, fill
 from mdmot.models.pretrained.settings import Settings, read_settings
 from mdmot.models.pretrained.symbols import find_mask, read_symbols
 from mdmot.models.pretrained.tensors import list_tensors
-from mdmot.samplers.denoisers import WithoutToken
 
 
 def no_defaults(config: Any) -> dict[str, Callable[[], np.ndarray]]:

@@ -11,14 +11,15 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
-from mdmot._types import Denoiser, Logits, Params, Tokens
+from mdmot._types import Tokens
+from mdmot.denoisers import LogitsAt, Wrapped
+from mdmot.denoisers.reading import Positions
 from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models.named import Named
 from mdmot.models.pretrained.load import Pretrained, load_pretrained
 from mdmot.models.pretrained.settings import read_json
 from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE, added_tokens
-from mdmot.samplers.denoisers import LogitsAt, bind
 from mdmot.vocabulary import Symbols, Tokenizer, read_tokenizer
 
 FRAMES = {"bert": ("[CLS]", "[SEP]"), "esm": ("<cls>", "<eos>")}
@@ -29,7 +30,7 @@ SPECIAL = re.compile(r"\[([A-Z]+|unused\d+)\]|<[a-z]+(_\d+)?>")
 
 
 @dataclasses.dataclass(frozen=True)
-class PlainDenoiser:
+class PlainDenoiser(Wrapped):
     """A pretrained network on plain sequences, whose mask is the token after all clean ones.
 
     Attributes:
@@ -49,29 +50,30 @@ class PlainDenoiser:
       [[-inf, 0.0, 1.0], [-inf, 0.0, 0.0]]
     """
 
-    denoiser: Denoiser
     size: int
     mask_id: int
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
     never: tuple[int, ...] = ()
 
-    def __call__(self, params: Params, tokens: Tokens) -> Logits:
-        """The logits at every position."""
-        logits = self.denoiser(params, self._framed(tokens))
-        first = len(self.before)
-        return self._drawable(logits[:, first : first + tokens.shape[1]])
-
-    def bind(self, params: Params, tokens: Tokens) -> LogitsAt:
-        """The logits as a function of the positions."""
-        logits_at = bind(self.denoiser, params, self._framed(tokens))
-        return lambda positions: self._drawable(logits_at(positions + len(self.before)))
-
-    def _framed(self, tokens: Tokens) -> Int[Array, "batch framed"]:
+    def shown(self, tokens: Tokens) -> Int[Array, "batch framed"]:
+        """The sequences in their frame, with the network's own mask."""
         shown = jnp.where(tokens == self.size, jnp.asarray(self.mask_id, tokens.dtype), tokens)
         ends = (jnp.asarray(end, tokens.dtype)[None] for end in (self.before, self.after))
         before, after = (jnp.broadcast_to(end, (tokens.shape[0], end.shape[1])) for end in ends)
         return jnp.concatenate([before, shown, after], axis=1)
+
+    def becomes(self, logits_at: LogitsAt) -> LogitsAt:
+        """The logits of what may be drawn, without the frame."""
+        first, last = len(self.before), len(self.after)
+
+        def inside(positions: Positions | None) -> Array:
+            if positions is not None:
+                return self._drawable(logits_at(positions + first))
+            logits = logits_at(None)
+            return self._drawable(logits[:, first : logits.shape[1] - last])
+
+        return inside
 
     def _drawable(
         self, logits: Float[Array, "batch positions vocab"]

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,57 +11,56 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mdmot._types import Params
+from mdmot.denoisers import is_impossible
 from mdmot.errors import InputError
-from mdmot.plans import Bernoulli
-from mdmot.samplers.blocks import SemiAutoregressive
+from mdmot.model import Model
+from mdmot.samplers.blocks import SemiAutoregressive, described, later
 from mdmot.samplers.choice import Forbid
-from mdmot.samplers.contract import StepPlan, is_adaptive, is_sampler
-from mdmot.samplers.denoisers import is_impossible
-from mdmot.samplers.random_order import BernoulliUnmasking
+from mdmot.samplers.rows import own_rows
+from mdmot.samplers.rule import is_adaptive, is_rule
 from mdmot.schedules._inputs import concrete
-from mdmot.schedules.grids import StepGrid, grid_from_alpha
+from mdmot.schedules.grids import StepGrid
 
 
-def assert_inputs(keys: Array, sampler: Any, params: Params, grid: StepGrid | None, tokens: Array) -> None:
-    """Raises InputError unless a run of the sampler makes sense."""
+def assert_inputs(keys: Array, rule: Any, model: Any, grid: StepGrid | None, tokens: Array) -> None:
+    """Raises InputError unless a run of the rule makes sense."""
     for name, value in (("keys", keys), ("tokens", tokens)):
         if not hasattr(value, "dtype"):
             raise InputError(f"{name} of type {type(value).__name__} are no array; pass a JAX array")
-    if not (is_sampler(sampler) or isinstance(sampler, SemiAutoregressive)):
+    if not (is_rule(rule) or isinstance(rule, SemiAutoregressive)):
         raise InputError(
-            f"sampler is a {type(sampler).__name__}; pass a sampler (of a preset, its .sampler and .grid)"
+            f"rule is a {type(rule).__name__}; pass an unmasking rule (of a preset, its .rule and .grid)"
         )
+    if not isinstance(model, Model):
+        raise InputError(f"model is a {type(model).__name__}; pass mdmot.Model(denoiser, params, mask_id)")
     if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise InputError(f"tokens are {tokens.dtype}{list(tokens.shape)}; pass integers [batch, length]")
     if tokens.size == 0:
         raise InputError(f"tokens have shape {list(tokens.shape)}; pass at least one row of one token")
     _assert_keys(keys, tokens.shape[0])
-    _assert_values(sampler)
+    _assert_values(rule)
     blocks = None
-    if isinstance(sampler, SemiAutoregressive):
-        _assert_holds(tokens, sampler.later)
-        blocks, sampler = sampler, sampler.sampler
-        if not is_sampler(sampler):
-            raise InputError(f"blocks of a {type(sampler).__name__} are not possible; pass a sampler")
+    if isinstance(rule, SemiAutoregressive):
+        _assert_holds(tokens, later(model.mask_id))
+        blocks, rule = rule, rule.rule
+        if not is_rule(rule):
+            raise InputError(f"blocks of a {type(rule).__name__} are not possible; pass an unmasking rule")
     if grid is not None:
         _assert_grid(grid)
-    elif not is_adaptive(sampler):
+    elif not is_adaptive(rule):
         raise InputError(
-            f"{type(sampler).__name__} reads its steps from a grid; pass one, e.g. by "
-            "mdmot.schedules.step_grid"
+            f"{described(rule)} reads its steps from a grid; pass one, e.g. by mdmot.schedules.step_grid"
         )
-    denoiser, logits = _eval_logits(sampler, params, tokens)
-    vocab_size = _vocab_size(logits, tokens)
-    _assert_mask(denoiser, sampler.mask_id, vocab_size)
-    _assert_tokens(tokens, sampler.mask_id, vocab_size)
-    _assert_forbidden(sampler, vocab_size)
+    vocab_size = _vocab_size(_eval_logits(model, tokens), tokens)
+    _assert_mask(model, vocab_size)
+    _assert_tokens(tokens, model.mask_id, vocab_size)
+    _assert_forbidden(rule, vocab_size)
     if blocks is not None and blocks.end_id is not None and not 0 <= blocks.end_id < vocab_size:
         raise InputError(f"end_id {blocks.end_id} is no clean token (0 to {vocab_size - 1})")
 
 
 def _assert_values(part: Any) -> None:
-    """Asks a sampler, its transforms and whatever else it is made of to look at its values."""
+    """Asks a rule, its transforms and whatever else it is made of to look at its values."""
     if hasattr(part, "assert_values"):
         part.assert_values()
     for inner in _parts(part):
@@ -79,40 +78,10 @@ def _assert_forbidden(part: Any, vocab_size: int) -> None:
 
 
 def _parts(part: Any) -> list[Any]:
-    """What a sampler, a choice or a rule is made of."""
+    """What a rule, a choice or a size is made of."""
     if dataclasses.is_dataclass(part):
         return [getattr(part, field.name) for field in dataclasses.fields(part)]
     return list(part) if isinstance(part, tuple) else []
-
-
-def as_grid(grid: Any, sampler: Any, tokens: Any) -> StepGrid | None:
-    """The grid itself, that of a plan, or that of a plain array of alphas."""
-    if grid is None or isinstance(grid, StepGrid):
-        return grid
-    if isinstance(grid, StepPlan):
-        _assert_plan(grid, sampler, tokens)
-        return grid.grid()
-    return grid_from_alpha(grid)
-
-
-def _assert_plan(plan: StepPlan, sampler: Any, tokens: Any) -> None:
-    """A plan promises its error for its own length and reveals only."""
-    is_bernoulli = isinstance(sampler, BernoulliUnmasking)
-    if is_bernoulli != (isinstance(plan.reveal, Bernoulli)):
-        raise InputError(
-            f"the plan has {plan.reveal.name} reveals and the sampler is a {type(sampler).__name__}; "
-            "pass the sampler that it was made for, or plan.grid() to use its steps all the same"
-        )
-    if isinstance(tokens, jax.core.Tracer) or not hasattr(sampler, "mask_id"):
-        return
-    for first, rows in own_rows(tokens):
-        masked = (rows == sampler.mask_id).sum(axis=1)
-        wrong = np.flatnonzero(masked != plan.length)
-        if wrong.size:
-            raise InputError(
-                f"the plan is for {plan.length} masked tokens and row {first + wrong[0]} has "
-                f"{masked[wrong[0]]}; tune for that number, or pass plan.grid() to stretch its steps"
-            )
 
 
 def _assert_keys(keys: Array, batch: int) -> None:
@@ -174,27 +143,24 @@ def _assert_grid(grid: StepGrid) -> None:
     _assert_reveal(grid.reveal)
 
 
-def _eval_logits(sampler: Any, params: Params, tokens: Array) -> tuple[Any, Any]:
-    """The sampler's denoiser and the shape of its logits; nothing is computed."""
-    leaves, structure = jax.tree.flatten(params)
+def _eval_logits(model: Model, tokens: Array) -> Any:
+    """The shape of the model's logits; nothing is computed."""
+    leaves, structure = jax.tree.flatten(model.params)
     shapes = tuple(
         (leaf.shape, leaf.dtype) if isinstance(leaf, Array) else (jnp.shape(leaf), jnp.result_type(leaf))
         for leaf in leaves
     )
-    is_timed = hasattr(sampler, "timed_denoiser")
-    denoiser = sampler.timed_denoiser if is_timed else sampler.denoiser
-    return denoiser, _logits_shape(denoiser, is_timed, structure, shapes, tokens.shape, tokens.dtype)
+    return _logits_shape(model.denoiser, structure, shapes, tokens.shape, tokens.dtype)
 
 
 # Tracing a network takes longer than running a small one.
 @functools.lru_cache(maxsize=256)
 def _logits_shape(
-    denoiser: Any, is_timed: bool, structure: Any, shapes: tuple, token_shape: tuple, token_dtype: Any
+    denoiser: Any, structure: Any, shapes: tuple, token_shape: tuple, token_dtype: Any
 ) -> Any:
     leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
     tokens = jax.ShapeDtypeStruct(token_shape, token_dtype)
-    time = (jax.ShapeDtypeStruct(token_shape[:1], jnp.float32),) if is_timed else ()
-    return jax.eval_shape(denoiser, jax.tree.unflatten(structure, leaves), tokens, *time)
+    return jax.eval_shape(denoiser, jax.tree.unflatten(structure, leaves), tokens)
 
 
 def _vocab_size(logits: Any, tokens: Array) -> int:
@@ -208,11 +174,11 @@ def _vocab_size(logits: Any, tokens: Array) -> int:
     return shape[2]
 
 
-def _assert_mask(denoiser: Any, mask_id: int, vocab_size: int) -> None:
-    if 0 <= mask_id < vocab_size and not is_impossible(denoiser, mask_id):
+def _assert_mask(model: Model, vocab_size: int) -> None:
+    if 0 <= model.mask_id < vocab_size and not is_impossible(model.denoiser, model.mask_id):
         raise InputError(
-            f"mask_id {mask_id} is one of the denoiser's {vocab_size} clean tokens; use an id outside "
-            "them, or wrap the denoiser in mdmot.samplers.WithoutToken if the logits have one for the mask"
+            f"mask_id {model.mask_id} is one of the denoiser's {vocab_size} clean tokens; use an "
+            "id outside them, or mdmot.denoisers.WithoutToken if the logits have one for the mask"
         )
 
 
@@ -241,12 +207,3 @@ def _assert_rows(tokens: Array, mask_id: int, vocab_size: int) -> None:
                 f"token {values[row, position]} in row {first + row}, position {position} is neither a "
                 f"clean token (0 to {vocab_size - 1}) nor the mask ({mask_id})"
             )
-
-
-def own_rows(x: Array) -> Iterator[tuple[int, np.ndarray]]:
-    """The rows that this process holds, in pieces, each with the number of its first row."""
-    if not isinstance(x, Array) or x.is_fully_addressable:
-        yield 0, np.asarray(x)
-        return
-    for shard in x.addressable_shards:
-        yield shard.index[0].start or 0, np.asarray(shard.data)

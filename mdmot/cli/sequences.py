@@ -1,0 +1,88 @@
+"""Sequences of a text in the tokens of a model."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mdmot.errors import InputError
+from mdmot.vocabulary import Symbols
+
+if TYPE_CHECKING:
+    from mdmot.data import Corpus
+    from mdmot.models import Named
+
+PIECE = re.compile(r"#\d{6}$")
+"""How the names of a file's pieces end."""
+
+
+class TextRows(NamedTuple):
+    """What a model reads of a text.
+
+    Attributes:
+      tokens: Clean sequences, one a row.
+      left_out: Number of sequences with a token that has no probability in the model.
+      bytes_per_token: Bytes of the text by its tokens; None for symbols, or if sequences were left out.
+    """
+
+    tokens: np.ndarray
+    left_out: int
+    bytes_per_token: float | None
+
+
+def text_sequences(source: "Named", corpus: "Corpus", length: int, remedy: str) -> TextRows:
+    """Cuts a text into windows that follow each other, or for a model of symbols takes its lines.
+
+    Args:
+      source: The model.
+      corpus: The text.
+      length: Tokens of a sequence.
+      remedy: What to do if there are fewer than two sequences.
+
+    Raises:
+      InputError: If there are, if a line has another length, or a token is not in the vocabulary.
+    """
+    from mdmot.data import tokenize
+
+    if isinstance(source.vocabulary, Symbols):
+        rows, bytes_per_token = _lines(corpus, source.vocabulary, length), None
+    else:
+        text = tokenize(corpus, source.vocabulary, None)
+        num = text.tokens.size // length
+        rows, bytes_per_token = text.tokens[: num * length].reshape(num, length), text.bytes_per_token
+    readable = rows[~np.isin(rows, source.never).any(axis=1)]
+    if len(readable) < 2:
+        raise InputError(
+            f"{corpus.name}: {len(readable)} sequences of {length} tokens that {source.name} can read, "
+            f"expected 2 or more; {remedy}"
+        )
+    left_out = len(rows) - len(readable)
+    return TextRows(readable.astype(np.int32), left_out, None if left_out else bytes_per_token)
+
+
+def _lines(corpus: "Corpus", vocabulary: Symbols, length: int) -> np.ndarray:
+    """The lines of the documents, each a sequence of its own."""
+    rows: list[list[int]] = []
+    for path, content in _files(corpus):
+        for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+            if not line.strip():
+                continue
+            where = f"--text, {path}, line {number}"
+            try:
+                rows.append(vocabulary.encode(line))
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from None
+            if len(rows[-1]) != length:
+                raise InputError(
+                    f"{where}: {len(rows[-1])} tokens, expected {length}; "
+                    "write one sequence a line, or pass --length"
+                )
+    return np.asarray(rows, np.int32).reshape(len(rows), length)
+
+
+def _files(corpus: "Corpus") -> Iterator[tuple[str, bytes]]:
+    """The files of a text, the pieces that one is cut into put together: they may end within a line."""
+    for name, pieces in itertools.groupby(corpus.documents(), lambda piece: PIECE.sub("", piece.path)):
+        yield name, b"".join(piece.content for piece in pieces)
