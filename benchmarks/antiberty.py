@@ -221,9 +221,7 @@ def judged(
 def worth(named: Named, rows: np.ndarray, texts: list[str]) -> dict[str, Any]:
     """Metrics of drawn sequences."""
     model = named.model
-    perplexity = generative_perplexity(
-        jax.random.key(2), model.denoiser, model.params, rows, model.mask_id, batch_size=len(rows)
-    )
+    perplexity = generative_perplexity(jax.random.key(2), model, rows, batch_size=len(rows))
     return {
         "domain": share_of(sum(map(is_domain, texts)), len(texts))._asdict(),
         "own_perplexity": perplexity._asdict(),

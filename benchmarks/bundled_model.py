@@ -161,10 +161,8 @@ def bits_of_groups(
     for number, (name, windows) in enumerate(groups.items()):
         bits = held_out_bits(
             jax.random.key(number),
-            named.model.denoiser,
-            named.model.params,
+            named.model,
             windows,
-            named.model.mask_id,
             batch_size=min(64, len(windows)),
             bytes_per_token=1.0,
         ).bits_per_byte

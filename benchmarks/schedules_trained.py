@@ -22,24 +22,23 @@ def trained(data: np.ndarray, vocab_size: int, num_steps: int, batch: int, width
     import optax
     from flax import nnx
 
+    from mdmot.model import Model
     from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
-    from mdmot.training import train
+    from mdmot.training import fit
 
     config = TransformerConfig(vocab_size, data.shape[1], width, depth, 4)
     denoiser, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
     rate = optax.warmup_cosine_decay_schedule(0.0, 3e-3, num_steps // 10, num_steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, b2=0.98))
-    result = train(
+    result = fit(
         jax.random.key(0),
-        denoiser,
-        params,
+        Model(denoiser, params, config.mask_id),
         data,
-        config.mask_id,
         optimizer=optimizer,
         num_steps=num_steps,
         batch_size=batch,
     )
-    return denoiser, result.params, config.mask_id
+    return denoiser, result.model.params, config.mask_id
 
 
 def profile_of(denoiser, params, mask_id: int, data: np.ndarray, draws: int):
@@ -102,9 +101,12 @@ def text() -> Iterator[dict[str, Any]]:
     """Bits per byte of a small text model's samples under a 5-gram judge of the same text."""
     from ngram_judge import NgramJudge
 
-    from mdmot.training import byte_windows, hold_out, read_text
+    from mdmot.data import read_corpus, tokenize
+    from mdmot.vocabulary import Bytes
 
-    train_rows, held_out = hold_out(byte_windows(read_text(None, 2_000_000), 64), 10)
+    windows = np.asarray(tokenize(read_corpus(None), Bytes(), None).windows(64)[: 2_000_000 // 64])
+    is_held_out = np.arange(len(windows)) % 10 == 9  # of all documents alike
+    train_rows, held_out = windows[~is_held_out], windows[is_held_out]
     network = trained(train_rows, 256, 1000, 32, 128, 2)
     profile = profile_of(*network, held_out, draws=500)
     judge = NgramJudge(train_rows.ravel(), 5)

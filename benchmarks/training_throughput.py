@@ -29,8 +29,11 @@ def measured_run(name: str, num_steps: int) -> dict[str, Any]:
     import numpy as np
     from flax import nnx
 
+    from mdmot.data import hold_out_documents, read_corpus, tokenize
+    from mdmot.model import Model
     from mdmot.models import MaskedTransformer, from_nnx
-    from mdmot.training import PRESETS, TrainData, byte_windows, hold_out, read_text, run, save_state
+    from mdmot.training import PRESETS, TrainData, run, save_state
+    from mdmot.vocabulary import Bytes
 
     preset = PRESETS[name]
     save_every = num_steps // 3
@@ -38,7 +41,11 @@ def measured_run(name: str, num_steps: int) -> dict[str, Any]:
         preset, num_steps=num_steps, num_warm_up=0, save_every=save_every, log_every=save_every
     )
     denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(0)))
-    windows, held_out = hold_out(byte_windows(read_text(None, 4_000_000), config.model.length), 20)
+    model = Model(denoiser, params, config.model.mask_id)
+    windows, held_out = (
+        tokenize(part, Bytes(), None).windows(config.model.length)
+        for part in hold_out_documents(read_corpus(None))
+    )
     bare, with_optimizer, memory = ready_steps(config, denoiser, params, windows)
     seconds: dict[str, list[float]] = {"bare": [], "optimizer": [], "step": [], "checkpoint": []}
     clock = _Clock()
@@ -59,7 +66,7 @@ def measured_run(name: str, num_steps: int) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         data = TrainData(windows, held_out, {})
-        result = run(config, denoiser, params, data, folder, progress=after_step, export=after_checkpoint)
+        result = run(config, model, data, folder, progress=after_step, export=after_checkpoint)
         start = time.perf_counter()
         save_state(folder, result.state, config.keep)
         save_s = time.perf_counter() - start

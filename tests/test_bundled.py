@@ -56,10 +56,8 @@ def test_it_reaches_on_held_out_text_what_it_says():
     held_out = text.windows(model.length)
     found = held_out_bits(
         jax.random.key(0),
-        model.model.denoiser,
-        model.model.params,
+        model.model,
         held_out[np.arange(NUM_WINDOWS) * len(held_out) // NUM_WINDOWS],  # as at the end of training
-        model.model.mask_id,
         batch_size=16,
         bytes_per_token=text.bytes_per_token,
     ).bits_per_byte

@@ -292,12 +292,12 @@ def test_a_diverging_run_keeps_the_last_good_state_and_names_the_step(capsys, te
 
 
 def test_a_diverging_run_leaves_no_model_of_a_bad_step(capsys, text, tmp_path, monkeypatch):
-    def diverge(config, denoiser, params, data, out, *, export, **options):
+    def diverge(config, model, data, out, *, export, **options):
         """As where the loss is not finite at the weights of the only checkpoint, which is deleted."""
         write_config(out / "config.json", config, data.description)
-        export(config.update(denoiser).init(params))
+        export(config.update(model.denoiser).init(model.params))
         assert (out / "model.json").exists()
-        raise DivergenceError(2, params, np.zeros(2), is_loss_finite=False)
+        raise DivergenceError(2, model.params, np.zeros(2), is_loss_finite=False)
 
     monkeypatch.setattr("mdmot.training.run", diverge)
     line = refused(capsys, "train", "--text", text, *SMALL, "--out", tmp_path)
@@ -500,8 +500,8 @@ def test_evaluation_is_that_of_the_library(capsys, text, whole):
     rows = tokenize(hold_out_documents(read_corpus(text), 0.05)[1], Bytes(), None).windows(16)
     result = found(capsys, "evaluate", out, "--seed", 5)
     jax.config.update("jax_enable_x64", False)
-    model = load_checkpoint(out)
-    expected = evaluate(jax.random.key(5), model.denoiser, model.params, rows, 256, batch_size=len(rows))
+    model = load_checkpoint(out).model
+    expected = evaluate(jax.random.key(5), model, rows, batch_size=len(rows))
     assert result["bits_per_token"] == expected.nats_per_token / math.log(2)
     assert result["standard_error"] == expected.standard_error / math.log(2)
 
@@ -583,7 +583,7 @@ def test_careless_input_of_an_evaluation(capsys, tmp_path, monkeypatch, model, o
 
 
 def test_a_language_is_trained_on(capsys, tmp_path, monkeypatch):
-    def trained(config, denoiser, params, data, out, *, export, **options):
+    def trained(config, model, data, out, *, export, **options):
         size = config.model
         assert (size.vocab_size, size.length, size.mask_id) == (4, 16, 4)
         assert export.vocabulary == Symbols(("1", "2", "3", "4"))

@@ -33,6 +33,7 @@ from mdmot.metrics import (
     total_variation_to_law,
     unigram_entropy,
 )
+from mdmot.model import Model
 
 LENGTH, VOCAB = 3, 2
 SEQUENCES = np.array(list(itertools.product(range(VOCAB), repeat=LENGTH)))
@@ -170,10 +171,8 @@ def test_bits_of_a_text_under_frequencies():
     tokens = np.tile([0, 0, 0, 0, 1, 1, 2, 3], (64, 1))  # as frequent as that in every window
     bits = held_out_bits(
         jax.random.key(0),
-        constant,
-        jnp.log(jnp.asarray(frequencies)),
+        Model(constant, jnp.log(jnp.asarray(frequencies)), 4),
         tokens,
-        4,
         batch_size=32,
         bytes_per_token=2.5,
     )
@@ -182,14 +181,14 @@ def test_bits_of_a_text_under_frequencies():
     assert bits.bits_per_byte == pytest.approx([x / 2.5 for x in bits.bits_per_token])
     with pytest.raises(InputError, match="bytes_per_token"):
         held_out_bits(
-            jax.random.key(0), constant, jnp.zeros(4), tokens, 4, batch_size=32, bytes_per_token=0.0
+            jax.random.key(0), Model(constant, jnp.zeros(4), 4), tokens, batch_size=32, bytes_per_token=0.0
         )
 
 
 def test_generative_perplexity_under_exact_conditionals_is_that_of_the_law():
     tokens = np.asarray(sample(jax.random.key(0), LAW, 2048))
     found = generative_perplexity(
-        jax.random.key(1), tabular_denoiser(VOCAB), LAW, tokens, VOCAB, batch_size=1024
+        jax.random.key(1), Model(tabular_denoiser(VOCAB), LAW, VOCAB), tokens, batch_size=1024
     )
     kept = WEIGHTS[WEIGHTS > 0]
     entropy = -(kept * np.log(kept)).sum()

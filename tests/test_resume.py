@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models import TransformerConfig
 from mdmot.training import (
     Antithetic,
@@ -79,7 +80,7 @@ def denoiser(params, tokens):
 
 def trained(folder, config=CONFIG, data=DATA, **options):
     with jax.numpy_dtype_promotion("standard"):  # optax takes floats to the power of its int32 steps
-        return run(config, denoiser, PARAMS, data, folder, **options)
+        return run(config, Model(denoiser, PARAMS, VOCAB), data, folder, **options)
 
 
 def digest(state):
@@ -248,11 +249,12 @@ def test_divergence_keeps_the_checkpoints_before(tmp_path):
         return jnp.where(is_given[:, None, None] & (jnp.arange(VOCAB) == 3)[None, None], -jnp.inf, logits)
 
     config = dataclasses.replace(CONFIG, save_every=1, log_every=1)
+    model = Model(impossible, jax.tree.map(jnp.asarray, PARAMS), VOCAB)
     with (
         pytest.raises(DivergenceError, match="diverged in step") as error,
         jax.numpy_dtype_promotion("standard"),
     ):
-        run(config, impossible, jax.tree.map(jnp.asarray, PARAMS), DATA._replace(windows=rows), tmp_path)
+        run(config, model, DATA._replace(windows=rows), tmp_path)
     assert error.value.step <= step
     assert error.value.step not in saved_steps(tmp_path / "checkpoints")
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(error.value.params))
@@ -345,8 +347,8 @@ def in_devices(folder):
         )
 
     with jax.numpy_dtype_promotion("standard"):
-        alone = run(config, folded, wide, DATA, folder / "wide").state
-        spread = run(config, folded, split, DATA, folder / "split", mesh=mesh).state
+        alone = run(config, Model(folded, wide, VOCAB), DATA, folder / "wide").state
+        spread = run(config, Model(folded, split, VOCAB), DATA, folder / "split", mesh=mesh).state
     restored = load_state(folder / "split" / "checkpoints", spread).state
     with pytest.raises(InputError) as refused:
         split_rows(lambda step: Batch(np.zeros((12, LENGTH), np.int32)), mesh, "batch")(0)

@@ -1,5 +1,6 @@
 """What a training run refuses before its first step, and what it makes of the files that it finds."""
 
+import dataclasses
 import errno
 import io
 import json
@@ -12,6 +13,7 @@ import optax
 import pytest
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models import TransformerConfig
 from mdmot.training import (
     Batch,
@@ -47,6 +49,9 @@ def constant(params, tokens):
     return jnp.broadcast_to(params, (*tokens.shape, *params.shape))
 
 
+MODEL = Model(constant, np.zeros(VOCAB), VOCAB)
+
+
 def refused(match, call, *arguments, **options):
     with pytest.raises(InputError, match=match) as error:
         call(*arguments, **options)
@@ -75,7 +80,13 @@ def with_last(value):
 )
 def test_data_that_the_model_cannot_learn_are_refused_at_once(tmp_path, monkeypatch, change, match):
     monkeypatch.setattr(run_data, "TOKENS_AT_ONCE", 3 * LENGTH)  # the last part is one row
-    refused(match, run, CONFIG, constant, np.zeros(VOCAB), DATA._replace(**change), tmp_path)
+    refused(match, run, CONFIG, MODEL, DATA._replace(**change), tmp_path)
+
+
+def test_a_model_with_another_mask_is_refused(tmp_path):
+    model = dataclasses.replace(MODEL, mask_id=VOCAB + 1)
+    refused("the mask of the model is 5 and that of the settings 4", run, CONFIG, model, DATA, tmp_path)
+    assert not (tmp_path / "config.json").exists()
     assert not any(tmp_path.iterdir())
 
 
@@ -85,7 +96,7 @@ def test_a_settings_file_of_another_program_is_left_alone(tmp_path, content, res
     path = tmp_path / "config.json"
     path.write_text(content)
     match = r"config\.json is (not of a training run|damaged or of another version)"
-    refused(match, run, CONFIG, constant, np.zeros(VOCAB), DATA, tmp_path, resume=resume)
+    refused(match, run, CONFIG, MODEL, DATA, tmp_path, resume=resume)
     assert path.read_text() == content
 
 

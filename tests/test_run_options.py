@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models import TransformerConfig
 from mdmot.training import (
     Answers,
@@ -82,7 +83,7 @@ def denoiser(params, tokens):
 
 def trained(folder, config, **options):
     with jax.numpy_dtype_promotion("standard"):  # optax takes floats to the power of its int32 steps
-        return run(config, denoiser, PARAMS, DATA, folder, **options)
+        return run(config, Model(denoiser, PARAMS, VOCAB), DATA, folder, **options)
 
 
 def stopped(step, loss):
@@ -126,7 +127,7 @@ def test_what_an_option_has_learned_is_in_the_checkpoint(tmp_path):
     assert np.abs(state.params.order - even_order(LENGTH)).max() > 0.01
     some = DATA.held_out[np.arange(8)]
     found = evaluate(
-        jax.random.key(0), denoiser, state.best_params.network, some, VOCAB, batch_size=8,
+        jax.random.key(0), Model(denoiser, state.best_params.network, VOCAB), some, batch_size=8,
         log_weights=config.order.log_weights(state.best_params),
     )  # fmt: skip
     measured = read_metrics(tmp_path / "order" / "metrics.jsonl")[-1]["held_out_bits_per_token"]
@@ -148,7 +149,7 @@ def test_prompts_are_never_masked_and_not_counted(tmp_path):
 
     data = TrainData(rows, rows, {"name": "one"})
     with jax.numpy_dtype_promotion("standard"):
-        metrics = run(GIVEN, knowing, PARAMS, data, tmp_path).metrics
+        metrics = run(GIVEN, Model(knowing, PARAMS, VOCAB), data, tmp_path).metrics
         assert 0 <= metrics["held_out_bits_per_token"] < 1e-6
         assert 0 <= metrics["nats_per_token"] < 1e-6
     batch = marked(jnp.asarray(rows, jnp.int32), GIVEN.answers, maskable=(1,))
@@ -166,13 +167,13 @@ def test_a_loss_is_taken_over_the_answers_of_all_windows():
     def even(params, tokens):
         return jnp.broadcast_to(params, (*tokens.shape, VOCAB))
 
-    found = evaluate(key, even, bias, rows, VOCAB, batch_size=4, answers=answers)
+    found = evaluate(key, Model(even, bias, VOCAB), rows, batch_size=4, answers=answers)
     # All tokens of the answers are alike, so that nothing is left to chance but float32.
     expected = float(jax.nn.logsumexp(bias) - bias[0])
     assert found.nats_per_token == pytest.approx(expected, rel=1e-6)
     assert found.standard_error == pytest.approx(0, abs=1e-6)
     with pytest.raises(InputError, match="no window has an answer"):
-        evaluate(key, even, bias, rows[:1].repeat(2, axis=0), VOCAB, batch_size=2, answers=answers)
+        evaluate(key, Model(even, bias, VOCAB), rows[:1].repeat(2, axis=0), batch_size=2, answers=answers)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_data_without_answers_are_refused(tmp_path):
         ({"held_out": np.zeros_like(ROWS)}, "0 held-out windows have an answer"),
     ):
         with pytest.raises(InputError, match=words):
-            run(GIVEN, denoiser, PARAMS, DATA._replace(**change), tmp_path)
+            run(GIVEN, Model(denoiser, PARAMS, VOCAB), DATA._replace(**change), tmp_path)
     assert not any(tmp_path.iterdir())
 
 

@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
 from mdmot.training import (
     PRESETS,
@@ -22,9 +23,9 @@ from mdmot.training import (
     Update,
     evaluate,
     exact_nelbo,
+    fit,
     nelbo,
     nelbo_under_schedule,
-    train,
     training_steps,
 )
 
@@ -155,29 +156,28 @@ def test_training_learns_the_dependence_between_tokens():
     denoiser, params = from_nnx(MaskedTransformer(CONFIG, nnx.Rngs(0)))
     settings = {"optimizer": optax.adam(1e-2), "num_steps": 150, "batch_size": 32}
     seen = []
-    result = train(
+    model = Model(denoiser, params, CONFIG.mask_id)
+    result = fit(
         jax.random.key(0),
-        denoiser,
-        params,
+        model,
         ALTERNATING,
-        CONFIG.mask_id,
         progress=lambda step, loss: seen.append((step, loss)),
         **settings,
     )
     assert seen == list(enumerate(result.losses))
-    before = evaluate(jax.random.key(1), denoiser, params, ALTERNATING, 4, batch_size=32)
-    after = evaluate(jax.random.key(1), denoiser, result.params, ALTERNATING, 4, batch_size=32)
+    before = evaluate(jax.random.key(1), model, ALTERNATING, batch_size=32)
+    after = evaluate(jax.random.key(1), result.model, ALTERNATING, batch_size=32)
     # One fair bit a sequence of 6, against one a token for a model that knows frequencies alone.
     assert before.nats_per_token > math.log(2)
     assert after.nats_per_token < math.log(2) / 2
     assert after.nats_per_token > math.log(2) / 6 - 5 * after.standard_error
-    again = train(jax.random.key(0), denoiser, params, ALTERNATING, 4, **(settings | {"num_steps": 2}))
+    again = fit(jax.random.key(0), model, ALTERNATING, **(settings | {"num_steps": 2}))
     np.testing.assert_array_equal(again.losses, result.losses[:2])
 
 
 def test_evaluation_is_the_mean_over_all_windows():
     data = np.zeros((37, 6), np.int32)  # the last batch is short
-    value = evaluate(jax.random.key(2), constant, jnp.zeros(4), data, 4, batch_size=16)
+    value = evaluate(jax.random.key(2), Model(constant, jnp.zeros(4), 4), data, batch_size=16)
     # Flat logits: log 4 a token, whatever is masked; 37 float64 terms of order one.
     assert value.nats_per_token == pytest.approx(math.log(4), rel=1e-14)
     assert value.standard_error < 1e-14
@@ -191,8 +191,9 @@ def test_divergence_names_the_step_and_keeps_good_weights():
 
     start = jnp.asarray(1.0, jnp.float32)
     optimizer = optax.sgd(1e15)
+    model = Model(steep, start, 2)
     with pytest.raises(DivergenceError, match=r"step \d+.*lower the learning rate") as error:
-        train(jax.random.key(0), steep, start, data, 2, optimizer=optimizer, num_steps=50, batch_size=8)
+        fit(jax.random.key(0), model, data, optimizer=optimizer, num_steps=50, batch_size=8)
     failure = error.value
     assert failure.step == len(failure.losses) < 50
     assert np.isfinite(failure.losses).all()
@@ -202,10 +203,9 @@ def test_divergence_names_the_step_and_keeps_good_weights():
 def test_divergence_at_once_keeps_the_first_weights():
     data = np.array([[0, 1, 1], [1, 1, 0]])
     bad = jnp.array([0.0, jnp.nan])
+    model = Model(constant, bad, 2)
     with pytest.raises(DivergenceError, match="step 0") as error:
-        train(
-            jax.random.key(0), constant, bad, data, 2, optimizer=optax.sgd(0.1), num_steps=3, batch_size=2
-        )
+        fit(jax.random.key(0), model, data, optimizer=optax.sgd(0.1), num_steps=3, batch_size=2)
     assert error.value.params is bad
 
 
@@ -221,8 +221,9 @@ def test_divergence_at_once_keeps_the_first_weights():
 )
 def test_training_refuses_bad_input_in_one_line(change, message):
     given = {"data": np.zeros((2, 6), int), "mask_id": 4, "num_steps": 1, "batch_size": 1} | change
+    model = Model(constant, jnp.zeros(4), given.pop("mask_id"))
     with pytest.raises(InputError, match=message) as error:
-        train(jax.random.key(0), constant, jnp.zeros(4), optimizer=optax.sgd(0.1), **given)
+        fit(jax.random.key(0), model, optimizer=optax.sgd(0.1), **given)
     assert "\n" not in str(error.value)
 
 

@@ -235,10 +235,8 @@ def _measured(
     with progress(-(-len(tokens) // batch_size), "evaluate") as advance:
         found = held_out_bits(
             jax.random.key(seed),
-            source.model.denoiser,
-            source.model.params,
+            source.model,
             np.asarray(tokens, np.int32),
-            source.vocabulary.size,
             batch_size=batch_size,
             bytes_per_token=rows.bytes_per_token or 1.0,
             progress=lambda done, total: advance(f"{done:,} of {total:,} windows"),

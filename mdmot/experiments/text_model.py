@@ -81,10 +81,8 @@ def text_model(seed: int, named: Named, text: TokenizedCorpus, usual: np.ndarray
     windows = some_windows(text, length, NUM_WINDOWS)
     found = held_out_bits(
         evaluate_key,
-        model.denoiser,
-        model.params,
+        model,
         windows,
-        model.mask_id,
         batch_size=min(BATCH_SIZE, len(windows)),
         bytes_per_token=text.bytes_per_token,
     ).bits_per_byte

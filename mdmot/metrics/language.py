@@ -8,9 +8,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Integer
 
-from mdmot._types import Denoiser, Params, PRNGKey
+from mdmot._types import PRNGKey
 from mdmot.errors import InputError
 from mdmot.metrics.estimate import Estimate, exponential
+from mdmot.model import Model
 from mdmot.training import evaluate
 
 Rows = Integer[np.ndarray, "num length"] | Integer[Array, "num length"]
@@ -25,10 +26,8 @@ class HeldOut(NamedTuple):
 
 def held_out_bits(
     key: PRNGKey,
-    denoiser: Denoiser,
-    params: Params,
+    model: Model,
     windows: Rows,
-    mask_id: int,
     *,
     batch_size: int,
     bytes_per_token: float,
@@ -38,10 +37,8 @@ def held_out_bits(
 
     Args:
       key: Randomness of the masks, one pattern a window.
-      denoiser: The network; hashable.
-      params: Its weights.
+      model: The network.
       windows: Clean sequences, at least 2.
-      mask_id: The token of a masked position.
       batch_size: Windows a network call, >= 1.
       bytes_per_token: Bytes of the text by its tokens, `TokenizedCorpus.bytes_per_token`; > 0.
       progress: Called after each call with the number of windows done and that of all.
@@ -57,14 +54,16 @@ def held_out_bits(
       >>> import jax.numpy as jnp
       >>> def denoiser(params, tokens):
       ...     return jnp.zeros((*tokens.shape, 4))
-      >>> held_out = held_out_bits(jax.random.key(0), denoiser, None, np.zeros((4, 6), int), 4,
-      ...                          batch_size=2, bytes_per_token=2.0)
+      >>> from mdmot.model import Model
+      >>> model = Model(denoiser, params=None, mask_id=4)
+      >>> held_out = held_out_bits(
+      ...     jax.random.key(0), model, np.zeros((4, 6), int), batch_size=2, bytes_per_token=2.0)
       >>> round(held_out.bits_per_token.value, 4), round(held_out.bits_per_byte.value, 4)
       (2.0, 1.0)
     """
     if not bytes_per_token > 0:
         raise InputError(f"bytes_per_token = {bytes_per_token}; pass a positive number")
-    nats = _nats_per_token(key, denoiser, params, windows, mask_id, batch_size, progress)
+    nats = _nats_per_token(key, model, windows, batch_size, progress)
     per_token, per_byte = (
         Estimate(nats.value / unit, nats.standard_error / unit)
         for unit in (math.log(2), math.log(2) * bytes_per_token)
@@ -72,15 +71,7 @@ def held_out_bits(
     return HeldOut(per_token, per_byte)
 
 
-def generative_perplexity(
-    key: PRNGKey,
-    denoiser: Denoiser,
-    params: Params,
-    samples: Rows,
-    mask_id: int,
-    *,
-    batch_size: int,
-) -> Estimate:
+def generative_perplexity(key: PRNGKey, model: Model, samples: Rows, *, batch_size: int) -> Estimate:
     """The perplexity of samples under another model, at most, for its NELBO bounds it from above.
 
     Samples poorer than the text have a lower one too, so read it beside `unigram_entropy`. With exact
@@ -88,10 +79,8 @@ def generative_perplexity(
 
     Args:
       key: Randomness of the masks, one pattern a sample.
-      denoiser: The model that judges; hashable.
-      params: Its weights.
+      model: The one that judges.
       samples: Clean sequences in its tokens, at least 2.
-      mask_id: Its token of a masked position.
       batch_size: Samples a network call, >= 1.
 
     Returns:
@@ -105,22 +94,21 @@ def generative_perplexity(
       >>> import jax.numpy as jnp
       >>> def denoiser(params, tokens):
       ...     return jnp.zeros((*tokens.shape, 4))
-      >>> samples = np.zeros((4, 6), int)
-      >>> round(generative_perplexity(jax.random.key(0), denoiser, None, samples, 4, batch_size=2).value, 4)
+      >>> from mdmot.model import Model
+      >>> model, samples = Model(denoiser, params=None, mask_id=4), np.zeros((4, 6), int)
+      >>> round(generative_perplexity(jax.random.key(0), model, samples, batch_size=2).value, 4)
       4.0
     """
-    return exponential(_nats_per_token(key, denoiser, params, samples, mask_id, batch_size))
+    return exponential(_nats_per_token(key, model, samples, batch_size))
 
 
 def _nats_per_token(
     key: PRNGKey,
-    denoiser: Denoiser,
-    params: Params,
+    model: Model,
     rows: Rows,
-    mask_id: int,
     batch_size: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Estimate:
     with np.errstate(invalid="ignore"):  # the spread of infinite values
-        found = evaluate(key, denoiser, params, rows, mask_id, batch_size=batch_size, progress=progress)
+        found = evaluate(key, model, rows, batch_size=batch_size, progress=progress)
     return Estimate(found.nats_per_token, found.standard_error)

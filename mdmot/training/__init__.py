@@ -14,7 +14,7 @@ from mdmot.training.learned_order import (
 )
 from mdmot.training.level_fit import fit_epr, second_moments
 from mdmot.training.levels import EvenLevels, FittedLevels, LevelDraw, Levels
-from mdmot.training.loop import DivergenceError, TrainResult, train, training_steps
+from mdmot.training.loop import DivergenceError, TrainResult, fit, training_steps
 from mdmot.training.loss import exact_nelbo, nelbo, nelbo_under_schedule
 from mdmot.training.marks import Answers, TokenWeight, marked
 from mdmot.training.masking_methods import isad, syrm
@@ -85,6 +85,7 @@ __all__ = [
     "evaluate",
     "even_order",
     "exact_nelbo",
+    "fit",
     "fit_epr",
     "gradient_variance",
     "isad",
@@ -104,7 +105,6 @@ __all__ = [
     "shuffled_batches",
     "split_rows",
     "syrm",
-    "train",
     "training_steps",
     "write_config",
 ]

@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Integer
 
-from mdmot._types import Denoiser, Params, PRNGKey
+from mdmot._types import PRNGKey
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.training.loss import nelbo
 from mdmot.training.marks import Answers, marked
 
@@ -28,10 +29,8 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     key: PRNGKey,
-    denoiser: Denoiser,
-    params: Params,
+    model: Model,
     data: Windows,
-    mask_id: int,
     *,
     batch_size: int,
     answers: Answers | None = None,
@@ -42,10 +41,8 @@ def evaluate(
 
     Args:
       key: Randomness of the masks.
-      denoiser: The network; hashable.
-      params: Its weights.
+      model: The network.
       data: Clean sequences, one a row; at least 2.
-      mask_id: The token of a masked position.
       batch_size: Windows a network call, >= 1.
       answers: What is counted, given the rest; None for all tokens.
       log_weights: log w of each position in the order of revealing, for the bound of those orders; None
@@ -65,11 +62,13 @@ def evaluate(
       >>> import numpy as np
       >>> def denoiser(params, tokens):
       ...     return jnp.zeros((*tokens.shape, 4))
-      >>> value = evaluate(jax.random.key(0), denoiser, None, np.zeros((64, 6), int), 4, batch_size=32)
+      >>> from mdmot.model import Model
+      >>> model = Model(denoiser, params=None, mask_id=4)
+      >>> value = evaluate(jax.random.key(0), model, np.zeros((64, 6), int), batch_size=32)
       >>> round(value.nats_per_token, 3)
       1.386
     """
-    windows = windows_on_device(denoiser, params, data, mask_id)
+    windows = windows_on_device(model, data)
     if len(windows) < 2 or batch_size < 1:
         raise InputError(
             f"{len(windows)} windows in batches of {batch_size}; pass at least 2 in batches of 1"
@@ -79,7 +78,7 @@ def evaluate(
     nats, counted = [], []
     for i, start in enumerate(starts):
         some = windows[start : start + batch_size]
-        found = _nats(keys[i], denoiser, params, some, mask_id, answers, log_weights)
+        found = _nats(keys[i], model, some, answers, log_weights)
         nats.append(np.asarray(found[0], np.float64))
         counted.append(np.asarray(found[1], np.float64))
         if progress is not None:
@@ -96,13 +95,11 @@ def _ratio(nats: Float[np.ndarray, " batch"], counted: Float[np.ndarray, " batch
     return Evaluation(float(mean), float(error / counted.mean()))
 
 
-@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id", "answers"))
+@functools.partial(jax.jit, static_argnames="answers")
 def _nats(
     key: PRNGKey,
-    denoiser: Denoiser,
-    params: Params,
+    model: Model,
     windows: Array,
-    mask_id: int,
     answers: Answers | None,
     log_weights: Float[Array, " length"] | None,
 ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
@@ -110,18 +107,18 @@ def _nats(
     batch = marked(windows.astype(jnp.int32), answers)
     if log_weights is not None:
         log_weights = jnp.broadcast_to(log_weights[None], windows.shape)
-    nats = nelbo(key, denoiser, params, batch.tokens, mask_id, batch.is_given, log_weights)
+    nats = nelbo(
+        key, model.denoiser, model.params, batch.tokens, model.mask_id, batch.is_given, log_weights
+    )
     return nats, batch.num_free()
 
 
-def windows_on_device(denoiser: Denoiser, params: Params, data: Windows, mask_id: int) -> Array:
+def windows_on_device(model: Model, data: Windows) -> Array:
     """The data on the device, if they are clean sequences of the denoiser's vocabulary.
 
     Args:
-      denoiser: The network.
-      params: Its weights.
+      model: The network.
       data: One sequence a row.
-      mask_id: The token of a masked position.
 
     Raises:
       InputError: If they are not.
@@ -132,7 +129,7 @@ def windows_on_device(denoiser: Denoiser, params: Params, data: Windows, mask_id
             f"data are {values.dtype}{list(values.shape)}; pass integers [windows, length], at least one"
         )
     some = jax.ShapeDtypeStruct((1, values.shape[1]), jnp.int32)
-    vocab_size = jax.eval_shape(denoiser, params, some).shape[-1]
+    vocab_size, mask_id = jax.eval_shape(model.denoiser, model.params, some).shape[-1], model.mask_id
     if values.min() < 0 or values.max() >= vocab_size or 0 <= mask_id < vocab_size:
         raise InputError(
             f"data hold tokens {values.min()} to {values.max()} and the mask is {mask_id}, but the clean "

@@ -1,5 +1,6 @@
 """The loop over the steps of training, and the plainest way to use it."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator
@@ -12,8 +13,9 @@ import optax
 from jax import Array
 from jaxtyping import Float
 
-from mdmot._types import Denoiser, Params, PRNGKey
+from mdmot._types import Params, PRNGKey
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.training.evaluation import Windows, windows_on_device
 from mdmot.training.objective import Batch, NelboObjective
 from mdmot.training.sharding import common_mesh, replicate_rest
@@ -30,11 +32,11 @@ class TrainResult(NamedTuple):
     """What training returns.
 
     Attributes:
-      params: The weights after the last step.
+      model: The network with the weights after the last step.
       losses: Loss of each step's batch before its update, in nats per token.
     """
 
-    params: Params
+    model: Model
     losses: Float[np.ndarray, " steps"]
 
 
@@ -127,12 +129,10 @@ def training_steps(
         step += 1
 
 
-def train(
+def fit(
     key: PRNGKey,
-    denoiser: Denoiser,
-    params: Params,
+    model: Model,
     data: Windows,
-    mask_id: int,
     *,
     optimizer: optax.GradientTransformation,
     num_steps: int,
@@ -146,17 +146,15 @@ def train(
 
     Args:
       key: Randomness of the windows and masks.
-      denoiser: The network; hashable.
-      params: The weights to start from; left as they are.
+      model: The network, with the weights to start from, which are left as they are.
       data: Clean sequences, one a row.
-      mask_id: The token of a masked position.
       optimizer: From optax.
       num_steps: Updates, >= 1.
       batch_size: Windows an update, drawn with replacement, >= 1.
       progress: Called after each step.
 
     Returns:
-      The trained weights and the losses.
+      The network with the trained weights, and the losses.
 
     Raises:
       InputError: If the data do not fit the denoiser or a number is too small.
@@ -170,28 +168,29 @@ def train(
       >>> def denoiser(params, tokens):
       ...     return jnp.broadcast_to(params, (*tokens.shape, 4))
       >>> data = np.tile(np.array([0, 0, 0, 1]), (8, 1))
-      >>> result = train(jax.random.key(0), denoiser, jnp.zeros(4), data, 4,
-      ...                optimizer=optax.adam(0.1), num_steps=100, batch_size=16)
-      >>> bool(abs(jax.nn.softmax(result.params)[0] - 0.75) < 0.1)
+      >>> from mdmot.model import Model
+      >>> result = fit(jax.random.key(0), Model(denoiser, jnp.zeros(4), mask_id=4), data,
+      ...              optimizer=optax.adam(0.1), num_steps=100, batch_size=16)
+      >>> bool(abs(jax.nn.softmax(result.model.params)[0] - 0.75) < 0.1)
       True
     """
     if num_steps < 1 or batch_size < 1:
         raise InputError(f"num_steps = {num_steps}, batch_size = {batch_size}; pass at least 1 of each")
-    windows = windows_on_device(denoiser, params, data, mask_id)
-    update = Update(NelboObjective(denoiser, mask_id), optimizer)
+    windows = windows_on_device(model, data)
+    update = Update(NelboObjective(model.denoiser, model.mask_id), optimizer)
     row_key, step_key = jax.random.split(key)
     losses = []
     for step in training_steps(
         step_key,
         update,
-        update.init(params),
+        update.init(model.params),
         lambda step: _random_rows(row_key, step, windows, batch_size),
         num_steps,
     ):
         losses.append(float(step.info.nats_per_token))
         if progress is not None:
             progress(len(losses) - 1, losses[-1])
-    return TrainResult(step.state.params, np.array(losses))
+    return TrainResult(dataclasses.replace(model, params=step.state.params), np.array(losses))
 
 
 @functools.partial(jax.jit, static_argnames="batch_size")

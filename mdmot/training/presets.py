@@ -35,7 +35,7 @@ class TrainConfig:
 
     Attributes:
       model: Size of the network. `run` takes the network itself beside it, which may be of another kind,
-        and reads the length of the windows, the mask and the number of clean tokens here alone.
+        and reads the length of the windows and the number of clean tokens here alone.
       num_steps: Updates.
       batch_size: Windows an update.
       learning_rate: Largest rate; it rises linearly over the warm-up and falls as a cosine to a hundredth.

@@ -1,5 +1,6 @@
 """A whole training run in a folder: it can be killed at any moment and resumed where it was last saved."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from mdmot._types import Denoiser, Params
+from mdmot._types import Params
 from mdmot.errors import InputError
 from mdmot.files import alone_in, prepare_folder
+from mdmot.model import Model
 from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
 from mdmot.training.config_file import assert_same_run, is_config, note_extension, write_config
 from mdmot.training.evaluation import evaluate
@@ -53,8 +55,7 @@ class RunResult(NamedTuple):
 
 def run(
     config: TrainConfig,
-    denoiser: Denoiser,
-    params: Params,
+    model: Model,
     data: TrainData,
     folder: str | os.PathLike[str],
     *,
@@ -74,8 +75,7 @@ def run(
 
     Args:
       config: The settings.
-      denoiser: The network; hashable.
-      params: Its first weights, of JAX or NumPy, which `config.seed` and the model tell.
+      model: The network with its first weights, of JAX or NumPy, which `config.seed` tells.
       data: What to train on.
       folder: Of this run alone; made if absent. A run that saved no step there is overwritten.
       resume: Whether to go on from the newest good checkpoint; if there is none, the run begins anew.
@@ -97,25 +97,26 @@ def run(
       >>> from mdmot.models import TransformerConfig
       >>> def denoiser(params, tokens):
       ...     return jnp.broadcast_to(params, (*tokens.shape, 2))
-      >>> model = TransformerConfig(vocab_size=2, length=3, width=2, depth=1, heads=1)
-      >>> config = TrainConfig(model, num_steps=2, batch_size=4, learning_rate=0.1, num_warm_up=0)
+      >>> from mdmot.model import Model
+      >>> size = TransformerConfig(vocab_size=2, length=3, width=2, depth=1, heads=1)
+      >>> config = TrainConfig(size, num_steps=2, batch_size=4, learning_rate=0.1, num_warm_up=0)
       >>> zeros = np.zeros((8, 3), np.uint8)
       >>> data = TrainData(zeros[:6], zeros[6:], {"name": "zeros"})
+      >>> model = Model(denoiser, np.zeros(2, np.float32), mask_id=2)
       >>> with tempfile.TemporaryDirectory() as folder:
-      ...     first = run(config, denoiser, np.zeros(2, np.float32), data, folder)
-      ...     again = run(config, denoiser, np.zeros(2, np.float32), data, folder, resume=True)
+      ...     first = run(config, model, data, folder)
+      ...     again = run(config, model, data, folder, resume=True)
       >>> int(first.state.step), first.metrics["held_out_bits_per_token"] < 1.0, again.resumed_from
       (2, True, 2)
     """
     folder = prepare_folder(pathlib.Path(folder))
     with alone_in(folder):
-        return _run(config, denoiser, params, data, folder, resume, mesh, progress, export)
+        return _run(config, model, data, folder, resume, mesh, progress, export)
 
 
 def _run(
     config: TrainConfig,
-    denoiser: Denoiser,
-    params: Params,
+    model: Model,
     data: TrainData,
     folder: pathlib.Path,
     resume: bool,
@@ -124,10 +125,15 @@ def _run(
     export: Export | None,
 ) -> RunResult:
     checkpoints, metrics_file = folder / CHECKPOINTS, folder / METRICS_FILE
+    if model.mask_id != config.model.mask_id:
+        raise InputError(
+            f"the mask of the model is {model.mask_id} and that of the settings {config.model.mask_id}; "
+            "pass a model of the settings' vocab_size"
+        )
     _prepare(folder, config, data, resume)
     held_out = rows_with_answers(data.held_out, config.answers)
-    params = jax.tree.map(jnp.asarray, params)
-    update = config.update(denoiser)
+    params = jax.tree.map(jnp.asarray, model.params)
+    update = config.update(model.denoiser)
     batches = _marked(config, shuffled_batches(data.windows, config.seed, config.batch_size))
     if mesh is not None:
         batches = split_rows(batches, mesh, mesh.axis_names[0])
@@ -158,7 +164,7 @@ def _run(
             if step % config.log_every == 0 or is_last:
                 line = {"step": step, **clock.line(), "gradient_norm": float(info.gradient_norm)}
                 if is_saved:
-                    line |= _held_out(config, denoiser, state, held_out)
+                    line |= _held_out(config, model, state, held_out)
                 append_metrics(metrics_file, line)
             if is_saved:
                 save_state(checkpoints, state, config.keep)
@@ -234,16 +240,14 @@ def _on_mesh(params: Params, mesh: Mesh) -> Params:
 
 
 def _held_out(
-    config: TrainConfig, denoiser: Denoiser, state: TrainState, held_out: np.ndarray
+    config: TrainConfig, model: Model, state: TrainState, held_out: np.ndarray
 ) -> dict[str, float]:
     num = min(config.num_evaluated, len(held_out))
     some = held_out[np.arange(num) * len(held_out) // num]  # of all documents, not the first ones
     found = evaluate(
         jax.random.key(config.seed),
-        denoiser,
-        config.order.network(state.best_params),
+        dataclasses.replace(model, params=config.order.network(state.best_params)),
         some,
-        config.model.mask_id,
         batch_size=min(config.batch_size, len(some)),
         answers=config.answers,
         log_weights=config.order.log_weights(state.best_params),

@@ -203,6 +203,7 @@ def _run(
     import jax
     from flax import nnx
 
+    from mdmot.model import Model
     from mdmot.models import MaskedTransformer, from_nnx
     from mdmot.training import DivergenceError, load_state, run
     from mdmot.training.export import Export
@@ -210,6 +211,7 @@ def _run(
     from mdmot.training.runs import CHECKPOINTS
 
     denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(config.seed)))
+    model = Model(denoiser, params, config.model.mask_id)
     num_weights = sum(leaf.size for leaf in jax.tree.leaves(params))
     num_devices, kind = 1 if mesh is None else mesh.size, jax.local_devices()[0].device_kind
     tell(
@@ -220,7 +222,7 @@ def _run(
     export = Export(out, config, vocabulary, store)
     try:
         result = run(
-            *(config, denoiser, params, data, out),
+            *(config, model, data, out),
             resume=resume,
             mesh=mesh,
             progress=_noted(config, show, tell),
