@@ -168,9 +168,9 @@ class Network(NamedTuple):
 def in_chunks(
     logits_at: LogitsAt,
     where: Bool[Array, "batch length"],
-    summary: Summary[Values],
-    unseen: tuple[Values, IsLaw],
-) -> tuple[Values, IsLaw]:
+    summary: Callable[[Int[Array, "batch width"], Float[Array, "batch width vocab"]], Values],
+    unseen: Values,
+) -> Values:
     """Summaries at some positions, a static number of positions of each row at a time.
 
     The chunks go on until the row with the most positions is done; a row's values do not depend on how
@@ -181,7 +181,7 @@ def in_chunks(
     place = jnp.cumsum(where, axis=1, dtype=jnp.int32)
     most = place[:, -1].max()
 
-    def chunk(carry: tuple[Array, tuple[Values, IsLaw]]) -> tuple[Array, tuple[Values, IsLaw]]:
+    def chunk(carry: tuple[Array, Values]) -> tuple[Array, Values]:
         start, values = carry
         wanted = start + 1 + jnp.arange(width, dtype=jnp.int32)
         # The position of the k-th True; `length`, which is dropped below, if there are fewer.
