@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mdmot.schedules import interpolations as interpolations
     from mdmot.schedules import masks as masks
     from mdmot.schedules import step_grid as step_grid
+    from mdmot.workflows import evaluate as evaluate
     from mdmot.workflows import law as law
     from mdmot.workflows import load as load
     from mdmot.workflows import profile as profile
@@ -39,6 +40,7 @@ _HOMES = {
     "bernoulli_law": "exact_law",
     "Model": "model",
     "energy": "energies",
+    "evaluate": "workflows",
     "fixed_law": "exact_law",
     "interpolations": "schedules",
     "law": "workflows",

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float, Int
 
+from mdmot.arguments import concrete
 from mdmot.distributions import Tabular, subset_conditionals
 from mdmot.distributions.tables import require_length
 from mdmot.errors import InputError
@@ -71,7 +72,8 @@ def bernoulli_law(
         [0, 1], or the sequences do not have the law's length.
 
     Example:
-      >>> from mdmot.distributions import uniform_over
+      >>> from mdmot.arguments import concrete
+    from mdmot.distributions import uniform_over
       >>> law = uniform_over([[0, 0], [1, 1]], vocab_size=2)
       >>> q = bernoulli_law(law, 2, jnp.array([0.5, 1.0]), law.sequences)
       >>> [round(float(x), 6) for x in q]
@@ -82,8 +84,8 @@ def bernoulli_law(
     """
     length = law.sequences.shape[1]
     require_feasible(length, reveal.shape[0])
-    if not isinstance(reveal, jax.core.Tracer):
-        known = np.asarray(reveal)
+    known = concrete(reveal)
+    if known is not None:
         wrong = np.flatnonzero(~((known >= 0) & (known <= 1)))
         if wrong.size:
             raise InputError(
@@ -121,19 +123,19 @@ def fixed_law(
         to n, or the sequences do not have the law's length.
 
     Example:
-      >>> from mdmot.distributions import uniform_over
+      >>> from mdmot.arguments import concrete
+    from mdmot.distributions import uniform_over
       >>> law = uniform_over([[0, 0], [1, 1]], vocab_size=2)
       >>> fixed_law(law, 2, jnp.array([1, 1]), law.sequences).tolist()
       [0.5, 0.5]
     """
     length = law.sequences.shape[1]
     require_feasible(length, counts.shape[0])
-    if not isinstance(counts, jax.core.Tracer):
-        known = np.asarray(counts)
-        if (known < 0).any() or known.sum() != length:
-            raise InputError(
-                f"counts {known.tolist()} sum to {known.sum()}; pass non-negative counts of sum {length}"
-            )
+    known = concrete(counts)
+    if known is not None and ((known < 0).any() or known.sum() != length):
+        raise InputError(
+            f"counts {known.tolist()} sum to {known.sum()}; pass non-negative counts of sum {length}"
+        )
     dtype = law.log_prob.dtype
     choose = np.array([[math.comb(m, c) for c in range(length + 1)] for m in range(length + 1)])
     after = jnp.cumsum(counts)
@@ -161,7 +163,8 @@ def sampler_law(
       The comparison.
 
     Example:
-      >>> from mdmot.distributions import uniform_over
+      >>> from mdmot.arguments import concrete
+    from mdmot.distributions import uniform_over
       >>> law = uniform_over([[0, 0], [1, 1]], vocab_size=2)
       >>> q = bernoulli_law(law, 2, jnp.array([1.0]), law.sequences)
       >>> result = sampler_law(law, q, jnp.log(2.0))

@@ -49,7 +49,7 @@ def found(capsys, *arguments):
 def shown(capsys, sampler):
     """What a person is told of measures that were read as JSON."""
     numbers = json.loads(json.dumps(sampler).replace('"inf"', "Infinity").replace('"nan"', "NaN"))
-    judging.show(numbers)
+    judging.show_judgement(numbers)
     return capsys.readouterr().out
 
 

@@ -271,7 +271,7 @@ def test_weights_are_stored_as_asked(capsys, text, whole, tmp_path):
     assert model.config == dataclasses.replace(other.config, param_dtype="bfloat16")
     jax.tree.map(
         lambda small, large: np.testing.assert_array_equal(small, large.astype(jnp.bfloat16)),
-        *(model.params, other.params),
+        *(model.model.params, other.model.params),
     )
 
 
@@ -288,7 +288,7 @@ def test_a_diverging_run_keeps_the_last_good_state_and_names_the_step(capsys, te
     )
     model = load_checkpoint(tmp_path)
     assert model.provenance["step"] == kept[-1]
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(model.params))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(model.model.params))
 
 
 def test_a_diverging_run_leaves_no_model_of_a_bad_step(capsys, text, tmp_path, monkeypatch):
@@ -368,7 +368,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
         (["--batch", 9, "--microbatches", 2], "and of num_microbatches as batch_size"),
         (["--learning-rate", 0], "pass positive numbers"),
         (["--average", 1], "1.0 is not in the range 0<=x<1"),
-        (["--keep", 1], "keep = 1; pass a whole number of at least 2"),
+        (["--keep", 1], "keep = 1 is not a whole number of at least 2"),
         (["--seed", 2**31], "pass a whole number from 0 to 2147483647"),
         (["--devices", 10**6], "devices = 1000000: this machine has"),
         (["--steps", 0], "0 is not in the range"),

@@ -228,14 +228,14 @@ def test_flat_profiles_are_seldom_told_from_linear(rows):
 
 @pytest.mark.slow
 def test_steep_profiles_are_told_and_the_interval_covers():
-    bed = read_law("markov:stay=.95,states=2,length=32")
-    scorer = information.jax_scorer(bed.denoiser, bed.params, bed.vocab_size)
-    truth = jnp.asarray(bed.profile())
+    law = read_law("markov:stay=.95,states=2,length=32")
+    scorer = information.jax_scorer(law.denoiser, law.params, law.vocab_size)
+    truth = jnp.asarray(law.profile())
     exact = tuning.profile_gain(information.exact_profile(truth), 8, plans.Fixed).nats
     levels, repeats, told, covered, missed = information.default_levels(32, 9), 30, 0, 0, []
     for seed in range(repeats):
-        data = np.asarray(bed.sample(jax.random.key(seed), 9 * 200))
-        profile = measured(seed, scorer, data, bed.vocab_size, 200, levels)
+        data = np.asarray(law.sample(jax.random.key(seed), 9 * 200))
+        profile = measured(seed, scorer, data, law.vocab_size, 200, levels)
         found = tuning.held_out_gain(profile, 8, plans.Fixed)
         # What the plans that were fitted gain in truth.
         target = np.mean([true_gain(part, levels, truth) for part in profile.halves])

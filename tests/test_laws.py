@@ -90,7 +90,7 @@ def is_balanced(x, depth, kinds=1):
     return not stack
 
 
-# By bed: the weight of a sequence by the definition of the law, from its parameters and the sequence.
+# By law: the weight of a sequence by the definition of the law, from its parameters and the sequence.
 SMALL = {
     "markov:stay=.7,states=3,length=4": chain_prob,
     "ngram:order=1,states=3,forbidden=.4,length=4,seed=1": chain_prob,
@@ -109,11 +109,11 @@ SMALL = {
 
 @functools.cache
 def small(spec):
-    """The bed, all sequences and their probabilities by definition."""
-    bed = read_law(spec)
-    words = np.array(list(itertools.product(range(bed.vocab_size), repeat=bed.length)))
-    weight = np.array([SMALL[spec](bed.params, word) for word in words.tolist()])
-    return bed, words, weight / weight.sum()
+    """The law, all sequences and their probabilities by definition."""
+    law = read_law(spec)
+    words = np.array(list(itertools.product(range(law.vocab_size), repeat=law.length)))
+    weight = np.array([SMALL[spec](law.params, word) for word in words.tolist()])
+    return law, words, weight / weight.sum()
 
 
 def enumerated_profile(words, prob):
@@ -131,8 +131,8 @@ each_small = pytest.mark.parametrize("spec", SMALL)
 
 @each_small
 def test_log_prob_is_the_definition(spec):
-    bed, words, prob = small(spec)
-    log_prob = np.asarray(bed.log_prob(jnp.asarray(words)))
+    law, words, prob = small(spec)
+    log_prob = np.asarray(law.log_prob(jnp.asarray(words)))
     np.testing.assert_array_equal(log_prob == -np.inf, prob == 0)
     # A few dozen roundings of numbers below 10.
     np.testing.assert_allclose(np.exp(log_prob), prob, rtol=100 * ULP)
@@ -140,18 +140,18 @@ def test_log_prob_is_the_definition(spec):
 
 @each_small
 def test_sequences_with_masks_have_probability_zero(spec):
-    bed, words, prob = small(spec)
+    law, words, prob = small(spec)
     word = words[prob.argmax()]
-    for wrong in (-1, bed.vocab_size, bed.vocab_size + 1):
-        for i in range(bed.length):
-            row = np.where(np.arange(bed.length) == i, wrong, word)
-            assert float(bed.log_prob(jnp.asarray(row[None]))[0]) == -np.inf
+    for wrong in (-1, law.vocab_size, law.vocab_size + 1):
+        for i in range(law.length):
+            row = np.where(np.arange(law.length) == i, wrong, word)
+            assert float(law.log_prob(jnp.asarray(row[None]))[0]) == -np.inf
 
 
 @each_small
 def test_conditionals_at_every_pattern(spec):
-    bed, words, prob = small(spec)
-    d, n = bed.vocab_size, bed.length
+    law, words, prob = small(spec)
+    d, n = law.vocab_size, law.length
     rows = np.array(list(itertools.product(range(d + 1), repeat=n)))
     is_masked = rows == d
     # Joint probability of the given tokens and of each token at each position, by summing over all words.
@@ -161,18 +161,18 @@ def test_conditionals_at_every_pattern(spec):
     expected = np.where(total > 0, joint / np.where(total > 0, total, 1), 1 / d)
     expected = np.where(is_masked[..., None], expected, rows[..., None] == np.arange(d))
 
-    logits = np.asarray(bed.denoiser(bed.params, jnp.asarray(rows)))
+    logits = np.asarray(law.denoiser(law.params, jnp.asarray(rows)))
     np.testing.assert_array_equal(logits == -np.inf, expected == 0)
     np.testing.assert_allclose(np.exp(logits), expected, rtol=1000 * ULP)
 
 
 @each_small
 def test_samples_have_the_law(spec):
-    bed, _, prob = small(spec)
+    law, _, prob = small(spec)
     num = 4000
-    tokens = np.asarray(bed.sample(jax.random.key(7), num))
-    assert tokens.shape == (num, bed.length)
-    place = np.ravel_multi_index(tuple(tokens.T), (bed.vocab_size,) * bed.length)
+    tokens = np.asarray(law.sample(jax.random.key(7), num))
+    assert tokens.shape == (num, law.length)
+    place = np.ravel_multi_index(tuple(tokens.T), (law.vocab_size,) * law.length)
     seen = np.bincount(place, minlength=len(prob))
     assert (seen[prob == 0] == 0).all()
     # Rare words are pooled, so that the statistic is close to its limit; five in a million go beyond.
@@ -187,12 +187,12 @@ def test_samples_have_the_law(spec):
 
 @each_small
 def test_entropy_and_profile(spec):
-    bed, words, prob = small(spec)
-    entropy, error = bed.entropy()
+    law, words, prob = small(spec)
+    entropy, error = law.entropy()
     exact = stats.entropy(prob)
     assert abs(entropy - exact) <= 5 * error + 1e-12
     assert (error > 0) == (spec.startswith(("hmm", "words")))
-    if (profile := bed.profile()) is None:
+    if (profile := law.profile()) is None:
         assert spec.startswith(("hmm", "words", "ngram:order=2", "brackets"))
     else:
         # Sums of up to 1296 terms p log p, then differences: some 1e3 roundings of numbers below 10.
@@ -200,17 +200,17 @@ def test_entropy_and_profile(spec):
 
 
 def test_tables_are_laws():
-    law = tabular([[0, 0, 1], [1, 1, 0], [1, 0, 0]], [1, 2, 3], 2)
-    bed = tabular_law(law, ("a", "b"), "some.txt")
-    np.testing.assert_allclose(bed.profile(), information_profile(law), rtol=0, atol=0)
-    assert (bed.spec, bed.length, bed.vocab_size) == ("some.txt", 3, 2)
-    assert bed.sample(jax.random.key(0), 5).shape == (5, 3)
-    assert bed.entropy() == (pytest.approx(stats.entropy([1, 2, 3])), 0.0)
-    np.testing.assert_allclose(np.exp(bed.log_prob(law.sequences)), [1 / 6, 1 / 2, 1 / 3])
-    assert bed.denoiser(bed.params, jnp.array([[2, 2, 2]])).shape == (1, 3, 2)
-    assert bed.table() is law
+    arrays = tabular([[0, 0, 1], [1, 1, 0], [1, 0, 0]], [1, 2, 3], 2)
+    law = tabular_law(arrays, ("a", "b"), "some.txt")
+    np.testing.assert_allclose(law.profile(), information_profile(arrays), rtol=0, atol=0)
+    assert (law.spec, law.length, law.vocab_size) == ("some.txt", 3, 2)
+    assert law.sample(jax.random.key(0), 5).shape == (5, 3)
+    assert law.entropy() == (pytest.approx(stats.entropy([1, 2, 3])), 0.0)
+    np.testing.assert_allclose(np.exp(law.log_prob(arrays.sequences)), [1 / 6, 1 / 2, 1 / 3])
+    assert law.denoiser(law.params, jnp.array([[2, 2, 2]])).shape == (1, 3, 2)
+    assert law.table() is arrays
     # Compiled programs are for a function: that of one size is the same.
-    assert bed.denoiser is tabular_law(law, ("x", "y")).denoiser
+    assert law.denoiser is tabular_law(arrays, ("x", "y")).denoiser
 
 
 @each_small
@@ -358,20 +358,20 @@ def test_brackets_count_their_words():
     ways = {0: 1}
     for _ in range(length):
         ways = {h: ways.get(h - 1, 0) + ways.get(h + 1, 0) for h in range(depth + 1)}
-    bed = read_law(f"brackets:length={length},depth={depth}")
+    law = read_law(f"brackets:length={length},depth={depth}")
     # Twelve steps of logsumexp, each of a few roundings.
-    assert bed.entropy() == (pytest.approx(math.log(ways[0]), rel=1e-13), 0.0)
+    assert law.entropy() == (pytest.approx(math.log(ways[0]), rel=1e-13), 0.0)
 
 
 def test_brackets_of_two_kinds_close_what_is_open():
-    bed = read_law("brackets:length=4,depth=2,kinds=2")
+    law = read_law("brackets:length=4,depth=2,kinds=2")
     words = np.array(list(itertools.product(range(4), repeat=4)))
     legal = np.array([is_balanced(word, 2, kinds=2) for word in words.tolist()])
-    prob = np.exp(bed.log_prob(jnp.asarray(words)))
+    prob = np.exp(law.log_prob(jnp.asarray(words)))
     # Two shapes, two brackets, each of two kinds.
     # The logarithm of 1/8 is a sum of some dozen rounded ones, none above 4.
     np.testing.assert_allclose(prob, legal / 8, rtol=1e-13)
-    assert bed.symbols == ("(", "[", ")", "]")
+    assert law.symbols == ("(", "[", ")", "]")
 
 
 @pytest.mark.parametrize(
@@ -435,11 +435,11 @@ def cast(params, dtype):
 
 @pytest.mark.parametrize(("dtype", "atol"), [(jnp.float64, 1e-11), (jnp.float32, 1e-4)])
 def test_chains_of_2048_tokens(dtype, atol):
-    bed = read_law("markov:stay=.95,states=4,length=2048")
-    rows = partly_masked(np.asarray(bed.sample(jax.random.key(1), 3)), 4, np.array([[0.5], [0.99], [1]]), 2)
-    logits = np.asarray(bed.denoiser(cast(bed.params, dtype), jnp.asarray(rows)))
+    law = read_law("markov:stay=.95,states=4,length=2048")
+    rows = partly_masked(np.asarray(law.sample(jax.random.key(1), 3)), 4, np.array([[0.5], [0.99], [1]]), 2)
+    logits = np.asarray(law.denoiser(cast(law.params, dtype), jnp.asarray(rows)))
     assert logits.dtype == dtype
-    initial, transition = map(np.asarray, bed.params)
+    initial, transition = map(np.asarray, law.params)
     # Either precision rounds stay itself, which a gap of hundreds of steps multiplies: by 6e-8 in float32;
     # in float64 by 1e-16, and the reference's scaling at each of 2048 positions by as much.
     np.testing.assert_allclose(
@@ -449,16 +449,16 @@ def test_chains_of_2048_tokens(dtype, atol):
 
 @pytest.mark.parametrize(("dtype", "atol"), [(jnp.float64, 1e-11), (jnp.float32, 1e-4)])
 def test_hidden_chains_of_2048_tokens(dtype, atol):
-    bed = read_law("hmm:length=2048,forbidden=.3,seed=4")
-    law = cast(bed.params, dtype)
-    tokens = bed.sample(jax.random.key(1), 3)
+    law = read_law("hmm:length=2048,forbidden=.3,seed=4")
+    chain = cast(law.params, dtype)
+    tokens = law.sample(jax.random.key(1), 3)
     rows = partly_masked(np.asarray(tokens), 4, np.array([[0.5], [0.99], [1]]), 2)
-    logits = np.asarray(bed.denoiser(law, jnp.asarray(rows)))
+    logits = np.asarray(law.denoiser(chain, jnp.asarray(rows)))
     assert logits.dtype == dtype
-    arrays = [np.asarray(x) for x in bed.params[:3]]
+    arrays = [np.asarray(x) for x in law.params[:3]]
     # As for the chains: a few roundings at each of 2048 positions, of which mixing forgets most.
     np.testing.assert_allclose(np.exp(logits), forward_backward(*arrays, rows), atol=atol)
-    assert np.isfinite(np.asarray(hidden_markov_log_prob(law, tokens))).all()
+    assert np.isfinite(np.asarray(hidden_markov_log_prob(chain, tokens))).all()
 
 
 def test_messages_are_the_same_from_a_scan_and_from_a_tree():
@@ -534,16 +534,16 @@ def test_final_weights_condition_the_chain():
 
 
 def test_large_mixtures_take_turns(monkeypatch):
-    bed = read_law("words:components=5,symbols=3,length=4,seed=1")
-    rows = partly_masked(np.asarray(bed.sample(jax.random.key(1), 7)), 3, 0.5, 2)
+    law = read_law("words:components=5,symbols=3,length=4,seed=1")
+    rows = partly_masked(np.asarray(law.sample(jax.random.key(1), 7)), 3, 0.5, 2)
     tokens, words = jnp.asarray(rows), jnp.asarray(np.where(rows == 3, 0, rows))
-    whole = mixture_denoiser(bed.params, tokens), mixture_log_prob(bed.params, words)
+    whole = mixture_denoiser(law.params, tokens), mixture_log_prob(law.params, words)
     monkeypatch.setattr(mixture, "BLOCK", 2)
     # Compiled anew, with the limit of now.
     in_turns = jax.jit(
         lambda: (
-            mixture_denoiser.__wrapped__(bed.params, tokens),
-            mixture_log_prob.__wrapped__(bed.params, words),
+            mixture_denoiser.__wrapped__(law.params, tokens),
+            mixture_log_prob.__wrapped__(law.params, words),
         )
     )()
     for one, other in zip(whole, in_turns, strict=True):
@@ -562,16 +562,16 @@ def test_profiles_too_large_to_sum_are_only_estimated():
 
 def test_every_law_is_there_with_its_defaults():
     for name, kind in LAWS.items():
-        bed = read_law(name)
-        assert bed.spec.startswith(f"{name}:")
-        assert read_law(bed.spec).spec == bed.spec
-        assert bed.length == kind.options["length"].default
-        assert len(set(bed.symbols)) == bed.vocab_size
+        law = read_law(name)
+        assert law.spec.startswith(f"{name}:")
+        assert read_law(law.spec).spec == law.spec
+        assert law.length == kind.options["length"].default
+        assert len(set(law.symbols)) == law.vocab_size
 
 
 def test_numbers_are_read_as_they_are_written():
-    bed = read_law("markov:stay=.99,states=4,length=256")
-    assert bed.spec == "markov:stay=0.99,states=4,length=256"
+    law = read_law("markov:stay=.99,states=4,length=256")
+    assert law.spec == "markov:stay=0.99,states=4,length=256"
     assert read_law("markov: length = 16 , stay=0.5").spec == "markov:stay=0.5,states=4,length=16"
 
 

@@ -358,11 +358,11 @@ def test_a_stretched_plan_says_what_it_was_stretched_from():
         assert plan.stretched_note(10).startswith("the plan for 5 tokens is stretched to 10:")
         assert "stretched to 3 to 9:" in plan.stretched_note(5, 9, 4, 3)
         for length in (0, -1):
-            with pytest.raises(InputError, match=f"length is {length}"):
+            with pytest.raises(InputError, match=f"length = {length} is not"):
                 plan.for_length(length)
 
 
 def test_a_plan_that_contradicts_itself_is_not_made():
     for length, reveal in ((4, plans.Fixed([1, 2])), (0, plans.Bernoulli([0.0, 1.0]))):
-        with pytest.raises(InputError, match=f"for {length} tokens|length is {length}"):
+        with pytest.raises(InputError, match=f"for {length} tokens|length = {length} is not"):
             plans.Plan(length, reveal)

@@ -153,7 +153,7 @@ def test_learned_beta_of_chains_lies_between_the_optimum_and_the_grid(chains, re
         tuned = tuning.tune(profile, STEPS, reveal)
         assert tuned.plan.path_kl < tuned.beta.path_kl < tuned.paper_grid.path_kl
         ratio = tuned.equivalent_linear_steps / STEPS
-        assert tuning.worth(profile, STEPS, reveal, profile[None]) == (ratio, (ratio, ratio))
+        assert tuning.plan_step_ratio(profile, STEPS, reveal, profile[None]) == (ratio, (ratio, ratio))
 
 
 @pytest.mark.slow
@@ -189,8 +189,8 @@ def test_whatever_has_a_profile_is_tuned(kind):
     assert tuned.plan.path_kl == pytest.approx(expected.plan.path_kl, rel=close)
     assert tuned.is_exact == (kind not in ("measured", "estimate"))
     assert tuning.baselines(found, 4, Fixed) == pytest.approx(tuning.baselines(h, 4, Fixed), rel=close)
-    ratio = tuning.worth(found, 4, Fixed, h[None]).step_ratio
-    assert ratio == tuning.worth(h, 4, Fixed, h[None]).step_ratio
+    ratio = tuning.plan_step_ratio(found, 4, Fixed, h[None]).ratio
+    assert ratio == tuning.plan_step_ratio(h, 4, Fixed, h[None]).ratio
     np.testing.assert_array_equal(optimal_counts(found, 4), optimal_counts(h, 4))
     for reveal in (Fixed([3] * 4), Bernoulli([0.0, 0.5, 1.0])):
         assert float(reveal.path_kl(found)) == pytest.approx(float(reveal.path_kl(h)), rel=close)
@@ -215,10 +215,10 @@ def test_tuning_and_its_worth(toys):
     errors = [rounded_path_kl(profile, np.arange(steps + 1) / steps) for steps in range(1, 6)]
     fewest = 1 + next(k for k, error in enumerate(errors) if error <= tuned.plan.path_kl)
     assert tuned.equivalent_linear_steps == fewest
-    same = tuning.worth(profile, 3, Fixed, jnp.stack([profile, profile]))
+    same = tuning.plan_step_ratio(profile, 3, Fixed, jnp.stack([profile, profile]))
     assert same == (fewest / 3, (fewest / 3, fewest / 3))
     # Entropies measured in other units change no comparison of plans.
-    scaled = tuning.worth(profile, 3, Fixed, jnp.stack([0.5 * profile, 2.0 * profile]))
+    scaled = tuning.plan_step_ratio(profile, 3, Fixed, jnp.stack([0.5 * profile, 2.0 * profile]))
     assert scaled == same
 
 

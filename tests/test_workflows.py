@@ -201,3 +201,38 @@ def test_an_exact_law_takes_the_steps_and_the_reveals_of_a_plan():
         mdmot.law("permutations:length=5", plan)
     with pytest.raises(InputError, match="pass steps=K"):
         mdmot.law("permutations:length=4", masks.linear())
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_what_the_command_prints(capsys):
+    name, seen, said = "markov:stay=.9,states=2,length=4", [], []
+    found = mdmot.evaluate(name, limit=50, num=8, steps=2, orders=2, show=seen.append, tell=said.append)
+    assert {at.work for at in seen} == {"evaluate", "samples", "likelihood"}
+    assert said == [f"evaluate: 50 windows of 4 tokens from {name}"]
+    arguments = (name, "--limit", 50, "--num", 8, "--steps", 2, "--orders", 2)
+    content = printed(capsys, "evaluate", *arguments)
+    assert content["sampler"].pop("schedule") == "linear"
+    assert found.to_json() == content
+    assert repr(found).startswith(f"Evaluation({found.bits_per_token.value:.4f} +- ")
+    assert repr(found).endswith(
+        f"200 tokens of 50 sequences; 2 steps: token error rate "
+        f"{found.sampler.token_error_rate.value:.4g} at most)"
+    )
+
+
+def test_a_sample_of_the_windows_is_evaluated_on_unless_more_are_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr("mdmot.workflows.evaluation.WINDOWS", 4)
+    model, text = saved_model(tmp_path / "model"), tmp_path / "text.txt"
+    text.write_text("to be or not to be\n" * 40)
+    said = []
+    held_out = {"text": text, "tell": said.append}
+    some, more, everything = (
+        mdmot.evaluate(model, **held_out, **options) for options in ({}, {"limit": 5}, {"everything": True})
+    )
+    assert [found.tokens for found in (some, more)] == [4 * 6, 5 * 6]
+    assert everything.tokens == 19 * 40 // 6 * 6
+    assert everything.documents > some.documents
+    assert said[0].startswith("evaluate: 4 of ")
+    assert "windows of 6 tokens from the " in said[0]
+    assert some.sampler is None
+    assert some.bits_per_token.standard_error > 0

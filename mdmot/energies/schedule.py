@@ -16,8 +16,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from mdmot import special
+from mdmot.arguments import positive
 from mdmot.energies.quadrature import Nodes, panel_nodes
-from mdmot.schedules._inputs import positive
 from mdmot.schedules.curves import ArcsineOf, BetaCurve, Curve, Identity
 from mdmot.schedules.interpolations import Interpolation
 from mdmot.schedules.masks import MaskSchedule

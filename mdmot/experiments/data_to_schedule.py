@@ -27,8 +27,8 @@ from mdmot.tuning import (
     equivalent_linear_steps,
     optimal_plan,
     paper_grid,
+    plan_step_ratio,
     scheduled_plan,
-    worth,
 )
 from mdmot.tuning.descent import paper_shapes
 from mdmot.tuning.reference import path_kls
@@ -208,9 +208,9 @@ def saving(profile: Profile, num_steps: int) -> Saving:
 
     if not profile.is_exact:
         bootstrap_interval(0, keep, profile.fitted, profile.levels, profile.covariance, resamples=RESAMPLES)
-    found = worth(fitted, num_steps, Fixed, jnp.asarray(np.stack(drawn)))
+    found = plan_step_ratio(fitted, num_steps, Fixed, jnp.asarray(np.stack(drawn)))
     low, high = (bound * num_steps for bound in found.interval)
-    own = round(found.step_ratio * num_steps)
+    own = round(found.ratio * num_steps)
     return Saving(
         num_steps,
         optimal_plan(fitted, num_steps, Fixed).path_kl or 0.0,

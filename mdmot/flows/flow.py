@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from mdmot.arguments import concrete
 from mdmot.errors import InputError
 
 MAX_STATES = 4096
@@ -90,9 +89,9 @@ def require_distribution(name: str, prob: Float[Array, "*states"]) -> None:
     Raises:
       InputError: An entry is negative or nan, or the sum is not 1 within the dtype's accuracy.
     """
-    if isinstance(prob, jax.core.Tracer):
+    values = concrete(prob)
+    if values is None:
         return
-    values = np.asarray(prob)
     tolerance = float(jnp.finfo(prob.dtype).eps) ** 0.5
     if not (values >= 0).all():
         raise InputError(

@@ -7,6 +7,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from mdmot.arguments import concrete
 from mdmot.errors import InputError
 from mdmot.flows.flow import MAX_STATES, Flow, complete_rates, require_distribution, safe_ratio
 
@@ -143,13 +144,12 @@ def conditional_masked_flow(
     """
     shape = (vocab_size,) * np.size(tokens)
     _sequence_shape(shape)
-    if not isinstance(tokens, jax.core.Tracer):
-        values = np.asarray(tokens)
-        if not ((values >= 0) & (values < vocab_size)).all():
-            raise InputError(
-                f"tokens {values.tolist()} are not all in [0, {vocab_size}): expected a clean "
-                "sequence, so leave no mask in it or raise vocab_size"
-            )
+    values = concrete(tokens)
+    if values is not None and not ((values >= 0) & (values < vocab_size)).all():
+        raise InputError(
+            f"tokens {values.tolist()} are not all in [0, {vocab_size}): expected a clean "
+            "sequence, so leave no mask in it or raise vocab_size"
+        )
     law = jnp.zeros(shape, jnp.result_type(alpha, float))
     law = law.at[tuple(jnp.asarray(tokens))].set(1.0)
     return masked_flow(law, alpha, alpha_dot)

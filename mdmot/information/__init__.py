@@ -1,35 +1,65 @@
 """Information profiles, exact or measured with any model, and what plans of reveals lose under them."""
 
-from mdmot.distributions.profile_of_tables import information_profile as information_profile
-from mdmot.distributions.profile_of_tables import subset_entropies as subset_entropies
-from mdmot.information.curve import profile_curve as profile_curve
-from mdmot.information.error import bernoulli_path_kl as bernoulli_path_kl
-from mdmot.information.error import dual_total_correlation as dual_total_correlation
-from mdmot.information.error import fixed_path_kl as fixed_path_kl
-from mdmot.information.error import total_correlation as total_correlation
-from mdmot.information.estimate import Estimate as Estimate
-from mdmot.information.estimate import Forecast as Forecast
-from mdmot.information.estimate import estimate_profile as estimate_profile
-from mdmot.information.estimate import forecast_profile as forecast_profile
-from mdmot.information.fit import Fit as Fit
-from mdmot.information.fit import ProfileWarning as ProfileWarning
-from mdmot.information.fit import fit_profile as fit_profile
-from mdmot.information.halves import Half as Half
-from mdmot.information.held_out import ErrorParts as ErrorParts
-from mdmot.information.held_out import PlanCosts as PlanCosts
-from mdmot.information.held_out import Reveals as Reveals
-from mdmot.information.held_out import error_parts as error_parts
-from mdmot.information.held_out import held_out_path_kl as held_out_path_kl
-from mdmot.information.held_out import teacher_forced as teacher_forced
-from mdmot.information.levels import default_levels as default_levels
-from mdmot.information.profile import Profile as Profile
-from mdmot.information.profile import estimated_profile as estimated_profile
-from mdmot.information.profile import exact_profile as exact_profile
-from mdmot.information.profile import read_profile as read_profile
-from mdmot.information.profile import write_profile as write_profile
-from mdmot.information.scorers import Scorer as Scorer
-from mdmot.information.scorers import callable_scorer as callable_scorer
-from mdmot.information.scorers import jax_scorer as jax_scorer
-from mdmot.information.worth import bernoulli_step_ratio as bernoulli_step_ratio
-from mdmot.information.worth import bootstrap_interval as bootstrap_interval
-from mdmot.information.worth import fixed_step_ratio as fixed_step_ratio
+from mdmot.distributions.profile_of_tables import information_profile, subset_entropies
+from mdmot.information.curve import profile_curve
+from mdmot.information.error import (
+    bernoulli_path_kl,
+    dual_total_correlation,
+    fixed_path_kl,
+    total_correlation,
+)
+from mdmot.information.estimate import Estimate, Forecast, estimate_profile, forecast_profile
+from mdmot.information.fit import Fit, ProfileWarning, fit_profile
+from mdmot.information.halves import Half
+from mdmot.information.held_out import (
+    ErrorParts,
+    PlanCosts,
+    Reveals,
+    error_parts,
+    held_out_path_kl,
+    teacher_forced,
+)
+from mdmot.information.levels import default_levels
+from mdmot.information.profile import Profile, estimated_profile, exact_profile, read_profile, write_profile
+from mdmot.information.profile_like import ProfileLike, falling, numbers_of
+from mdmot.information.scorers import Scorer, callable_scorer, jax_scorer
+from mdmot.information.step_ratio import bernoulli_step_ratio, bootstrap_interval, fixed_step_ratio
+
+__all__ = [
+    "ErrorParts",
+    "Estimate",
+    "Fit",
+    "Forecast",
+    "Half",
+    "PlanCosts",
+    "Profile",
+    "ProfileLike",
+    "ProfileWarning",
+    "Reveals",
+    "Scorer",
+    "bernoulli_path_kl",
+    "bernoulli_step_ratio",
+    "bootstrap_interval",
+    "callable_scorer",
+    "default_levels",
+    "dual_total_correlation",
+    "error_parts",
+    "estimate_profile",
+    "estimated_profile",
+    "exact_profile",
+    "falling",
+    "fit_profile",
+    "fixed_path_kl",
+    "fixed_step_ratio",
+    "forecast_profile",
+    "held_out_path_kl",
+    "information_profile",
+    "jax_scorer",
+    "numbers_of",
+    "profile_curve",
+    "read_profile",
+    "subset_entropies",
+    "teacher_forced",
+    "total_correlation",
+    "write_profile",
+]

@@ -8,8 +8,8 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from mdmot.arguments import real
 from mdmot.errors import InputError
-from mdmot.schedules._inputs import real
 from mdmot.special import binomial_pmf
 
 

@@ -8,9 +8,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from mdmot.arguments import concrete, rising
 from mdmot.errors import InputError
 from mdmot.information.curve import profile_curve, real_levels
-from mdmot.schedules._inputs import concrete, rising
 
 
 def bernoulli_path_kl(

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from mdmot.arguments import whole
 from mdmot.errors import InputError
 from mdmot.information.halves import Half
 from mdmot.information.levels import checked_levels
@@ -271,8 +272,7 @@ def assert_run(seed: int, data: np.ndarray, mask_id: int, draws: int, batch_size
         )
     sizes = (("seed", seed, 0), ("mask_id", mask_id, 0), ("draws", draws, 2), ("batch_size", batch_size, 1))
     for name, value, least in sizes:
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise InputError(f"{name} = {value!r} is not a whole number of at least {least}")
+        whole(name, value, least)
     if data.min() < 0 or (data == mask_id).any():
         worst = mask_id if (data == mask_id).any() else data.min()
         what = "the mask" if worst == mask_id else "negative"

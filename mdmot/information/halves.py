@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from mdmot.arguments import is_whole
 from mdmot.errors import InputError, shown
 
 FEWEST = 2
@@ -84,6 +85,6 @@ def _half(content: Any, levels: int) -> Half:
     is_symmetric = (np.abs(covariance - covariance.T) <= 1e-9 * np.abs(covariance).max()).all()
     if (mean < 0).any() or (np.diag(covariance) < 0).any() or not is_symmetric:
         raise InputError("a half has a negative entropy or no covariance; save it again")
-    if not isinstance(sequences, int) or isinstance(sequences, bool) or sequences < FEWEST:
+    if not is_whole(sequences, FEWEST):
         raise InputError(f"a half has {shown(sequences)} sequences; expected at least {FEWEST}")
     return Half(mean, covariance, sequences)

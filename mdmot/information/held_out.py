@@ -7,6 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from mdmot.arguments import whole
 from mdmot.errors import InputError
 from mdmot.information.estimate import assert_run
 from mdmot.information.scorers import Scorer, prefix_losses
@@ -174,8 +175,7 @@ def held_out_path_kl(
       True
     """
     run = _Draws(seed, np.asarray(data), mask_id, draws, batch_size)
-    if not isinstance(strata, int | np.integer) or isinstance(strata, bool) or strata < 1:
-        raise InputError(f"strata = {strata!r} is not a whole number of at least 1; pass e.g. 16")
+    strata = whole("strata", strata)
     n = run.length
     edges = np.round(np.linspace(0, n, min(strata, n) + 1)).astype(int)
     picks = np.random.default_rng([seed, 5]).integers(edges[:-1], edges[1:], (draws, edges.size - 1))

@@ -13,12 +13,13 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from mdmot.arguments import is_whole
 from mdmot.errors import InputError, shown
 from mdmot.files import write_atomically
 from mdmot.information.estimate import Estimate
 from mdmot.information.fit import assert_levels, fit_profile, warn_of_rises
 from mdmot.information.halves import Half, halves_from_json
-from mdmot.information.worth import bootstrap_interval, fixed_step_ratio
+from mdmot.information.step_ratio import bootstrap_interval, fixed_step_ratio
 
 VERSION = 1
 
@@ -252,7 +253,7 @@ def read_profile(path: str | pathlib.Path, length: int | None = None) -> Profile
         if name not in content:
             raise InputError(f"profile {path}: field {name!r} is missing; save it again")
     found = content["length"]
-    if not isinstance(found, int) or isinstance(found, bool) or found < 2:
+    if not is_whole(found, 2):
         raise InputError(f"profile {path}: length is {shown(found)}; expected a whole number of at least 2")
     if length is not None and found != length:
         raise InputError(

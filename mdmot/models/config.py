@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from mdmot.arguments import is_whole, whole
 from mdmot.errors import InputError
 
 DTYPES = ("float32", "bfloat16")
@@ -53,8 +54,7 @@ class TransformerConfig:
             size = getattr(self, name)
             if name == "kv_heads" and size is None:
                 continue
-            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                raise InputError(f"{name} = {size!r}; pass a whole number of at least 1")
+            whole(name, size)
         if self.width % (2 * self.heads):
             raise InputError(
                 f"width {self.width} does not split into {self.heads} heads of even size; "
@@ -63,7 +63,7 @@ class TransformerConfig:
         if self.heads % self.groups:
             raise InputError(f"{self.heads} heads do not split into {self.kv_heads} groups; pass a divisor")
         pad = self.pad_id
-        is_token = isinstance(pad, int) and not isinstance(pad, bool) and 0 <= pad < self.vocab_size
+        is_token = is_whole(pad, 0) and pad < self.vocab_size
         if pad is not None and not is_token:
             raise InputError(f"pad_id = {pad!r}; pass one of the {self.vocab_size} clean tokens")
         for name in ("dtype", "param_dtype"):

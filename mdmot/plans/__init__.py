@@ -1,30 +1,46 @@
 """Plans: the steps of a sampler, chosen for sequences of one length."""
 
-from mdmot.plans import bounds as bounds
-from mdmot.plans._inputs import ProfileLike as ProfileLike
-from mdmot.plans._inputs import falling as falling
-from mdmot.plans.bounded import PlanBounds as PlanBounds
-from mdmot.plans.bounded import plan_bounds as plan_bounds
-from mdmot.plans.continuous import optimal_alpha as optimal_alpha
-from mdmot.plans.density import square_root_alpha as square_root_alpha
-from mdmot.plans.density import square_root_gamma as square_root_gamma
-from mdmot.plans.density import square_root_interpolation as square_root_interpolation
-from mdmot.plans.density import step_cost_limit as step_cost_limit
-from mdmot.plans.fixed import bounded_batch_counts as bounded_batch_counts
-from mdmot.plans.fixed import optimal_counts as optimal_counts
-from mdmot.plans.fixed import optimal_path_kls as optimal_path_kls
-from mdmot.plans.geometric import dual_total_correlation_alpha as dual_total_correlation_alpha
-from mdmot.plans.geometric import log_odds_alpha as log_odds_alpha
-from mdmot.plans.geometric import total_correlation_alpha as total_correlation_alpha
-from mdmot.plans.plan import Plan as Plan
-from mdmot.plans.plan import predicted_plan as predicted_plan
-from mdmot.plans.plan_file import read_plan as read_plan
-from mdmot.plans.plan_file import write_plan as write_plan
-from mdmot.plans.reveals import REVEALS as REVEALS
-from mdmot.plans.reveals import Bernoulli as Bernoulli
-from mdmot.plans.reveals import Fixed as Fixed
-from mdmot.plans.reveals import Reveal as Reveal
-from mdmot.plans.reveals import RevealKind as RevealKind
-from mdmot.plans.reveals import assert_kind as assert_kind
-from mdmot.plans.rules import entropic_alpha as entropic_alpha
-from mdmot.plans.rules import greedy_alpha as greedy_alpha
+from mdmot.plans import bounds
+from mdmot.plans.bounded import PlanBounds, plan_bounds
+from mdmot.plans.continuous import optimal_alpha
+from mdmot.plans.density import (
+    square_root_alpha,
+    square_root_gamma,
+    square_root_interpolation,
+    step_cost_limit,
+)
+from mdmot.plans.fixed import bounded_batch_counts, optimal_counts, optimal_path_kls
+from mdmot.plans.geometric import dual_total_correlation_alpha, log_odds_alpha, total_correlation_alpha
+from mdmot.plans.plan import Plan, predicted_plan
+from mdmot.plans.plan_file import read_plan, write_plan
+from mdmot.plans.reveals import REVEALS, Bernoulli, Fixed, Reveal, RevealKind, assert_kind
+from mdmot.plans.rules import entropic_alpha, greedy_alpha
+
+__all__ = [
+    "REVEALS",
+    "Bernoulli",
+    "Fixed",
+    "Plan",
+    "PlanBounds",
+    "Reveal",
+    "RevealKind",
+    "assert_kind",
+    "bounded_batch_counts",
+    "bounds",
+    "dual_total_correlation_alpha",
+    "entropic_alpha",
+    "greedy_alpha",
+    "log_odds_alpha",
+    "optimal_alpha",
+    "optimal_counts",
+    "optimal_path_kls",
+    "plan_bounds",
+    "predicted_plan",
+    "read_plan",
+    "square_root_alpha",
+    "square_root_gamma",
+    "square_root_interpolation",
+    "step_cost_limit",
+    "total_correlation_alpha",
+    "write_plan",
+]

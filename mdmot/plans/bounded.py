@@ -9,8 +9,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from mdmot.information import dual_total_correlation, total_correlation
-from mdmot.plans._inputs import ProfileLike, falling
+from mdmot.information import ProfileLike, dual_total_correlation, falling, total_correlation
 from mdmot.plans.bounds import (
     dual_total_correlation_bound,
     growth_mass,

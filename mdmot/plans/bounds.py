@@ -10,7 +10,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from mdmot.plans._inputs import ProfileLike, falling
+from mdmot.information import ProfileLike, falling
 
 Scalar = Float[ArrayLike, ""]
 

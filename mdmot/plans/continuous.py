@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from mdmot.information import profile_curve
-from mdmot.plans._inputs import ProfileLike, falling, whole_steps, with_ends
+from mdmot.information import ProfileLike, falling, profile_curve
 from mdmot.plans.chains import assert_sums_fit, cheapest_chain, cheapest_sums
 from mdmot.plans.density import in_batches, square_root_alpha
+from mdmot.plans.steps import whole_steps, with_ends
 from mdmot.special import binomial_pmf
 
 MAX_ITERATIONS = 100

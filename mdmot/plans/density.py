@@ -10,8 +10,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from mdmot.information import profile_curve
-from mdmot.plans._inputs import ProfileLike, falling, whole, whole_steps, with_ends
+from mdmot.arguments import whole
+from mdmot.information import ProfileLike, falling, profile_curve
+from mdmot.plans.steps import whole_steps, with_ends
 from mdmot.schedules import Interpolation, interpolations
 
 BATCH = 256

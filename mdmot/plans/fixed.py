@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-from mdmot.plans._inputs import ProfileLike, falling, whole_steps
+from mdmot.information import ProfileLike, falling
 from mdmot.plans.chains import assert_sums_fit, cheapest_chain, cheapest_sums
+from mdmot.plans.steps import whole_steps
 
 LOG_RANGE = 60.0
 """Of the constant of `bounded_batch_counts`, over the steepest fall: from one token to thousands a step."""

@@ -5,7 +5,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from mdmot.plans._inputs import whole, whole_steps
+from mdmot.arguments import whole
+from mdmot.plans.steps import whole_steps
 
 
 def dual_total_correlation_alpha(length: int, num_steps: int) -> Float[Array, " points"]:

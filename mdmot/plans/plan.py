@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mdmot.errors import InputError, shown
-from mdmot.plans._inputs import ProfileLike, falling
+from mdmot.arguments import whole
+from mdmot.errors import InputError
+from mdmot.information import ProfileLike, falling
 from mdmot.plans.reveals import Reveal
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
@@ -39,9 +40,7 @@ class Plan:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        length = int(self.length)
-        if length < 1 or length != self.length:
-            raise InputError(f"length is {shown(self.length)}; expected a whole number of at least 1")
+        length = whole("length", self.length)
         if self.counts is not None and sum(self.counts) != length:
             raise InputError(
                 f"counts sum to {sum(self.counts)}; the plan is for {length} tokens: pass as many"
@@ -97,10 +96,8 @@ class Plan:
           >>> plan.counts, plan.path_kl, plan.provenance["stretched_from"]["length"]
           ((2, 6), None, 4)
         """
-        if length == self.length:
+        if whole("length", length) == self.length:
             return self
-        if length < 1:
-            raise InputError(f"length is {length}; expected a whole number of at least 1")
         was = {"length": self.length, "path_kl": self.path_kl, "provenance": dict(self.provenance)}
         return Plan(length, self.reveal.for_length(length), None, {"stretched_from": was})
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mdmot.arguments import is_whole
 from mdmot.errors import InputError, shown
 from mdmot.files import write_atomically
 from mdmot.plans.plan import Plan, gamma_of
@@ -186,8 +187,7 @@ def _provenance(path: pathlib.Path, value: Any) -> dict[str, Any]:
 
 
 def _whole(path: pathlib.Path, name: str, value: Any, least: int) -> int:
-    # JSON's true is an int to Python.
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+    if not is_whole(value, least) or value > MOST:
         raise InputError(
             f"plan {path}: {name} is {shown(value)}; expected a whole number from {least} to {MOST}"
         )

@@ -10,14 +10,13 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from mdmot.arguments import rising
 from mdmot.distributions import Tabular
 from mdmot.errors import InputError, shown
 from mdmot.exact_law import bernoulli_law, fixed_law
-from mdmot.information import bernoulli_path_kl, fixed_path_kl
-from mdmot.plans._inputs import ProfileLike, numbers_of
+from mdmot.information import ProfileLike, bernoulli_path_kl, fixed_path_kl, numbers_of
 from mdmot.plans.continuous import optimal_alpha
 from mdmot.plans.fixed import optimal_counts
-from mdmot.schedules._inputs import rising
 from mdmot.schedules.grids import counts as rounded_counts
 
 

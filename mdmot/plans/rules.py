@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from mdmot.information import profile_curve
-from mdmot.plans._inputs import ProfileLike, falling, whole_steps, with_ends
+from mdmot.information import ProfileLike, falling, profile_curve
+from mdmot.plans.steps import whole_steps, with_ends
 from mdmot.special import binomial_pmf
 
 GOLDEN = (5**0.5 - 1) / 2

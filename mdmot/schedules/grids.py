@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from mdmot.arguments import rising, whole
 from mdmot.errors import InputError
 from mdmot.schedules import time
-from mdmot.schedules._inputs import rising
 from mdmot.schedules.masks import MaskSchedule
 
 
@@ -52,9 +51,7 @@ def step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
       >>> [round(float(r), 6) for r in grid.reveal]
       [0.25, 0.333333, 0.5, 1.0]
     """
-    if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
-        raise InputError(f"num_steps = {num_steps!r} is not a whole number of at least 1")
-    return _step_grid(schedule, int(num_steps))
+    return _step_grid(schedule, whole("num_steps", num_steps))
 
 
 @partial(jax.jit, static_argnames="num_steps")

@@ -9,9 +9,9 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from mdmot.arguments import concrete, positive, real
 from mdmot.errors import InputError
 from mdmot.schedules import curves
-from mdmot.schedules._inputs import concrete, positive, real
 from mdmot.schedules.curves import BetaCurve, Curve, Identity
 from mdmot.schedules.splines import SplineCurve
 

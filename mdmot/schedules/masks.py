@@ -7,8 +7,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from mdmot.arguments import positive, real
 from mdmot.schedules import curves
-from mdmot.schedules._inputs import positive, real
 from mdmot.schedules.curves import (
     ArcsineOf,
     BetaCurve,

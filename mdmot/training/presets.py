@@ -8,6 +8,7 @@ import jax
 import optax
 
 from mdmot._types import Denoiser, Tokens
+from mdmot.arguments import whole
 from mdmot.errors import InputError
 from mdmot.models import TransformerConfig
 from mdmot.training.levels import Levels
@@ -96,8 +97,7 @@ class TrainConfig:
         counts = ("num_steps", "batch_size", "num_microbatches", "num_patterns", "log_every", "save_every")
         for name in (*counts, "keep", "num_evaluated"):
             value, least = getattr(self, name), 1 if name in counts else 2
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name} = {value!r}; pass a whole number of at least {least}")
+            whole(name, value, least)
         if not 0 <= self.num_warm_up < self.num_steps:
             raise InputError(
                 f"num_warm_up = {self.num_warm_up}; pass at least 0 and less than {self.num_steps} steps"

@@ -1,40 +1,61 @@
 """Search and learning of schedules: by gradient from a profile, by black-box search on a task's score."""
 
-from mdmot.tuning.descent import BetaMinimum as BetaMinimum
-from mdmot.tuning.descent import PathKL as PathKL
-from mdmot.tuning.descent import SplineMinimum as SplineMinimum
-from mdmot.tuning.descent import minimise_beta as minimise_beta
-from mdmot.tuning.descent import minimise_spline as minimise_spline
-from mdmot.tuning.descent import spline_logits as spline_logits
-from mdmot.tuning.gain import Gain as Gain
-from mdmot.tuning.gain import exact_gain as exact_gain
-from mdmot.tuning.gain import held_out_gain as held_out_gain
-from mdmot.tuning.gain import interval_gain as interval_gain
-from mdmot.tuning.gain import profile_gain as profile_gain
-from mdmot.tuning.learning import LearnedBeta as LearnedBeta
-from mdmot.tuning.learning import LearnedSpline as LearnedSpline
-from mdmot.tuning.learning import learn_beta as learn_beta
-from mdmot.tuning.learning import learn_spline as learn_spline
-from mdmot.tuning.making import linear_plan as linear_plan
-from mdmot.tuning.making import optimal_plan as optimal_plan
-from mdmot.tuning.making import scheduled_plan as scheduled_plan
-from mdmot.tuning.records import Score as Score
-from mdmot.tuning.records import Search as Search
-from mdmot.tuning.records import SearchResult as SearchResult
-from mdmot.tuning.records import TrialRecord as TrialRecord
-from mdmot.tuning.reference import BetaPoint as BetaPoint
-from mdmot.tuning.reference import baselines as baselines
-from mdmot.tuning.reference import equivalent_linear_steps as equivalent_linear_steps
-from mdmot.tuning.reference import paper_grid as paper_grid
-from mdmot.tuning.scores import sampled_score as sampled_score
-from mdmot.tuning.search import conclude as conclude
-from mdmot.tuning.search import run_trials as run_trials
-from mdmot.tuning.search import search_schedule as search_schedule
-from mdmot.tuning.search import usual_starts as usual_starts
-from mdmot.tuning.spaces import BetaSpace as BetaSpace
-from mdmot.tuning.spaces import SplineSpace as SplineSpace
-from mdmot.tuning.tune import Tuning as Tuning
-from mdmot.tuning.tune import Worth as Worth
-from mdmot.tuning.tune import tune as tune
-from mdmot.tuning.tune import worth as worth
-from mdmot.tuning.verdict import Comparison as Comparison
+from mdmot.tuning.descent import (
+    BetaMinimum,
+    PathKL,
+    SplineMinimum,
+    minimise_beta,
+    minimise_spline,
+    spline_logits,
+)
+from mdmot.tuning.from_profile import StepRatio, Tuning, plan_step_ratio, tune
+from mdmot.tuning.gain import Gain, exact_gain, held_out_gain, interval_gain, profile_gain
+from mdmot.tuning.learning import LearnedBeta, LearnedSpline, learn_beta, learn_spline
+from mdmot.tuning.making import linear_plan, optimal_plan, scheduled_plan
+from mdmot.tuning.records import Score, Search, SearchResult, TrialRecord
+from mdmot.tuning.reference import BetaPoint, baselines, equivalent_linear_steps, paper_grid
+from mdmot.tuning.scores import sampled_score
+from mdmot.tuning.search import conclude, run_trials, search_schedule, usual_starts
+from mdmot.tuning.spaces import BetaSpace, SplineSpace
+from mdmot.tuning.verdict import Comparison
+
+__all__ = [
+    "BetaMinimum",
+    "BetaPoint",
+    "BetaSpace",
+    "Comparison",
+    "Gain",
+    "LearnedBeta",
+    "LearnedSpline",
+    "PathKL",
+    "Score",
+    "Search",
+    "SearchResult",
+    "SplineMinimum",
+    "SplineSpace",
+    "StepRatio",
+    "TrialRecord",
+    "Tuning",
+    "baselines",
+    "conclude",
+    "equivalent_linear_steps",
+    "exact_gain",
+    "held_out_gain",
+    "interval_gain",
+    "learn_beta",
+    "learn_spline",
+    "linear_plan",
+    "minimise_beta",
+    "minimise_spline",
+    "optimal_plan",
+    "paper_grid",
+    "plan_step_ratio",
+    "profile_gain",
+    "run_trials",
+    "sampled_score",
+    "scheduled_plan",
+    "search_schedule",
+    "spline_logits",
+    "tune",
+    "usual_starts",
+]

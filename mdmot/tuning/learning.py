@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mdmot.plans import Bernoulli, ProfileLike, RevealKind, assert_kind, falling
+from mdmot.arguments import whole
+from mdmot.information import ProfileLike, falling
+from mdmot.plans import Bernoulli, RevealKind, assert_kind
 from mdmot.schedules import masks
 from mdmot.schedules.masks import MaskSchedule
 from mdmot.tuning.descent import (
@@ -27,7 +29,6 @@ from mdmot.tuning.descent import (
 )
 from mdmot.tuning.reference import (
     BetaPoint,
-    assert_steps,
     beta_alphas,
     in_batches,
     named_alphas,
@@ -151,9 +152,8 @@ def learn_spline(
       True
     """
     assert_kind(reveal)
-    assert_steps(num_steps)
-    bins = num_steps if bins is None else bins
-    assert_steps(bins, "bins")
+    num_steps = whole("num_steps", num_steps)
+    bins = num_steps if bins is None else whole("bins", bins)
     profile = falling(profile)
     best = paper_grid(profile, num_steps, Bernoulli)
     known = np.concatenate([named_alphas(bins), beta_alphas(np.array([best[:2]]), bins)])

@@ -11,9 +11,10 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from mdmot.arguments import whole
 from mdmot.errors import InputError
-from mdmot.information import fixed_path_kl, profile_curve
-from mdmot.plans import Bernoulli, Fixed, ProfileLike, RevealKind, assert_kind, falling
+from mdmot.information import ProfileLike, falling, fixed_path_kl, profile_curve
+from mdmot.plans import Bernoulli, Fixed, RevealKind, assert_kind
 from mdmot.schedules import cumulative_counts, masks
 from mdmot.tuning.descent import beta_schedule, grid_alpha, paper_shapes
 
@@ -149,14 +150,14 @@ def beta_alphas(
     shapes: Float[np.ndarray, "shapes 2"], num_steps: int
 ) -> Float[np.ndarray, "shapes points"]:
     """The grids of many Beta schedules (a, b)."""
-    assert_steps(num_steps)
+    whole("num_steps", num_steps)
     dtype = jnp.zeros(()).dtype
     return in_batches(lambda rows: _beta_alphas(jnp.asarray(rows, dtype), num_steps), np.log(shapes))
 
 
 def named_alphas(num_steps: int) -> Float[np.ndarray, "schedules points"]:
     """The grids of the schedules in use."""
-    assert_steps(num_steps)
+    whole("num_steps", num_steps)
     return np.asarray(_named_alphas(num_steps), float)
 
 
@@ -166,12 +167,6 @@ def in_batches(function: Callable[[np.ndarray], Array], rows: np.ndarray) -> np.
     padded = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % size, axis=0)])
     parts = [np.asarray(function(padded[k : k + size]), float) for k in range(0, len(padded), size)]
     return np.concatenate(parts)[: len(rows)]
-
-
-def assert_steps(num_steps: int, name: str = "num_steps") -> None:
-    """Raises InputError unless `num_steps` is a number of steps, or of whatever the name says."""
-    if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
-        raise InputError(f"{name} = {num_steps!r} is not a whole number of at least 1")
 
 
 @partial(jax.jit, static_argnames="num_steps")

@@ -4,6 +4,7 @@ Modules here load JAX when a function is called, not before: the command line re
 """
 
 from mdmot.workflows.checking import Verification, verify
+from mdmot.workflows.evaluation import Evaluation, evaluate
 from mdmot.workflows.laws import ExactLaw, law
 from mdmot.workflows.naming import load
 from mdmot.workflows.precision import Precision, computing_in
@@ -14,6 +15,7 @@ from mdmot.workflows.training_settings import Settings
 from mdmot.workflows.tuning import Tuned, tune
 
 __all__ = [
+    "Evaluation",
     "ExactLaw",
     "Precision",
     "Progress",
@@ -24,6 +26,7 @@ __all__ = [
     "Tuned",
     "Verification",
     "computing_in",
+    "evaluate",
     "law",
     "load",
     "profile",

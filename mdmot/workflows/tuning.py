@@ -15,8 +15,8 @@ from mdmot.workflows.progress import Show, Tell, silent
 from mdmot.workflows.searching import Searched, asked
 
 if TYPE_CHECKING:
-    from mdmot.information import Profile
-    from mdmot.plans import Plan, PlanBounds, ProfileLike, RevealKind
+    from mdmot.information import Profile, ProfileLike
+    from mdmot.plans import Plan, PlanBounds, RevealKind
     from mdmot.tuning import Tuning
 
 Kept: TypeAlias = Literal["optimal", "linear", "search"]

@@ -5,6 +5,7 @@ import math
 import pathlib
 from typing import Any
 
+from mdmot.arguments import is_whole
 from mdmot.errors import InputError, shown
 
 CONFIG_FILE = "config.json"
@@ -30,7 +31,7 @@ class Settings:
         value = self._value(name, default)
         if value is default:
             return 1 if default is REQUIRED else default
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not is_whole(value, least):
             return self._refuse(name, f"expected a whole number of at least {least}", 1)
         return value
 

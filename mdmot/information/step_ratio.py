@@ -1,4 +1,4 @@
-"""What tuning the steps can be worth under a profile, with an interval."""
+"""How many linear steps one of the best plan's replaces under a profile, with an interval."""
 
 from collections.abc import Callable
 

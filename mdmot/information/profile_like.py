@@ -1,18 +1,20 @@
-"""What the makers of plans ask of a profile and of a number of steps."""
+"""Whatever has a profile, and the numbers of it."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from mdmot.arguments import concrete
 from mdmot.distributions import Law
 from mdmot.errors import InputError
-from mdmot.information import Estimate, Profile, fit_profile
-from mdmot.schedules._inputs import concrete, real
+from mdmot.information.curve import real_levels
+from mdmot.information.estimate import Estimate
+from mdmot.information.fit import fit_profile
+from mdmot.information.profile import Profile
 
 ProfileLike: TypeAlias = Float[ArrayLike, " length"] | Sequence[float] | Profile | Estimate | Law
 """h_0, ..., h_{n-1}, as an array or a list; or what has a profile: a `Profile`, whose fit it is, an
@@ -26,9 +28,7 @@ def falling(profile: ProfileLike) -> Float[Array, " length"]:
       InputError: If it is not a list of finite numbers, a known level lies above an earlier one, or it is
         that of a law without a formula.
     """
-    profile = real(numbers_of(profile), "profile")
-    if profile.ndim != 1 or profile.size < 1:
-        raise InputError(f"profile has shape {profile.shape}; pass h_0, ..., h_(n-1)")
+    profile = real_levels(numbers_of(profile))
     known = concrete(profile)
     if known is None:
         return profile
@@ -63,27 +63,3 @@ def numbers_of(profile: ProfileLike) -> Float[ArrayLike, " length"] | Sequence[f
             )
         return known
     return profile
-
-
-def whole_steps(num_steps: int, length: int | None = None) -> int:
-    """The number of steps, refused unless it is whole, at least 1 and no larger than a length."""
-    num_steps = whole("num_steps", num_steps)
-    if length is not None and num_steps > length:
-        raise InputError(
-            f"{num_steps} steps that each reveal a token need as many tokens; the profile has {length}: "
-            f"pass at most {length} steps"
-        )
-    return num_steps
-
-
-def whole(name: str, value: int) -> int:
-    """The number, refused unless it is whole and at least 1."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{name} = {value!r} is not a whole number of at least 1; pass e.g. 32")
-    return int(value)
-
-
-def with_ends(inner: Array) -> Float[Array, " points"]:
-    """Interior alphas made a grid: from 0 to 1, and never falling where rounding would have it so."""
-    zero = jnp.zeros_like(inner, shape=(1,))
-    return jnp.concatenate([zero, jnp.clip(jnp.sort(inner), 0, 1), zero + 1])

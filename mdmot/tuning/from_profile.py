@@ -1,4 +1,4 @@
-"""From a profile and a step budget to the plan, and what the plan is worth."""
+"""From a profile and a step budget to the plan, and what the plan saves."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from mdmot.errors import InputError
-from mdmot.information import Estimate, Profile, estimated_profile
-from mdmot.plans import Plan, PlanBounds, ProfileLike, RevealKind, falling, plan_bounds
+from mdmot.information import Estimate, Profile, ProfileLike, estimated_profile, falling
+from mdmot.plans import Plan, PlanBounds, RevealKind, plan_bounds
 from mdmot.tuning.gain import Gain, exact_gain, held_out_gain
 from mdmot.tuning.learning import LearnedBeta, learn_beta
 from mdmot.tuning.making import linear_plan, optimal_plan
@@ -61,16 +61,16 @@ class Tuning:
         return self.plan.gamma
 
 
-class Worth(NamedTuple):
-    """What a plan saves.
+class StepRatio(NamedTuple):
+    """What a plan saves in steps.
 
     Attributes:
-      step_ratio: Linear steps that it takes to err at most as much, over the plan's own; below 1 where
+      ratio: Linear steps that it takes to err at most as much, over the plan's own; below 1 where
         fewer linear steps would do as well.
       interval: Where 95% of the profiles that the data do not rule out put it.
     """
 
-    step_ratio: float
+    ratio: float
     interval: tuple[float, float]
 
 
@@ -126,12 +126,12 @@ def tune(
     )
 
 
-def worth(
+def plan_step_ratio(
     profile: ProfileLike,
     num_steps: int,
     reveal: RevealKind,
     bootstrap: Float[ArrayLike, "profiles length"],
-) -> Worth:
+) -> StepRatio:
     """What the optimal plan saves against linear steps, with an interval.
 
     The plan stays the one of the profile given; how it and linear steps do is asked of every bootstrap
@@ -152,7 +152,7 @@ def worth(
     Example:
       >>> from mdmot.plans import Fixed
       >>> profile = jnp.array([0.7, 0.3, 0.1])
-      >>> worth(profile, 2, Fixed, profile[None]).step_ratio
+      >>> plan_step_ratio(profile, 2, Fixed, profile[None]).ratio
       1.5
     """
     profile = falling(profile)
@@ -168,4 +168,4 @@ def worth(
     if not steps.all():
         raise InputError("linear steps do not reach the plan's error under every profile; pass fewer steps")
     low, high = np.quantile(steps[1:] / num_steps, [0.025, 0.975])
-    return Worth(float(steps[0] / num_steps), (float(low), float(high)))
+    return StepRatio(float(steps[0] / num_steps), (float(low), float(high)))

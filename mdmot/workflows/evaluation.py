@@ -1,0 +1,291 @@
+"""`mdmot.evaluate`: bits that a text costs under a model, and what its sampler is worth."""
+
+import dataclasses
+import math
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from mdmot.errors import InputError
+from mdmot.provenance import jsonable
+from mdmot.workflows.naming import Name, load, precision_of
+from mdmot.workflows.precision import computing_in
+from mdmot.workflows.progress import Progress, Show, Tell, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdmot.metrics import Distance, Estimate, HeldOut, Share
+    from mdmot.models import Named
+    from mdmot.plans import Plan, RevealKind
+    from mdmot.schedules import MaskSchedule
+    from mdmot.workflows.right import Right
+
+MOST_ROWS_AT_ONCE = 64
+
+WINDOWS = 512
+"""Windows of a text that are evaluated on unless others are asked for."""
+
+HELD_OUT_SEQUENCES, MOST_LAW_TOKENS = 2**12, 2**20
+"""Sequences of a language or a law unless others are asked for, and tokens of a law's at most."""
+
+MOST_STEPS, LEAST_SAMPLES, SAMPLES, TEXT_SAMPLES = 32, 4, 256, 32
+LEAST_ORDERS, MOST_ORDERS, TEXT_ORDERS = 8, 32, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What a sampler of K steps is worth; None for measures that make no sense where it was judged.
+
+    Attributes:
+      reveal: How its steps reveal tokens, "fixed" or "bernoulli".
+      steps: K.
+      num: Samples, and sequences whose likelihood was measured.
+      orders: Orders that the likelihood of a sequence was averaged over.
+      token_error_rate: Perplexity of right sequences under it, at most.
+      one_order: The same by one order a sequence.
+      least_token_error_rate: The law's own.
+      kl_to_sampler: KL(law || sampler), at most, in nats.
+      legal_share: Share of samples that are legal.
+      kl_to_law: KL(sampler || law), in nats, by frequencies; None if too much was not drawn.
+      total_variation: The same distance in total variation.
+      unseen: Probability of what was not drawn.
+      exact_match: Share of questions answered right.
+      questions: How many were asked.
+      parse_rate: Share of samples that Python parses.
+      parse_rate_of_text: The same of windows of the text.
+    """
+
+    reveal: str
+    steps: int
+    num: int
+    orders: int
+    token_error_rate: "Estimate"
+    one_order: float
+    least_token_error_rate: float | None
+    kl_to_sampler: "Estimate | None"
+    legal_share: "Share | None"
+    kl_to_law: "Distance | None"
+    total_variation: "Distance | None"
+    unseen: float | None
+    exact_match: "Share | None"
+    questions: int
+    parse_rate: "Share | None"
+    parse_rate_of_text: "Share | None"
+
+    def measures(self) -> dict[str, Any]:
+        """The field `sampler` of `mdmot evaluate --json` but for the schedule, infinities as they are."""
+        match, kl, legal = _fields(self.exact_match), _fields(self.kl_to_sampler), self.legal_share
+        return {
+            "reveal": self.reveal,
+            "steps": self.steps,
+            "num": self.num,
+            "orders": self.orders,
+            "token_error_rate": self.token_error_rate._asdict()
+            | {"bound": "upper", "one_order": self.one_order},
+            "least_token_error_rate": self.least_token_error_rate,
+            "kl_to_sampler": kl and kl | {"bound": "upper"},
+            "legal_share": _fields(legal),
+            "sequence_error_rate": _fields(legal and legal.complement),
+            "kl_to_law": _fields(self.kl_to_law),
+            "total_variation": _fields(self.total_variation),
+            "unseen": self.unseen,
+            "exact_match": match and match | {"questions": self.questions},
+            "parse_rate": _fields(self.parse_rate),
+            "parse_rate_of_text": _fields(self.parse_rate_of_text),
+        }
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Evaluation:
+    """How many bits right sequences cost under a model, at most, and what its sampler is worth.
+
+    Attributes:
+      bits_per_token: The model's bound on the information of a token (NELBO), its error over sequences.
+      bits_per_byte: The same by bytes of the text; None for symbols.
+      tokens: Tokens that were evaluated on.
+      documents: How many documents, or sequences of a language or a law, they come from.
+      source: What they are of, in a word: "text", "language" or "law".
+      least_bits_per_token: The entropy of the law or the language, which no model passes, where known.
+      sampler: What its samples are worth, if any were drawn.
+    """
+
+    bits_per_token: "Estimate"
+    bits_per_byte: "Estimate | None"
+    tokens: int
+    documents: int
+    source: str
+    least_bits_per_token: float | None
+    sampler: Judgement | None
+
+    @property
+    def of(self) -> str:
+        """What was counted, in a word."""
+        return "documents" if self.source == "text" else "sequences"
+
+    def __repr__(self) -> str:
+        bits, sampler = self.bits_per_token, self.sampler
+        judged = ""
+        if sampler is not None:
+            rate = sampler.token_error_rate.value
+            judged = f"; {sampler.steps} steps: token error rate {rate:.4g} at most"
+        return (
+            f"Evaluation({bits.value:.4f} +- {bits.standard_error:.2g} bits a token, "
+            f"{self.tokens:,} tokens of {self.documents:,} {self.of}{judged})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `mdmot evaluate --json` prints, but for the seed and the name of a schedule."""
+        content = {
+            "bits_per_token": self.bits_per_token.value,
+            "bits_per_byte": self.bits_per_byte and self.bits_per_byte.value,
+            "standard_error": self.bits_per_token.standard_error,
+            "tokens": self.tokens,
+            "documents": self.documents,
+            "sampler": self.sampler and self.sampler.measures(),
+        }
+        return {name: jsonable(value) for name, value in content.items()}
+
+
+def evaluate(
+    name: Name = None,
+    *,
+    text: str | os.PathLike[str] | None = None,
+    language: str | None = None,
+    everything: bool = False,
+    length: int | None = None,
+    limit: int | None = None,
+    batch: int | None = None,
+    num: int | None = None,
+    steps: int | None = None,
+    schedule: "MaskSchedule | Plan | None" = None,
+    reveal: "RevealKind | None" = None,
+    orders: int | None = None,
+    seed: int = 0,
+    show: Show | None = None,
+    tell: Tell = silent,
+) -> Evaluation:
+    """How many bits a text costs under a model, at most, and what its samples are worth.
+
+    Of a text the documents are taken that `mdmot.train` holds out, about one in twenty, chosen by their
+    names, and of their windows a sample, spread evenly. Then a sampler of K steps in random order is
+    judged: by its likelihood of sequences that are right, and by samples. Of a law the sampler knows the
+    exact conditionals, so that all of its error is the steps'.
+
+    Args:
+      name: Model, law or test bed, as `mdmot.load` takes it.
+      text: Text file or folder; None for what the model was trained on, or else the sources of Python's
+        standard library.
+      language: Fresh sequences of a language, by name; None for the one that the model was trained on.
+      everything: Whether to evaluate on all windows of all documents of the text, those too that a model of
+        this text was trained on.
+      length: Tokens of a window; None for the model's.
+      limit: Windows at most; None for 512 of a text, 4096 sequences of a language or a law.
+      batch: Windows of a network call; None for 64, fewer of a large model.
+      num: Samples to judge, and sequences whose likelihood is measured, 0 for none; None for 256 of a law
+        or a language, 32 of Python, else 0.
+      steps: Sampling steps; None for a plan's, or one a token, 32 at most.
+      schedule: Mask schedule or plan of the sampler; None for linear.
+      reveal: How its steps reveal tokens; None for a plan's own, or `mdmot.plans.Fixed`.
+      orders: Random orders that the likelihood of a sequence is averaged over; None for 8 to 32, by the
+        length, of text 1.
+      seed: Seed of all draws.
+      show: Called as batches end.
+      tell: Called with lines on what is evaluated on.
+
+    Returns:
+      The bits, with their error, and the judgement of the sampler.
+
+    Raises:
+      InputError: If the name, the text or the options do not fit.
+
+    Example:
+      >>> evaluate("markov:states=2,length=4", limit=64, num=0)
+      Evaluation(...)
+    """
+    if text is not None and language is not None:
+        raise InputError("--text and --language are both given; evaluate on one at a time")
+    with computing_in(precision_of(name)):
+        from mdmot.workflows import judging
+
+        named = load(name)
+        text = None if text is None else pathlib.Path(text)
+        right = _right(name, named, text, language, everything, length, limit, seed, tell)
+        sampling = judging.settled(right, num, steps, schedule, reveal, orders)
+        if limit is None and right.source == "text" and not everything:
+            limit = WINDOWS
+        tokens = right.tokens if limit is None else right.spread(limit)
+        some = "" if len(tokens) == len(right.tokens) else f" of {len(right.tokens):,}"
+        tell(f"evaluate: {len(tokens):,}{some} windows of {tokens.shape[1]} tokens from {right.name}")
+        bits = _bits(named, right, tokens, batch, seed, show)
+        judgement = None if sampling is None else judging.judged(named, right, sampling, seed, show)
+        least = right.entropy
+        return Evaluation(
+            bits.bits_per_token,
+            None if right.bytes_per_token is None else bits.bits_per_byte,
+            tokens.size,
+            right.documents,
+            right.source,
+            None if least is None else least / tokens.shape[1] / math.log(2),
+            judgement,
+        )
+
+
+def _right(
+    name: Name,
+    named: "Named",
+    text: pathlib.Path | None,
+    language: str | None,
+    everything: bool,
+    length: int | None,
+    limit: int | None,
+    seed: int,
+    tell: Tell,
+) -> "Right":
+    """What to evaluate on."""
+    from mdmot.workflows import right
+
+    if named.law is not None and (text is not None or language is not None or everything):
+        raise InputError(
+            f"{named.name} is a law, which makes its own sequences; leave out --text, --language, --all"
+        )
+    if text is None and language is None and named.law is None:
+        text, language = named.trained_on
+    if everything and language is not None:
+        raise InputError("--all is of the documents of a text, and a language has none; leave it out")
+    length = named.length if length is None else length
+    named.assert_length(length, "--length")
+    if named.law is not None:
+        return right.of_law(named, seed, limit)
+    if language is not None:
+        return right.of_language(named, language, length, seed, limit)
+    apart = () if name is None else (pathlib.Path(name),)
+    return right.of_text(named, text, apart, length, tell, whole=everything)
+
+
+def _bits(
+    named: "Named", right: "Right", tokens: "np.ndarray", batch: int | None, seed: int, show: Show | None
+) -> "HeldOut":
+    import jax
+    import numpy as np
+
+    from mdmot.metrics import held_out_bits
+
+    batch_size = min(batch or named.rows_at_once(MOST_ROWS_AT_ONCE), len(tokens))
+
+    def report(done: int, total: int) -> None:
+        if show is not None:
+            show(Progress("evaluate", done, total, f"{done:,} of {total:,} windows"))
+
+    return held_out_bits(
+        jax.random.key(seed),
+        named.model,
+        np.asarray(tokens, np.int32),
+        batch_size=batch_size,
+        bytes_per_token=right.bytes_per_token or 1.0,
+        progress=report,
+    )
+
+
+def _fields(found: Any) -> dict[str, Any] | None:
+    return None if found is None else dict(found._asdict())

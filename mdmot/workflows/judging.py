@@ -1,0 +1,220 @@
+"""What a sampler of K steps makes of a model or a law: the part of `mdmot.evaluate` that samples."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mdmot.errors import InputError
+from mdmot.information import jax_scorer
+from mdmot.metrics import (
+    SamplerLikelihood,
+    Share,
+    exact_match,
+    kl_to_law,
+    kl_to_sampler,
+    legal_share,
+    parse_rate,
+    sampler_likelihood,
+    sequence_error_rate,
+    token_error_rate,
+    total_variation_to_law,
+)
+from mdmot.models import Named
+from mdmot.plans import Fixed, Plan, RevealKind
+from mdmot.samplers import BernoulliUnmasking, FixedUnmasking, raise_if_failed, sample
+from mdmot.schedules import MaskSchedule, StepGrid, masks, step_grid
+from mdmot.workflows.evaluation import (
+    LEAST_ORDERS,
+    LEAST_SAMPLES,
+    MOST_ORDERS,
+    MOST_STEPS,
+    SAMPLES,
+    TEXT_ORDERS,
+    TEXT_SAMPLES,
+    Judgement,
+)
+from mdmot.workflows.progress import Progress, Show, counted
+from mdmot.workflows.right import Right
+from mdmot.workflows.tasks import MASK_SIGN
+
+MOST_PARSED = 2**10
+"""Windows of text that are parsed, for comparison."""
+
+MOST_ROWS_AT_ONCE = 256
+
+TOKENS = 2**20
+"""Tokens of all states of all orders, beyond which there are no more orders than the least."""
+
+
+class Sampling(NamedTuple):
+    """The sampler that is judged, and on how much.
+
+    Attributes:
+      grid: Its steps.
+      kind: How they reveal tokens.
+      num: Samples, and sequences whose likelihood is measured.
+      orders: Orders that the likelihood of a sequence is averaged over.
+    """
+
+    grid: StepGrid
+    kind: RevealKind
+    num: int
+    orders: int
+
+
+def settled(
+    right: Right,
+    num: int | None,
+    steps: int | None,
+    schedule: MaskSchedule | Plan | None,
+    reveal: RevealKind | None,
+    orders: int | None,
+) -> Sampling | None:
+    """The sampler with its defaults, refused before any long work if they do not fit together.
+
+    Args:
+      right: What is known of right sequences.
+      num: Samples, and sequences whose likelihood is measured; 0 for none.
+      steps: K.
+      schedule: Mask schedule or plan.
+      reveal: How the steps reveal tokens.
+      orders: Orders that the likelihood of a sequence is averaged over.
+
+    Returns:
+      The sampler; None if no sample is to be drawn.
+
+    Raises:
+      InputError: If they do not.
+    """
+    length, is_text = right.tokens.shape[1], right.source == "text"
+    is_asked = any(value is not None for value in (steps, schedule, reveal, orders))
+    if isinstance(schedule, Plan):
+        kind, steps = reveal or type(schedule.reveal), steps or schedule.steps
+        if (schedule.length, schedule.steps) != (length, steps):
+            raise InputError(
+                f"the plan has {schedule.length} tokens in {schedule.steps} steps; what is sampled has "
+                f"{length} tokens in {steps} steps"
+            )
+    else:
+        kind, steps = reveal or Fixed, steps or min(length, MOST_STEPS)
+    if num is None:
+        num = SAMPLES
+        if is_text:
+            num = TEXT_SAMPLES if right.is_python or is_asked else 0
+    if num == 0:
+        return None
+    if num < LEAST_SAMPLES:
+        raise InputError(f"--num {num}: errors take at least {LEAST_SAMPLES} samples; pass 0 for none")
+    usual = min(max(LEAST_ORDERS, TOKENS // (num * length * steps)), MOST_ORDERS)
+    orders = orders or (TEXT_ORDERS if is_text else usual)
+    if isinstance(schedule, Plan):
+        return Sampling(schedule.grid(), kind, num, orders)
+    return Sampling(step_grid(masks.linear() if schedule is None else schedule, steps), kind, num, orders)
+
+
+def judged(named: Named, right: Right, sampling: Sampling, seed: int, show: Show | None) -> Judgement:
+    """Measures what a sampler makes of a model or of a law.
+
+    Args:
+      named: The model or the law.
+      right: What is known of right sequences.
+      sampling: The sampler, and how much is measured.
+      seed: Of the samples and the orders.
+      show: Called as batches end.
+
+    Returns:
+      The measures.
+
+    Raises:
+      InputError: If there is but one sequence.
+    """
+    length, num = right.tokens.shape[1], sampling.num
+    masked = np.full((num, length), named.model.mask_id, np.int32)
+    tokens = _sampled(named, masked, sampling, seed, show)
+    rows = right.spread(num)
+    likelihood = _likelihood(named, rows, sampling, seed, show)
+    log_prob, kl, variation, match = right.log_prob, None, None, None
+    if log_prob is not None:
+        kl, variation = kl_to_law(seed, log_prob, tokens), total_variation_to_law(seed, log_prob, tokens)
+    if right.language is not None and right.language.asker is not None:
+        questions = right.language.questions(seed, rows)
+        match = exact_match(_sampled(named, questions, sampling, seed, show), rows)
+    return Judgement(
+        reveal=sampling.kind.name,
+        steps=len(sampling.grid.reveal),
+        num=num,
+        orders=sampling.orders,
+        token_error_rate=token_error_rate(lambda _: likelihood.log_likelihood, rows),
+        one_order=token_error_rate(lambda _: likelihood.path_log_likelihood, rows).value,
+        least_token_error_rate=None if right.entropy is None else math.exp(right.entropy / length),
+        kl_to_sampler=None
+        if log_prob is None
+        else kl_to_sampler(log_prob, rows, likelihood.log_likelihood),
+        legal_share=_legal(right, tokens),
+        kl_to_law=kl if kl is not None and kl.is_told else None,
+        total_variation=variation if variation is not None and variation.is_told else None,
+        unseen=None if kl is None else kl.unseen,
+        exact_match=match,
+        questions=0 if match is None else len(rows),
+        parse_rate=_parsed(named, tokens) if right.is_python else None,
+        parse_rate_of_text=_parsed(named, right.spread(MOST_PARSED)) if right.is_python else None,
+    )
+
+
+def _sampled(
+    named: Named, rows: np.ndarray, sampling: Sampling, seed: int, show: Show | None
+) -> np.ndarray:
+    """The masks of rows filled in; each row from its own number alone, whatever the batch."""
+    num, size = len(rows), named.rows_at_once(len(rows))
+    size = -(-num // -(-num // size))  # as even as can be: every size is compiled apart
+    rule = (FixedUnmasking if sampling.kind is Fixed else BernoulliUnmasking)()
+    advance, parts = counted(show, "samples", -(-num // size)), []
+    for first in range(0, num, size):
+        numbers = np.minimum(np.arange(first, first + size), num - 1)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(
+            jax.random.key(seed), jnp.asarray(numbers, jnp.uint32)
+        )
+        found = sample(keys, rule, named.model, sampling.grid, jnp.asarray(rows[numbers], jnp.int32))
+        raise_if_failed(found)
+        parts.append(np.asarray(found.tokens)[: num - first])
+        advance(f"{min(first + size, num)} of {num} sequences")
+    return np.concatenate(parts)
+
+
+def _likelihood(
+    named: Named, rows: np.ndarray, sampling: Sampling, seed: int, show: Show | None
+) -> SamplerLikelihood:
+    """How likely right sequences are under the sampler."""
+    if len(rows) < 2:
+        raise InputError("one sequence has no standard error; pass a longer text, or --num 0")
+    model = named.model
+
+    def report(done: int, total: int) -> None:
+        if show is not None:
+            show(Progress("likelihood", done, total, f"{done:,} of {total:,} states"))
+
+    return sampler_likelihood(
+        seed,
+        jax_scorer(model.denoiser, model.params, model.mask_id),
+        rows,
+        model.mask_id,
+        sampling.kind.from_alpha(sampling.grid.alpha, rows.shape[1]),
+        orders=sampling.orders,
+        batch_size=named.rows_at_once(min(MOST_ROWS_AT_ONCE, len(rows) * sampling.orders)),
+        progress=report,
+    )
+
+
+def _legal(right: Right, tokens: np.ndarray) -> Share | None:
+    """Share of samples that are in the language, or that the law can make."""
+    if right.language is not None:
+        return legal_share(right.language, tokens)
+    return None if right.log_prob is None else sequence_error_rate(right.log_prob, tokens).complement
+
+
+def _parsed(named: Named, rows: np.ndarray) -> Share:
+    """Share of rows that Python parses."""
+    return parse_rate([named.vocabulary.decode(row, MASK_SIGN) for row in rows.tolist()])
