@@ -2,7 +2,7 @@
 
 import click
 
-from mdmot.cli.options import common, print_json, use_precision
+from mdmot.cli.options import common, print_json, schedule_option, use_precision
 
 EXAMPLES = """\b
 Examples:
@@ -11,13 +11,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option(
-    "--schedule",
-    "schedule_text",
-    required=True,
-    metavar="SPEC",
-    help="Mask schedule: linear, sine, squared-sine, cosine, poly:N or beta:A,B.",
-)
+@schedule_option("Mask schedule: linear, sine, squared-sine, cosine, poly:N or beta:A,B.", required=True)
 @click.option(
     "--gamma",
     "gamma_text",

@@ -6,10 +6,18 @@ from typing import Any
 import click
 
 from mdmot.cli.judging import show_judgement
-from mdmot.cli.options import common, print_json
+from mdmot.cli.options import (
+    common,
+    model_argument,
+    path_option,
+    print_json,
+    reveal_option,
+    schedule_option,
+    steps_option,
+)
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
-from mdmot.cli.sample import WHOLE
+from mdmot.cli.sample import MOST, WHOLE
 from mdmot.workflows import evaluation
 from mdmot.workflows.evaluation import Evaluation
 from mdmot.workflows.naming import precision_of
@@ -26,12 +34,11 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("model", metavar="[MODEL|LAW]", required=False, type=click.Path(path_type=pathlib.Path))
-@click.option(
+@model_argument("MODEL|LAW")
+@path_option(
     "--text",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="PATH",
-    help="Text file or folder.  [default: what the model was trained on, or else the sources of Python's "
+    "PATH",
+    "Text file or folder.  [default: what the model was trained on, or else the sources of Python's "
     "standard library]",
 )
 @click.option(
@@ -68,23 +75,11 @@ Examples:
     help="Samples to judge, and sequences whose likelihood is measured; 0 for none.  [default: "
     f"{evaluation.SAMPLES} of a law or a language, {evaluation.TEXT_SAMPLES} of Python, else 0]",
 )
-@click.option(
-    "--steps",
-    type=WHOLE,
-    metavar="K",
-    help=f"Sampling steps.  [default: a plan's, or one a token, {evaluation.MOST_STEPS} at most]",
+@steps_option(
+    f"Sampling steps.  [default: a plan's, or one a token, {evaluation.MOST_STEPS} at most]", most=MOST
 )
-@click.option(
-    "--schedule",
-    "schedule_text",
-    metavar="SPEC",
-    help="Mask schedule of the sampler, as in `mdmot sample`.  [default: linear]",
-)
-@click.option(
-    "--reveal",
-    type=click.Choice(["bernoulli", "fixed"]),
-    help="How its steps reveal tokens.  [default: a plan's, or fixed]",
-)
+@schedule_option("Mask schedule of the sampler, as in `mdmot sample`.  [default: linear]")
+@reveal_option("How its steps reveal tokens.  [default: a plan's, or fixed]")
 @click.option(
     "--orders",
     type=WHOLE,

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 import click
 
-from mdmot.cli.options import common, print_json, print_table
+from mdmot.cli.options import (
+    PATH,
+    common,
+    print_json,
+    print_table,
+    reveal_option,
+    schedule_option,
+    steps_option,
+)
 from mdmot.cli.progress import progress_shown
 from mdmot.workflows.laws import law as exact_law
 
@@ -19,21 +27,13 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("law_path", metavar="LAW", type=click.Path(path_type=pathlib.Path))
-@click.option(
-    "--schedule",
-    "schedule_text",
-    required=True,
-    metavar="SPEC",
-    help="Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.",
+@click.argument("law_path", metavar="LAW", type=PATH)
+@schedule_option(
+    "Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.", required=True
 )
-@click.option(
-    "--steps", required=True, type=click.IntRange(min=1), metavar="K", help="Number of sampling steps."
-)
-@click.option(
-    "--reveal",
-    type=click.Choice(["bernoulli", "fixed"]),
-    help="Reveal each token with probability r_k, or a fixed number.  [default: a plan's, or bernoulli]",
+@steps_option("Number of sampling steps.", required=True)
+@reveal_option(
+    "Reveal each token with probability r_k, or a fixed number.  [default: a plan's, or bernoulli]"
 )
 @common
 def law(

@@ -1,11 +1,13 @@
 """Options and output that every command shares."""
 
 import contextlib
+import functools
 import json
+import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import click
 from rich.console import Console
@@ -25,18 +27,66 @@ with_version = click.version_option(package_name="mdmot", prog_name="mdmot")
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --seed, --json and --version."""
-    json_option = click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON object on standard output and nothing else."
+    seed = click.IntRange(0, 2**32 - 1)
+    about = ("Seed of every random draw.", "Print one JSON object on standard output and nothing else.")
+    options = combined(
+        click.option("--seed", type=seed, metavar="N", default=0, show_default=True, help=about[0]),
+        click.option("--json", "as_json", is_flag=True, help=about[1]),
+        with_version,
     )
-    seed_option = click.option(
-        "--seed",
-        type=click.IntRange(0, 2**32 - 1),
-        metavar="N",
-        default=0,
-        show_default=True,
-        help="Seed of every random draw.",
-    )
-    return seed_option(json_option(with_version(command)))
+    return options(command)
+
+
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+PATH = click.Path(path_type=pathlib.Path)
+
+
+def model_argument(kinds: str) -> Decorator:
+    """The argument MODEL, which may be left out; `kinds` says what else it may name."""
+    return click.argument("model", metavar=f"[{kinds}]", required=False, type=PATH)
+
+
+def path_option(name: str, metavar: str, about: str) -> Decorator:
+    """An option that names a file or a folder."""
+    return click.option(name, type=PATH, metavar=metavar, help=about)
+
+
+def plots_option(names: Sequence[str]) -> Decorator:
+    """--plots, for these plots."""
+    files = ", ".join(f"{name}.svg" for name in names)
+    return path_option("--plots", "DIR", f"Write {files} there; made if absent.")
+
+
+def schedule_option(about: str, **settings: Any) -> Decorator:
+    """--schedule, as text."""
+    return click.option("--schedule", "schedule_text", metavar="SPEC", help=about, **settings)
+
+
+def steps_option(about: str, most: int | None = None, **settings: Any) -> Decorator:
+    """--steps."""
+    return click.option("--steps", type=click.IntRange(1, most), metavar="K", help=about, **settings)
+
+
+def reveal_option(about: str, **settings: Any) -> Decorator:
+    """--reveal, by the names that files have for the two ways."""
+    return click.option("--reveal", type=click.Choice(["bernoulli", "fixed"]), help=about, **settings)
+
+
+def listing_option(name: str, listed: Callable[[], None], about: str) -> Decorator:
+    """An option that prints a list and ends."""
+
+    def show(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value and not context.resilient_parsing:
+            listed()
+            context.exit()
+
+    return click.option(name, is_flag=True, is_eager=True, expose_value=False, callback=show, help=about)
+
+
+def combined(*options: Decorator) -> Decorator:
+    """Several options as one decorator, shown in their order."""
+    return lambda command: functools.reduce(lambda done, option: option(done), reversed(options), command)
 
 
 def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.gains import gain_line
-from mdmot.cli.options import common, print_json, print_table
-from mdmot.cli.outputs import (
-    assert_outputs,
-    beside_output,
-    kept_until_written,
-    output_file,
-    say,
+from mdmot.cli.options import (
+    common,
+    model_argument,
+    path_option,
+    plots_option,
+    print_json,
+    print_table,
+    steps_option,
 )
+from mdmot.cli.outputs import assert_outputs, beside_output, kept_until_written, output_file, say
 from mdmot.cli.profiling import profiling
 from mdmot.cli.progress import progress_shown
 from mdmot.workflows.precision import computing_in
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from mdmot.information import Profile
     from mdmot.tuning import Gain
 
-SHOWN_LEVELS = 13
+SHOWN_LEVELS, PLOTS = 13, ("profile",)
 
 EXAMPLES = """\b
 Examples:
@@ -36,29 +38,10 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument(
-    "model", metavar="[MODEL|LAW|PROFILE]", required=False, type=click.Path(path_type=pathlib.Path)
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    metavar="K",
-    default=32,
-    show_default=True,
-    help="Number of steps for which to say what tuning can be worth.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="FILE",
-    help="Write the profile, for `mdmot tune`; - is standard output.",
-)
-@click.option(
-    "--plots",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="DIR",
-    help="Write profile.svg there; made if absent.",
-)
+@model_argument("MODEL|LAW|PROFILE")
+@steps_option("Number of steps for which to say what tuning can be worth.", default=32, show_default=True)
+@path_option("--out", "FILE", "Write the profile, for `mdmot tune`; - is standard output.")
+@plots_option(PLOTS)
 @profiling
 @common
 def profile(
@@ -81,7 +64,7 @@ def profile(
 
     The measurement is announced with its time and memory, and goes on after an interruption.
     """
-    assert_outputs(out, plots, ("profile",), as_json)
+    assert_outputs(out, plots, PLOTS, as_json)
     with kept_until_written(resume, out) as state:
         with progress_shown() as show:
             found = profile_of(model, resume=state, seed=seed, show=show, tell=say, **given)

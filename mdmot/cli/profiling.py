@@ -1,78 +1,17 @@
 """The options of a measurement, for `mdmot profile` and `mdmot tune`."""
 
-import pathlib
-from collections.abc import Callable
-from typing import Any
-
 import click
 
+from mdmot.cli.options import combined, listing_option, path_option
 from mdmot.workflows.profiling import LAW_DRAWS, LEVELS, MODEL_DRAWS, MOST_ROWS_AT_ONCE
 
 MOST = 10**7
 
-
-def profiling(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of a measurement, and the list of test beds."""
-    whole = click.IntRange(1, MOST)
-    options = (
-        click.option(
-            "--text",
-            type=click.Path(path_type=pathlib.Path),
-            metavar="PATH",
-            help="Text file or folder to measure a model on, all of it up to 16 MiB; better not what it "
-            "was trained on.  "
-            "[default: what the training of the model held out, or else Python's library sources]",
-        ),
-        click.option(
-            "--length", type=whole, metavar="N", help="Tokens of a sequence.  [default: the model's]"
-        ),
-        click.option(
-            "--levels",
-            type=click.IntRange(2, MOST),
-            metavar="M",
-            help=f"Numbers of known tokens at which to measure.  [default: {LEVELS}]",
-        ),
-        click.option(
-            "--draws",
-            type=click.IntRange(2, MOST),
-            metavar="N",
-            help=f"Masked sequences a level; errors shrink with their square root.  "
-            f"[default: {LAW_DRAWS} of a law, {MODEL_DRAWS} of a network]",
-        ),
-        click.option(
-            "--batch",
-            type=whole,
-            metavar="N",
-            help=f"Sequences of a network call.  [default: {MOST_ROWS_AT_ONCE}, fewer of a large model]",
-        ),
-        click.option(
-            "--estimate", is_flag=True, help="Measure a law by draws even if its profile is known exactly."
-        ),
-        click.option(
-            "--resume",
-            type=click.Path(path_type=pathlib.Path),
-            metavar="FILE",
-            help="Where the state of a measurement is kept; the same command goes on from it.  "
-            "[default: beside --out, until that is written]",
-        ),
-        click.option(
-            "--beds",
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=show_beds,
-            help="List the test beds with their options and defaults, and exit.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+WHOLE = click.IntRange(1, MOST)
 
 
-def show_beds(context: click.Context, _: click.Parameter, value: bool) -> None:
-    """Prints all test beds with their options and defaults, and ends."""
-    if not value or context.resilient_parsing:
-        return
+def list_beds() -> None:
+    """Prints all test beds with their options and defaults."""
     from mdmot.distributions import LAWS
 
     for name, kind in LAWS.items():
@@ -80,4 +19,44 @@ def show_beds(context: click.Context, _: click.Parameter, value: bool) -> None:
         for key, option in kind.options.items():
             default = "" if option.default is None else f"{option.default:g}"
             click.echo(f"  {key}={default}  {option.meaning}, {option.least:g} to {option.most:.10g}")
-    context.exit()
+
+
+profiling = combined(
+    path_option(
+        "--text",
+        "PATH",
+        "Text file or folder to measure a model on, all of it up to 16 MiB; better not what it was trained "
+        "on.  [default: what the training of the model held out, or else Python's library sources]",
+    ),
+    click.option("--length", type=WHOLE, metavar="N", help="Tokens of a sequence.  [default: the model's]"),
+    click.option(
+        "--levels",
+        type=click.IntRange(2, MOST),
+        metavar="M",
+        help=f"Numbers of known tokens at which to measure.  [default: {LEVELS}]",
+    ),
+    click.option(
+        "--draws",
+        type=click.IntRange(2, MOST),
+        metavar="N",
+        help="Masked sequences a level; errors shrink with their square root.  "
+        f"[default: {LAW_DRAWS} of a law, {MODEL_DRAWS} of a network]",
+    ),
+    click.option(
+        "--batch",
+        type=WHOLE,
+        metavar="N",
+        help=f"Sequences of a network call.  [default: {MOST_ROWS_AT_ONCE}, fewer of a large model]",
+    ),
+    click.option(
+        "--estimate", is_flag=True, help="Measure a law by draws even if its profile is known exactly."
+    ),
+    path_option(
+        "--resume",
+        "FILE",
+        "Where the state of a measurement is kept; the same command goes on from it.  "
+        "[default: beside --out, until that is written]",
+    ),
+    listing_option("--beds", list_beds, "List the test beds with their options and defaults, and exit."),
+)
+"""Adds the options of a measurement, and the list of test beds."""

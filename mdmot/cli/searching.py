@@ -1,41 +1,34 @@
 """The options of a search by samples, and what it found in words."""
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
+from mdmot.cli.options import combined
 from mdmot.workflows.searching import DATABASE, Searched
 from mdmot.workflows.tasks import TASKS
 
+ABOUT = "; ".join(f"{name}: {task.about}" for name, task in TASKS.items())
 
-def searching(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of a search."""
-    tasks = "; ".join(f"{name}: {task.about}" for name, task in TASKS.items())
-    options = (
-        click.option(
-            "--trials",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Also search Beta schedules by samples, N in all, from the plan on (needs the "
-            "extra tune). Finished trials are kept; the same command goes on.",
-        ),
-        click.option(
-            "--task",
-            metavar="NAME",
-            help=f"What samples are scored by. {tasks}.  [default of a law: legal]",
-        ),
-        click.option(
-            "--storage",
-            metavar="URL|FILE",
-            help="Database of the trials; workers on many machines may share one by its URL.  "
-            f"[default: {DATABASE}]",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
+searching = combined(
+    click.option(
+        "--trials",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Also search Beta schedules by samples, N in all, from the plan on (needs the extra tune). "
+        "Finished trials are kept; the same command goes on.",
+    ),
+    click.option(
+        "--task",
+        metavar="NAME",
+        help=f"What samples are scored by. {ABOUT}.  [default of a law: legal]",
+    ),
+    click.option(
+        "--storage",
+        metavar="URL|FILE",
+        help="Database of the trials; workers on many machines may share one by its URL.  "
+        f"[default: {DATABASE}]",
+    ),
+)
+"""Adds the options of a search."""
 
 VERDICTS = {
     "better": "more than luck allows: the schedule found is kept",

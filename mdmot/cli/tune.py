@@ -6,7 +6,16 @@ from typing import Any
 import click
 
 from mdmot.cli.gains import bounds_line, gain_line
-from mdmot.cli.options import common, print_json, print_table
+from mdmot.cli.options import (
+    common,
+    model_argument,
+    path_option,
+    plots_option,
+    print_json,
+    print_table,
+    reveal_option,
+    steps_option,
+)
 from mdmot.cli.outputs import (
     assert_outputs,
     beside_output,
@@ -45,36 +54,16 @@ PLANS = {
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument(
-    "model", metavar="[MODEL|LAW|PROFILE]", required=False, type=click.Path(path_type=pathlib.Path)
-)
-@click.option(
-    "--steps", required=True, type=click.IntRange(min=1), metavar="K", help="Number of sampling steps."
-)
-@click.option(
-    "--reveal",
-    type=click.Choice(["bernoulli", "fixed"]),
-    default="fixed",
-    show_default=True,
-    help="Reveal each token by chance, or a fixed number a step.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="FILE",
-    help="Write the plan, for `mdmot sample` and `mdmot law`; - is standard output.",
-)
+@model_argument("MODEL|LAW|PROFILE")
+@steps_option("Number of sampling steps.", required=True)
+@reveal_option("Reveal each token by chance, or a fixed number a step.", default="fixed", show_default=True)
+@path_option("--out", "FILE", "Write the plan, for `mdmot sample` and `mdmot law`; - is standard output.")
 @click.option(
     "--force",
     is_flag=True,
     help="Take the optimal plan even where its gain over linear steps is within its error or unknown.",
 )
-@click.option(
-    "--plots",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="DIR",
-    help=f"Write {', '.join(f'{name}.svg' for name in PLOTS)} there; made if absent.",
-)
+@plots_option(PLOTS)
 @searching
 @profiling
 @common
