@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mdmot.cli import batches, main, samplers, watch
+from mdmot.cli import main, samplers, watch
 from mdmot.cli.sample import KNOBS
 from mdmot.distributions import read_law, tabular_denoiser
 from mdmot.model import Model
@@ -17,6 +17,7 @@ from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_ch
 from mdmot.samplers import BernoulliUnmasking, SampleResult, presets, sample
 from mdmot.schedules import masks, step_grid
 from mdmot.vocabulary import Bytes
+from mdmot.workflows import sequences
 
 pytestmark = pytest.mark.slow  # many small programs to compile
 
@@ -80,8 +81,8 @@ def test_the_samples_are_those_of_the_library(capsys, law, monkeypatch):
     whole = sampled(capsys, *arguments)
     assert [one["tokens"] for one in whole["samples"]] == expected.tokens.tolist()
     assert [one["network_calls"] for one in whole["samples"]] == expected.network_calls.tolist()
-    monkeypatch.setattr(batches, "ENTRIES", 2 * 12)  # batches of 2, 2 and 1; a sequence needs 3 x 4
-    monkeypatch.setattr("mdmot.cli.options.QUIET_SECONDS", 0)
+    monkeypatch.setattr(sequences, "ENTRIES", 2 * 12)  # batches of 2, 2 and 1; a sequence needs 3 x 4
+    monkeypatch.setattr("mdmot.cli.progress.QUIET_SECONDS", 0)
     _, out, err = run(capsys, *arguments, "--json")
     assert json.loads(out) == whole
     assert "sample: 2 of 5 sequences (1 of 3" in err
@@ -130,7 +131,7 @@ def traced(monkeypatch):
         filled = jnp.where(tokens == model.mask_id, 0, tokens)
         return SampleResult(filled, jnp.ones(len(tokens), int), jnp.ones(len(tokens), bool))
 
-    monkeypatch.setattr(batches, "sample", trace)
+    monkeypatch.setattr(sequences, "sample", trace)
 
 
 @pytest.mark.parametrize("name", samplers.RULES)

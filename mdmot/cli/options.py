@@ -1,17 +1,14 @@
 """Options and output that every command shares."""
 
-import contextlib
 import functools
 import json
 import pathlib
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -19,8 +16,6 @@ from mdmot.provenance import jsonable
 
 PIPE_WIDTH = 10_000
 """Columns of a table outside a terminal: one row is one line there, for grep and awk."""
-
-QUIET_SECONDS, SECONDS_A_LINE = 2, 10
 
 with_version = click.version_option(package_name="mdmot", prog_name="mdmot")
 
@@ -102,41 +97,6 @@ def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -
 def print_json(content: dict[str, Any]) -> None:
     """Prints one JSON object, with infinities as the strings "inf" and "-inf"."""
     click.echo(json.dumps(jsonable(content), allow_nan=False))
-
-
-@contextlib.contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
-    """Progress on standard error; calling the yielded function names and counts one finished unit.
-
-    A bar on a terminal. Elsewhere nothing for the first seconds, then now and then a line.
-    """
-    messages = Console(stderr=True, highlight=False)
-    if not messages.is_terminal:
-        yield _progress_lines(total, what)
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=messages, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-
-        def advance(name: str) -> None:
-            bar.update(task, advance=1, description=f"{what}: {name}")
-
-        yield advance
-
-
-def _progress_lines(total: int, what: str) -> Callable[[str], None]:
-    start = time.monotonic()
-    done, due = 0, start + QUIET_SECONDS
-
-    def advance(name: str) -> None:
-        nonlocal done, due
-        done += 1
-        now = time.monotonic()
-        if now >= due and done < total:
-            click.echo(f"{what}: {name} ({done} of {total}, {now - start:.0f} s)", err=True)
-            due = now + SECONDS_A_LINE
-
-    return advance
 
 
 def use_precision(precision: str) -> None:

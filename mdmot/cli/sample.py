@@ -1,16 +1,18 @@
 """`mdmot sample`: text from a model or from a law."""
 
-import contextlib
 import math
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from mdmot.cli.options import common, print_json, progress
+from mdmot.cli.options import common, print_json
+from mdmot.cli.progress import progress_shown
 from mdmot.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST = 10**6
 """Samples and steps that are not a slip of the keyboard."""
@@ -216,11 +218,11 @@ def sample(
     if guidance is not None and prompt is None and template is None:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
     from mdmot.cli import samplers
-    from mdmot.cli.batches import Sample, batches, draw, make_the_run, stretched_to
-    from mdmot.cli.rows import forbidden, prompt_row, template_rows
     from mdmot.cli.watch import film
     from mdmot.readable import printable
     from mdmot.samplers.planned import stretch_note
+    from mdmot.workflows.prompts import forbidden, prompt_row, template_rows
+    from mdmot.workflows.sequences import sampled
 
     given = {name: value for name, value in given.items() if value not in (None, ())}
     sampler_name = sampler_name or samplers.default_rule(given.get("schedule"))
@@ -233,26 +235,25 @@ def sample(
         starts = [prompt_row(source, prompt or "", length)]
     else:
         starts = template_rows(source, template, length, mask_symbol)
-    run = make_the_run(starts, source.model.mask_id, rule, given, block_length, steps_only)
-    stretched = stretched_to(run, starts, source.model.mask_id)
+    mask_id = source.model.mask_id
+    most = max(1, *(row.count(mask_id) for row in starts))
+    run = samplers.make_run(rule, min(most, block_length or most), given, block_length, steps_only)
+    stretched = samplers.stretched_to(run, starts, mask_id)
     if run.plan is not None and stretched:
         click.echo(f"note: {stretch_note(run.plan, set(stretched))}", err=True)
     rows = [start for start in starts for _ in range(num)]
 
-    def show(numbers: Sequence[int], points: np.ndarray) -> None:
+    def filmed(numbers: Sequence[int], points: "np.ndarray") -> None:
         texts = [[vocabulary.decode(row, mask_symbol) for row in point] for point in points.tolist()]
         film(texts, numbers, mask_symbol)
 
-    parts = batches(rows, source.entries)
-    found: dict[int, Sample] = {}
-    with _silence() if watch else progress(len(parts), "sample") as advance:
-        for batch in parts:
-            found |= draw(seed, run, source.model, rows, batch, guidance, show if watch else None)
-            advance(f"{len(found)} of {len(rows)} sequences")
-    samples = [
-        {"text": vocabulary.decode(one.tokens, mask_symbol), **one._asdict()}
-        for _, one in sorted(found.items())
-    ]
+    arguments = (seed, run.rule, source, run.grid, rows)
+    if watch:
+        found = sampled(*arguments, guidance=guidance, film=filmed)
+    else:
+        with progress_shown() as show:
+            found = sampled(*arguments, guidance=guidance, show=show)
+    samples = [{"text": vocabulary.decode(one.tokens, mask_symbol), **one._asdict()} for one in found]
     if as_json:
         content: dict[str, Any] = {
             "sampler": sampler_name,
@@ -267,9 +268,3 @@ def sample(
     texts = [printable(one["text"]) for one in samples]
     between = "\n---\n" if any("\n" in text for text in texts) else "\n"
     click.echo(between.join(texts))
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[Callable[[str], None]]:
-    """Progress that is not shown."""
-    yield lambda name: None

@@ -1,8 +1,10 @@
 """Samplers by name: the one place where the command line's words become samplers."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from mdmot.cli.specs import as_mask_schedule, parse_schedule
 from mdmot.cli.words import (
@@ -46,7 +48,7 @@ from mdmot.samplers import (
     loop_grid,
     presets,
 )
-from mdmot.samplers.planned import assert_made_for
+from mdmot.samplers.planned import assert_made_for, masked_numbers
 from mdmot.schedules import StepGrid, step_grid
 
 
@@ -353,6 +355,14 @@ def make_run(
             advice = "; pass another --sampler, or --steps-only"
             raise InputError(f"--schedule {text}: {str(error).partition(';')[0]}{advice}") from None
     return Run(found, grid.grid(), text, steps, grid)
+
+
+def stretched_to(run: Run, starts: Sequence[Sequence[int]], mask_id: int) -> list[int]:
+    """The numbers of masked tokens that its plan is stretched to; none if it is for them."""
+    if run.plan is None:
+        return []
+    numbers = set().union(*(masked_numbers(np.array([row]), run.rule, mask_id) for row in starts))
+    return sorted(numbers) if numbers - {run.plan.length} else []
 
 
 def flag(option: str) -> str:

@@ -3,8 +3,6 @@
 import math
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mdmot.errors import InputError
@@ -24,7 +22,7 @@ from mdmot.metrics import (
 )
 from mdmot.models import Named
 from mdmot.plans import Fixed, Plan, RevealKind
-from mdmot.samplers import BernoulliUnmasking, FixedUnmasking, raise_if_failed, sample
+from mdmot.samplers import rule_for
 from mdmot.schedules import MaskSchedule, StepGrid, masks, step_grid
 from mdmot.workflows.evaluation import (
     LEAST_ORDERS,
@@ -36,8 +34,9 @@ from mdmot.workflows.evaluation import (
     TEXT_SAMPLES,
     Judgement,
 )
-from mdmot.workflows.progress import Progress, Show, counted
+from mdmot.workflows.progress import Progress, Show
 from mdmot.workflows.right import Right
+from mdmot.workflows.sequences import sampled
 from mdmot.workflows.tasks import MASK_SIGN
 
 MOST_PARSED = 2**10
@@ -167,21 +166,10 @@ def judged(named: Named, right: Right, sampling: Sampling, seed: int, show: Show
 def _sampled(
     named: Named, rows: np.ndarray, sampling: Sampling, seed: int, show: Show | None
 ) -> np.ndarray:
-    """The masks of rows filled in; each row from its own number alone, whatever the batch."""
-    num, size = len(rows), named.rows_at_once(len(rows))
-    size = -(-num // -(-num // size))  # as even as can be: every size is compiled apart
-    rule = (FixedUnmasking if sampling.kind is Fixed else BernoulliUnmasking)()
-    advance, parts = counted(show, "samples", -(-num // size)), []
-    for first in range(0, num, size):
-        numbers = np.minimum(np.arange(first, first + size), num - 1)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(
-            jax.random.key(seed), jnp.asarray(numbers, jnp.uint32)
-        )
-        found = sample(keys, rule, named.model, sampling.grid, jnp.asarray(rows[numbers], jnp.int32))
-        raise_if_failed(found)
-        parts.append(np.asarray(found.tokens)[: num - first])
-        advance(f"{min(first + size, num)} of {num} sequences")
-    return np.concatenate(parts)
+    """The masks of rows filled in."""
+    rule = rule_for(sampling.kind.from_alpha(sampling.grid.alpha, rows.shape[1]))
+    found = sampled(seed, rule, named, sampling.grid, rows.tolist(), work="samples", show=show)
+    return np.array([one.tokens for one in found], np.int32)
 
 
 def _likelihood(

@@ -1,21 +1,20 @@
-"""Sequences of any number and lengths, sampled in batches."""
+"""Sequences of any number and lengths, sampled in batches that fit into memory."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mdmot.cli.rows import Row
-from mdmot.cli.samplers import Rule, Run, make_run
-from mdmot.cli.words import Given
 from mdmot.denoisers import Guided, GuidedDenoiser
 from mdmot.errors import InputError
 from mdmot.model import Model
+from mdmot.models import Named
 from mdmot.models.named import ENTRIES
 from mdmot.samplers import sample, sample_trajectory
-from mdmot.samplers.planned import masked_numbers
+from mdmot.schedules import StepGrid
+from mdmot.workflows.progress import Show, counted
 
 
 class Sample(NamedTuple):
@@ -30,8 +29,8 @@ class Sample(NamedTuple):
     network_calls: int
 
 
-Show = Callable[[Sequence[int], np.ndarray], None]
-"""`show(numbers, points)`: the numbers of some sequences, and their tokens at all points in time."""
+Film = Callable[[Sequence[int], np.ndarray], None]
+"""`film(numbers, points)`: the numbers of some sequences, and their tokens at all points in time."""
 
 
 class Batch(NamedTuple):
@@ -47,7 +46,47 @@ class Batch(NamedTuple):
     size: int
 
 
-def batches(rows: Sequence[Row], entries: int) -> list[Batch]:
+def sampled(
+    seed: int,
+    rule: Any,
+    named: Named,
+    grid: StepGrid | None,
+    rows: Sequence[Sequence[int]],
+    *,
+    guidance: float | None = None,
+    work: str = "sample",
+    show: Show | None = None,
+    film: Film | None = None,
+) -> list[Sample]:
+    """The masks of sequences filled in; each from the seed and its own number alone, whatever the batch.
+
+    Args:
+      seed: Seed of all sequences.
+      rule: The unmasking rule.
+      named: What is sampled.
+      grid: Its steps; None if the rule finds them itself.
+      rows: The sequences, of any lengths that it has.
+      guidance: Scale of the guidance away from what is likely without what is given; None for none.
+      work: What the work is called in progress.
+      show: Called as batches end.
+      film: What to do with the sequences at all points in time.
+
+    Returns:
+      The samples, in the order of the rows.
+
+    Raises:
+      InputError: If there was nothing to draw from.
+    """
+    parts = batches(rows, named.entries)
+    advance = counted(show, work, len(parts))
+    found: dict[int, Sample] = {}
+    for batch in parts:
+        found |= _drawn(seed, rule, named.model, grid, rows, batch, guidance, film)
+        advance(f"{len(found)} of {len(rows)} sequences")
+    return [found[number] for number in range(len(rows))]
+
+
+def batches(rows: Sequence[Sequence[int]], entries: int) -> list[Batch]:
     """All sequences in batches as even as can be, the shortest first.
 
     Args:
@@ -70,68 +109,17 @@ def batches(rows: Sequence[Row], entries: int) -> list[Batch]:
     return found
 
 
-def make_the_run(
-    starts: Sequence[Row],
-    mask_id: int,
-    rule: Rule,
-    given: Given,
-    block_length: int | None = None,
-    steps_only: bool = False,
-) -> Run:
-    """The rule and its steps, the same for all sequences.
-
-    Args:
-      starts: The sequences before they are sampled.
-      mask_id: The token of a masked position.
-      rule: The sampler of the command line.
-      given: The options given for it.
-      block_length: Positions of a block; None for no blocks.
-      steps_only: Whether a plan may be for another rule.
-
-    Returns:
-      The run.
-
-    Raises:
-      InputError: If the options make no run.
-    """
-    most = max(1, *(row.count(mask_id) for row in starts))
-    return make_run(rule, min(most, block_length or most), given, block_length, steps_only)
-
-
-def stretched_to(run: Run, starts: Sequence[Row], mask_id: int) -> list[int]:
-    """The numbers of masked tokens that its plan is stretched to; none if it is for them."""
-    if run.plan is None:
-        return []
-    numbers = set().union(*(masked_numbers(np.array([row]), run.rule, mask_id) for row in starts))
-    return sorted(numbers) if numbers - {run.plan.length} else []
-
-
-def draw(
+def _drawn(
     seed: int,
-    run: Run,
+    rule: Any,
     model: Model,
-    rows: Sequence[Row],
+    grid: StepGrid | None,
+    rows: Sequence[Sequence[int]],
     batch: Batch,
     guidance: float | None,
-    show: Show | None,
+    film: Film | None,
 ) -> dict[int, Sample]:
-    """Samples one batch; each sequence from its own number alone, whatever the batch.
-
-    Args:
-      seed: Seed of all sequences.
-      run: The rule and its steps.
-      model: What is sampled.
-      rows: All sequences.
-      batch: Those that are sampled.
-      guidance: Scale of the guidance; None for none.
-      show: What to do with the sequences at all points in time.
-
-    Returns:
-      The samples by their numbers.
-
-    Raises:
-      InputError: If there was nothing to draw from.
-    """
+    """The samples of one batch by their numbers."""
     numbers, mask_id = batch.numbers, model.mask_id
     if not any(mask_id in rows[number] for number in numbers):
         return {number: Sample(list(rows[number]), 0) for number in numbers}
@@ -142,11 +130,11 @@ def draw(
     if guidance is not None:
         guided = Guided(model.params, guidance, tokens != mask_id)
         model = Model(GuidedDenoiser(model.denoiser, mask_id), guided, mask_id)
-    if show is None:
-        result = sample(keys, run.rule, model, run.grid, tokens)
+    if film is None:
+        result = sample(keys, rule, model, grid, tokens)
     else:
-        result, path = sample_trajectory(keys, run.rule, model, run.grid, tokens)
-        show(numbers, np.asarray(path)[:, : len(numbers)])
+        result, path = sample_trajectory(keys, rule, model, grid, tokens)
+        film(numbers, np.asarray(path)[:, : len(numbers)])
     # The lists may be longer than the numbers.
     finite, calls = result.finite.tolist(), result.network_calls.tolist()
     bad = [number for number, is_fine in zip(numbers, finite, strict=False) if not is_fine]

@@ -1,33 +1,30 @@
-"""What `mdmot sample` starts from: a prompt, templates, or masks alone."""
+"""What sampling starts from: a prompt, templates, or masks alone."""
 
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from mdmot.errors import InputError
+from mdmot.models import Named
 from mdmot.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from mdmot.models import Named
 
 Row = tuple[int, ...]
 """Tokens of one sequence: given ones, and masks."""
 
 
-def prompt_row(source: "Named", prompt: str, length: int | None) -> Row:
-    """A prompt on the left, then masks up to the length, by default that of the source.
+def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
+    """A prompt on the left, then masks up to the length, by default that of the named.
 
     Raises:
-      InputError: If it is too long, not in the vocabulary, or of no length that the source has.
+      InputError: If it is too long, not in the vocabulary, or of no length that the model has.
     """
     try:
-        tokens = source.vocabulary.encode(prompt)
+        tokens = named.vocabulary.encode(prompt)
     except InputError as error:
         raise InputError(f"--prompt: {error}") from None
-    return _filled(source, tokens, source.length if length is None else length, "--prompt")
+    return _filled(named, tokens, named.length if length is None else length, "--prompt")
 
 
-def template_rows(source: "Named", path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
+def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
     """The lines of a file in which a sign marks masked positions; lines without tokens are skipped.
 
     A line is a sequence of its own length. With `length` every line is followed by masks up to it.
@@ -39,11 +36,11 @@ def template_rows(source: "Named", path: pathlib.Path, length: int | None, mask_
     for number, line in enumerate(_lines(path), start=1):
         where = f"{path}, line {number}"
         try:
-            tokens = source.vocabulary.encode(line, mask_sign)
+            tokens = named.vocabulary.encode(line, mask_sign)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         if tokens:
-            rows.append(_filled(source, tokens, len(tokens) if length is None else length, where))
+            rows.append(_filled(named, tokens, len(tokens) if length is None else length, where))
     if not rows:
         raise InputError(f"{path}: no templates, expected at least one; write one a line")
     return rows
@@ -64,12 +61,12 @@ def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted(tokens))
 
 
-def _filled(source: "Named", tokens: Sequence[int], length: int, where: str) -> Row:
-    source.assert_length(length, where)
+def _filled(named: Named, tokens: Sequence[int], length: int, where: str) -> Row:
+    named.assert_length(length, where)
     if len(tokens) > length:
         raise InputError(f"{where}: {len(tokens)} tokens, more than the {length} of a sequence; shorten it")
-    row = (*tokens, *[source.vocabulary.size] * (length - len(tokens)))
-    source.assert_possible(row, where)
+    row = (*tokens, *[named.vocabulary.size] * (length - len(tokens)))
+    named.assert_possible(row, where)
     return row
 
 
