@@ -449,7 +449,7 @@ def test_every_setting_is_a_field():
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     sizes = {field.name for field in dataclasses.fields(TransformerConfig)}
     named = {*Settings.__annotations__}
-    assert named - fields == {"length", "width", "depth", "heads", "dtype"} <= sizes
+    assert named - fields == sizes - {"vocab_size", "pad_id", "param_dtype"}  # told by the data and --store
     assert fields - named == {"model", "masks", "answers", "maskable", "token_weights"}  # see TextMarks
     options = {parameter.name for parameter in main.commands.commands["train"].params}
     assert {*Numbers.__annotations__} <= options

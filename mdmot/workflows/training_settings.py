@@ -36,6 +36,8 @@ class Numbers(TypedDict, total=False):
 class Settings(Numbers, total=False):
     """What is replaced in the settings of a preset or of a run that goes on: see `TrainConfig`."""
 
+    expansion: int
+    kv_heads: "int | None"
     levels: "Levels"
     spread: "Spread"
     control: "ControlVariate | None"
