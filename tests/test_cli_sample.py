@@ -228,8 +228,8 @@ def test_a_plan_is_stretched_and_says_so(capsys, law, tmp_path):
     assert status == 0
     assert json.loads(out)["stretched"] == {"from": 3, "to": [2]}
     assert [line for line in err.splitlines() if "stretched" in line] == [
-        "note: the plan is for 3 masked tokens and here are 2: its steps are stretched to that, and its "
-        "error holds no longer"
+        "note: the plan is for 3 masked tokens and here are 2: its steps are stretched, and its "
+        "error is unknown"
     ]
 
 

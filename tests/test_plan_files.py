@@ -355,8 +355,8 @@ def test_a_stretched_plan_says_what_it_was_stretched_from():
         assert plan.alpha == stretched.alpha
         again = stretched.for_length(20).provenance["stretched_from"]
         assert again == {"length": 10, "path_kl": None, "provenance": stretched.provenance}
-        assert plan.stretched_note(10).startswith("the plan for 5 tokens is stretched to 10:")
-        assert "stretched to 3 to 9:" in plan.stretched_note(5, 9, 4, 3)
+        assert plan.stretched_note(10).startswith("the plan is for 5 masked tokens and here are 10: its")
+        assert "here are 3 to 9:" in plan.stretched_note(5, 9, 4, 3)
         for length in (0, -1):
             with pytest.raises(InputError, match=f"length = {length} is not"):
                 plan.for_length(length)

@@ -35,7 +35,7 @@ from mdmot.samplers import (
     TopP,
 )
 from mdmot.samplers.admission import assert_inputs
-from mdmot.samplers.preset_grids import shares, whole
+from mdmot.samplers.preset_grids import even_grid, shares
 from mdmot.samplers.remasking_grids import dfm_grid, loop_grid
 from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, ForwardBackward, Loop, Rescale
 from mdmot.samplers.selection import root
@@ -175,7 +175,7 @@ def test_shares_where_nothing_is_left():
     np.testing.assert_array_equal(shares(np.array([1.0, 0.5, 0.5, 0.0, 0.0])), [0.5, 0.0, 1.0, 0.0])
 
 
-@pytest.mark.parametrize("make", [whole, loop_grid, dfm_grid])
+@pytest.mark.parametrize("make", [even_grid, loop_grid, dfm_grid])
 def test_one_step_is_enough_and_none_too_few(make):
     make(1)
     for num_steps in (0, True, -1):

@@ -220,7 +220,6 @@ def sample(
     from mdmot.cli import samplers
     from mdmot.cli.watch import film
     from mdmot.readable import printable
-    from mdmot.samplers.planned import stretch_note
     from mdmot.workflows.prompts import forbidden, prompt_row, template_rows
     from mdmot.workflows.sequences import sampled
 
@@ -240,7 +239,7 @@ def sample(
     run = samplers.make_run(rule, min(most, block_length or most), given, block_length, steps_only)
     stretched = samplers.stretched_to(run, starts, mask_id)
     if run.plan is not None and stretched:
-        click.echo(f"note: {stretch_note(run.plan, set(stretched))}", err=True)
+        click.echo(f"note: {run.plan.stretched_note(*stretched)}", err=True)
     rows = [start for start in starts for _ in range(num)]
 
     def filmed(numbers: Sequence[int], points: "np.ndarray") -> None:

@@ -112,16 +112,16 @@ class Plan:
 
         Example:
           >>> from mdmot.plans import Fixed
-          >>> Plan(4, Fixed([1, 3])).stretched_note(8)
-          'the plan for 4 tokens is stretched to 8: the same share a step, at a loss that is not predicted'
+          >>> print(Plan(4, Fixed([1, 3])).stretched_note(8))
+          the plan is for 4 masked tokens and here are 8: its steps are stretched, and its error is unknown
         """
-        others = sorted({*lengths} - {self.length})
-        if not others:
+        if not {*lengths} - {self.length}:
             return None
-        to = f"{others[0]}" if len(others) == 1 else f"{others[0]} to {others[-1]}"
+        least, most = min(lengths), max(lengths)
+        number = str(least) if least == most else f"{least} to {most}"
         return (
-            f"the plan for {self.length} tokens is stretched to {to}: the same share a step, "
-            "at a loss that is not predicted"
+            f"the plan is for {self.length} masked tokens and here are {number}: its steps are stretched, "
+            "and its error is unknown"
         )
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from mdmot.arguments import concrete
 from mdmot.denoisers import is_impossible
 from mdmot.errors import InputError
 from mdmot.model import Model
@@ -18,7 +19,6 @@ from mdmot.samplers.blocks import SemiAutoregressive, described, later
 from mdmot.samplers.choice import Forbid
 from mdmot.samplers.rows import own_rows
 from mdmot.samplers.rule import is_adaptive, is_rule
-from mdmot.schedules._inputs import concrete
 from mdmot.schedules.grids import StepGrid
 
 

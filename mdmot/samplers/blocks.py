@@ -7,8 +7,8 @@ from jax import Array
 from jaxtyping import Bool, Int
 
 from mdmot._types import Tokens
+from mdmot.arguments import whole
 from mdmot.denoisers import Renamed
-from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.plans import RevealKind
 from mdmot.samplers.rule import Rule, configuration, static
@@ -40,10 +40,7 @@ class SemiAutoregressive:
 
     def assert_values(self) -> None:
         """Raises InputError if the block length is not a whole number of at least 1."""
-        if not isinstance(self.block_length, int) or self.block_length < 1:
-            raise InputError(
-                f"block_length = {self.block_length!r} is not a whole number of at least 1; pass e.g. 32"
-            )
+        whole("block_length", self.block_length)
 
     @property
     def reveals(self) -> RevealKind | None:

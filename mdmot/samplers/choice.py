@@ -10,10 +10,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 
 from mdmot._types import Knob
+from mdmot.arguments import concrete
 from mdmot.errors import InputError
 from mdmot.samplers.draw import categorical
 from mdmot.samplers.selection import block_sums, largest, nucleus, places
-from mdmot.schedules._inputs import concrete
 
 RowLogits: TypeAlias = Float[Array, "*shape vocab"]
 

@@ -40,8 +40,9 @@ def as_grid(grid: Any, rule: Any, model: Any, tokens: Any) -> StepGrid | None:
     assert_made_for(grid, rule)
     if isinstance(model, Model) and isinstance(tokens, Array) and not isinstance(tokens, jax.core.Tracer):
         numbers = set().union(*(masked_numbers(rows, rule, model.mask_id) for _, rows in own_rows(tokens)))
-        if numbers - {grid.length}:
-            warnings.warn(stretch_note(grid, numbers), PlanStretched, stacklevel=3)
+        note = grid.stretched_note(*numbers)
+        if note is not None:
+            warnings.warn(note, PlanStretched, stacklevel=3)
     return grid.grid()
 
 
@@ -67,13 +68,3 @@ def masked_numbers(rows: np.ndarray, rule: Any, mask_id: int) -> set[int]:
     block_of = np.asarray(rule.block_of(jnp.asarray(is_masked)))
     blocks = range(rule.num_blocks(rows.shape[1]))
     return {int(n) for block in blocks for n in (is_masked & (block_of == block)).sum(axis=1) if n}
-
-
-def stretch_note(plan: Plan, numbers: set[int]) -> str:
-    """What happens to a plan that meets other numbers of masked tokens than its own, in one line."""
-    least, most = min(numbers), max(numbers)
-    number = str(least) if least == most else f"{least} to {most}"
-    return (
-        f"the plan is for {plan.length} masked tokens and here are {number}: its steps are stretched to "
-        "that, and its error holds no longer"
-    )

@@ -7,27 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mdmot.errors import InputError
+from mdmot.arguments import whole
 from mdmot.schedules.grids import StepGrid
 
 
 def dream_grid(num_steps: int, eps: float) -> StepGrid:
     """Dream's noise times, evenly from 1 to eps, and its shares 1 - s/t; the last step reveals all."""
-    t = np.linspace(1.0, eps, whole(num_steps) + 1).astype(np.float32)
+    t = np.linspace(1.0, eps, whole("num_steps", num_steps) + 1).astype(np.float32)
     return grid_as_given(1 - t, 1 - t[1:] / t[:-1])
 
 
 def even_grid(num_steps: int) -> StepGrid:
     """The linear schedule, with reveals 1/N, 1/(N - 1), ..., 1."""
-    left = np.arange(whole(num_steps), -1, -1)
+    left = np.arange(whole("num_steps", num_steps), -1, -1)
     return grid_as_given(1 - left / num_steps, 1 / left[:-1])
-
-
-def whole(num_steps: int) -> int:
-    """The number of steps, refused unless it is whole and at least 1."""
-    if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
-        raise InputError(f"num_steps = {num_steps!r} is not a whole number of at least 1; pass e.g. 64")
-    return int(num_steps)
 
 
 def values_at(function: Callable[[np.ndarray], jax.Array], times: np.ndarray) -> np.ndarray:

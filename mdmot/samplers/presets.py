@@ -6,12 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mdmot._types import Knob
+from mdmot.arguments import whole
 from mdmot.samplers.bernoulli import BernoulliUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Categorical, Choice, Likeliest, Transform
 from mdmot.samplers.counts import even, floored_rest, rounded_share, truncated_share
 from mdmot.samplers.fixed import FixedUnmasking
-from mdmot.samplers.preset_grids import dream_grid, even_grid, grid_as_given, shares, values_at, whole
+from mdmot.samplers.preset_grids import dream_grid, even_grid, grid_as_given, shares, values_at
 from mdmot.samplers.ranked import Ranked
 from mdmot.samplers.rule import Rule
 from mdmot.samplers.scores import AnnealedNoise, ConstantNoise, MaxProbability, Probability, ScoreRule
@@ -69,7 +70,7 @@ def mdlm(num_steps: int, *, choice: Choice = DRAWN) -> Preset:
     References:
       Sahoo et al., arXiv:2406.07524.
     """
-    t = np.linspace(1.0, 1e-5, whole(num_steps) + 1)
+    t = np.linspace(1.0, 1e-5, whole("num_steps", num_steps) + 1)
     rule = BernoulliUnmasking(choice, last_choice=Likeliest(choice.transforms))
     return Preset(rule, grid_as_given(np.append(1 - t, 1.0), np.append((t[:-1] - t[1:]) / t[:-1], 1.0)))
 
@@ -111,7 +112,7 @@ def md4(
       Shi et al., arXiv:2406.04329.
     """
     eps = 1e-4
-    times = np.arange(whole(num_steps) + 1) / num_steps
+    times = np.arange(whole("num_steps", num_steps) + 1) / num_steps
     masked, unmasked = values_at(schedule.complement, times), values_at(schedule.alpha, times)
     now = (1 - 2 * eps) * masked[:-1] + eps
     reveal = (1 - 2 * eps) * (masked[:-1] - masked[1:]) / now
@@ -160,7 +161,7 @@ def maskgit(
     References:
       Chang et al., arXiv:2202.04200.
     """
-    ratio = np.arange(whole(num_steps) + 1, dtype=np.float32) / np.float32(num_steps)
+    ratio = np.arange(whole("num_steps", num_steps) + 1, dtype=np.float32) / np.float32(num_steps)
     masked = values_at(schedule.complement, ratio).astype(np.float32).astype(np.float64)
     # Rounded up: 1 - alpha, which the counts are read from, must not exceed the peer's ratio.
     alpha = (1 - masked).astype(np.float32)
@@ -281,7 +282,7 @@ def dllm(
       >>> [round(float(r), 4) for r in preset.grid.reveal]
       [0.25, 0.3333, 0.5, 1.0]
     """
-    noise_time = (np.arange(whole(num_steps), -1, -1) / num_steps).astype(np.float32)
+    noise_time = (np.arange(whole("num_steps", num_steps), -1, -1) / num_steps).astype(np.float32)
     alpha = values_at(schedule.alpha, 1 - noise_time.astype(np.float64)).astype(np.float32)
     rule = Ranked(Scheduled(rounded_share), score, choice)
     return Preset(_in_blocks(rule, block_length), grid_as_given(alpha, shares(1 - alpha)))

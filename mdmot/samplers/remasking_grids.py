@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from mdmot.arguments import whole
 from mdmot.errors import InputError
 from mdmot.samplers.remasking_rules import DFMCorrector
 from mdmot.schedules.grids import StepGrid
@@ -27,7 +28,7 @@ def loop_grid(num_steps: int, start: float = 0.45, stop: float = 0.95, alpha: fl
       >>> [round(float(a), 6) for a in loop_grid(10, start=0.4, stop=0.8).alpha[3:]]
       [0.675, 0.9, 0.9, 0.9, 0.9, 0.9, 0.95, 1.0]
     """
-    _assert_steps(num_steps)
+    num_steps = whole("num_steps", num_steps)
     if not 0 < start <= stop < 1 or not 0 < alpha < 1:
         raise InputError(
             f"start = {start}, stop = {stop}, alpha = {alpha}; pass 0 < start <= stop < 1, 0 < alpha < 1"
@@ -60,7 +61,7 @@ def dfm_grid(num_steps: int, corrector: DFMCorrector | None = None) -> StepGrid:
       >>> grid.reveal.shape[0], [round(float(a), 6) for a in grid.alpha[:3]]
       (19, [0.0, 0.25, 0.277451])
     """
-    _assert_steps(num_steps)
+    num_steps = whole("num_steps", num_steps)
     rule = DFMCorrector() if corrector is None else corrector
     rule.assert_values()
     scale, power = float(rule.scale), float(rule.power)
@@ -76,8 +77,3 @@ def dfm_grid(num_steps: int, corrector: DFMCorrector | None = None) -> StepGrid:
 def _grid_from_masked(masked: np.ndarray) -> StepGrid:
     """The grid on which these shares are masked; reveals are computed in float64 whatever JAX's."""
     return StepGrid(jnp.asarray(1 - masked), jnp.asarray(-np.diff(masked) / masked[:-1]))
-
-
-def _assert_steps(num_steps: int) -> None:
-    if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool) or num_steps < 1:
-        raise InputError(f"num_steps = {num_steps!r} is not a whole number of at least 1")

@@ -8,10 +8,10 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mdmot._types import Knob
+from mdmot.arguments import concrete
 from mdmot.errors import InputError
 from mdmot.samplers.scores import MaxProbability
 from mdmot.samplers.steps import StepInput
-from mdmot.schedules._inputs import concrete
 
 IsDecoded = Bool[Array, "batch length"]
 Recorded = Float[Array, "batch length"] | None

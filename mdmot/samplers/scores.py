@@ -8,11 +8,11 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from mdmot._types import Knob
+from mdmot.arguments import concrete
 from mdmot.errors import InputError
 from mdmot.samplers.choice import RowLogits, Transform, argmax, transformed
 from mdmot.samplers.selection import block_sums, places
 from mdmot.samplers.steps import StepInput
-from mdmot.schedules._inputs import concrete
 
 Score = Float[Array, "*shape"]
 

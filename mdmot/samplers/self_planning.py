@@ -8,6 +8,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, Key
 
 from mdmot._types import Knob, Tokens
+from mdmot.arguments import concrete
 from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
 from mdmot.plans import Fixed
@@ -19,7 +20,6 @@ from mdmot.samplers.rule import configuration, static
 from mdmot.samplers.scores import Margin, MaxProbability, Probability, ScoreRule
 from mdmot.samplers.selection import largest
 from mdmot.samplers.steps import StepInfo, StepInput
-from mdmot.schedules._inputs import concrete
 
 
 def floored(step: StepInput, num_masked: Rows, num_left: Rows) -> Rows:

@@ -7,6 +7,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from mdmot._types import Knob, Tokens
+from mdmot.arguments import concrete
 from mdmot.errors import InputError
 from mdmot.plans import Fixed, RevealKind
 from mdmot.samplers.choice import RowLogits
@@ -16,7 +17,6 @@ from mdmot.samplers.rule import configuration, static
 from mdmot.samplers.scores import entropy
 from mdmot.samplers.selection import in_order
 from mdmot.samplers.steps import StepInput
-from mdmot.schedules._inputs import concrete
 
 
 class Ranking(NamedTuple):

@@ -8,13 +8,13 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from mdmot._types import Knob, Tokens
+from mdmot.arguments import concrete, whole
 from mdmot.errors import InputError
 from mdmot.samplers.choice import RowLogits
 from mdmot.samplers.network import Network
 from mdmot.samplers.rule import configuration, static
 from mdmot.samplers.selection import block_sums
 from mdmot.samplers.sizes import Judged, Ranking, Size
-from mdmot.schedules._inputs import concrete
 
 LogProbs = Float[Array, "batch length vocab"]
 
@@ -84,9 +84,7 @@ class Stable(Size):
         if divergence is not None and not (divergence >= 0).all():
             raise InputError(f"divergence {divergence} is not a number of at least 0; pass nats, e.g. 0.01")
         for name in ("history", "fallback"):
-            number = getattr(self, name)
-            if not isinstance(number, int) or number < 1:
-                raise InputError(f"{name} = {number!r} is not a whole number of at least 1")
+            whole(name, getattr(self, name))
 
     def init(self, network: Network, tokens: Tokens) -> StableMemory:
         """No distribution yet."""

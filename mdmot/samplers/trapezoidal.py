@@ -9,6 +9,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Key
 
 from mdmot._types import Knob, Tokens
+from mdmot.arguments import concrete
 from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
 from mdmot.plans import Bernoulli
@@ -18,7 +19,6 @@ from mdmot.samplers.draw import happens, uniforms
 from mdmot.samplers.network import Network, in_chunks
 from mdmot.samplers.rule import configuration, static
 from mdmot.samplers.steps import StepInfo, StepInput
-from mdmot.schedules._inputs import concrete
 
 Filled: TypeAlias = tuple[Tokens, Bool[Array, "batch length"]]
 """Sequences, and whether the logits were a distribution at each position."""

@@ -1,3 +1,0 @@
-"""What samplers still import from here."""
-
-from mdmot.arguments import concrete as concrete
