@@ -8,8 +8,8 @@ import warnings
 
 import pytest
 
-from mdmot.cli import compilation_cache
-from mdmot.cli.compilation_cache import keep_programs, user_cache
+from mdmot import compilation_cache
+from mdmot.compilation_cache import keep_programs, user_cache
 
 OURS = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE", *compilation_cache.SETTINGS)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from mdmot.cli.compilation_cache import keep_programs
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
 from mdmot.cli.interruption import INTERRUPTED, MESSAGE, interruptible, leave_now
@@ -20,6 +19,7 @@ from mdmot.cli.sample import sample
 from mdmot.cli.train import train
 from mdmot.cli.tune import tune
 from mdmot.cli.verify import verify
+from mdmot.compilation_cache import keep_programs
 from mdmot.errors import InputError, InputWarning
 from mdmot.readable import one_line
 

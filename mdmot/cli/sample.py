@@ -2,12 +2,20 @@
 
 import math
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdmot.cli.options import common, print_json
+from mdmot.cli.options import (
+    combined,
+    common,
+    listing_option,
+    model_argument,
+    path_option,
+    print_json,
+    steps_option,
+)
 from mdmot.cli.progress import progress_shown
 from mdmot.errors import InputError
 
@@ -84,43 +92,37 @@ KNOBS: dict[str, tuple[click.ParamType, str, str]] = {
 }
 
 
-def knobs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of the samplers; what is not given is None."""
-    for name, (kind, metavar, text) in reversed(KNOBS.items()):
-        command = click.option("--" + name.replace("_", "-"), type=kind, metavar=metavar, help=text)(
-            command
-        )
-    return command
+knobs = combined(
+    *(
+        click.option("--" + name.replace("_", "-"), type=kind, metavar=metavar, help=text)
+        for name, (kind, metavar, text) in KNOBS.items()
+    )
+)
+"""Adds the options of the samplers; what is not given is None."""
 
 
-def show_samplers(context: click.Context, _: click.Parameter, value: bool) -> None:
-    """Prints all samplers with the options that they read and their defaults, and ends."""
-    if not value or context.resilient_parsing:
-        return
+def list_samplers() -> None:
+    """Prints all samplers with the options that they read and their defaults."""
     from mdmot.cli.samplers import RULES, flag
 
     for name, rule in RULES.items():
         click.echo(f"{name}: {rule.about}")
         options = (flag(option) + (f" {value}" if value else "") for option, value in rule.defaults.items())
         click.echo(f"  {' '.join(options)}")
-    context.exit()
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("model", metavar="[MODEL]", required=False, type=click.Path(path_type=pathlib.Path))
+@model_argument("MODEL")
 @click.option(
     "--sampler",
     "sampler_name",
     metavar="NAME",
     help="How positions are chosen; see --samplers.  [default: bernoulli, or what a plan was made for]",
 )
-@click.option(
+@listing_option(
     "--samplers",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=show_samplers,
-    help="List the samplers with the options that each reads and their defaults, and exit.",
+    list_samplers,
+    "List the samplers with the options that each reads and their defaults, and exit.",
 )
 @click.option(
     "--schedule",
@@ -128,18 +130,14 @@ def show_samplers(context: click.Context, _: click.Parameter, value: bool) -> No
     help="Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.  "
     "[default: linear; none for samplers that find their own steps]",
 )
-@click.option(
-    "--steps",
-    type=WHOLE,
-    metavar="K",
-    help="Number of sampling steps, of each block if in blocks.  [default: one a masked position]",
+@steps_option(
+    "Number of sampling steps, of each block if in blocks.  [default: one a masked position]", most=MOST
 )
 @click.option("--prompt", metavar="TEXT", help="Text on the left that is given.")
-@click.option(
+@path_option(
     "--template",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="FILE",
-    help="Text file with one sequence a line, the mask symbol wherever a token is to be filled in. "
+    "FILE",
+    "Text file with one sequence a line, the mask symbol wherever a token is to be filled in. "
     "Lines may differ in length.",
 )
 @click.option(
