@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
 from flax import nnx
 
@@ -14,7 +15,7 @@ from mdmot.checks.check import Claim, equal
 from mdmot.checks.schedules import check_rate_integral
 from mdmot.cli import main
 from mdmot.errors import InputError
-from mdmot.information import write_profile
+from mdmot.information import Estimate, write_profile
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
 from mdmot.plans import Fixed, Plan
 from mdmot.schedules import masks
@@ -146,9 +147,13 @@ def test_a_plan_is_made_of_any_profile(tmp_path):
     profile = mdmot.profile(CHAIN)
     write_profile(tmp_path / "profile.json", profile)
     plan = mdmot.tune(CHAIN, 3).plan
-    for of in (profile, tmp_path / "profile.json", profile.fitted, profile.fitted.tolist()):
+    law = mdmot.load(CHAIN).law
+    for of in (profile, tmp_path / "profile.json", profile.fitted, profile.fitted.tolist(), law):
         assert mdmot.tune(of, 3).plan == plan
     assert mdmot.tune(CHAIN, 3, profile=profile).plan == plan
+    levels = np.arange(8)
+    estimate = Estimate(8, levels, profile.fitted, 1e-12 * np.eye(8), 400, 400)
+    assert mdmot.tune(estimate, 3, force=True).plan.counts == plan.counts
     with pytest.raises(InputError, match="pass its name, and the profile as profile="):
         mdmot.tune(profile, 3, trials=2)
     with pytest.raises(InputError, match="--task belongs to a search"):

@@ -189,17 +189,20 @@ def tune(
 
 def _profile_of(of: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":
     """The profile of what is named; what is none is taken for the profile itself."""
-    from mdmot.information import Profile, exact_profile, read_profile
+    from mdmot.information import Estimate, Profile, estimated_profile, exact_profile, read_profile
+    from mdmot.information.profile_like import numbers_of
 
     if isinstance(of, Profile):
         return of
+    if isinstance(of, Estimate):
+        return estimated_profile(of)
     if of is None:
         from mdmot.models import bundled_profile
 
         return read_profile(bundled_profile())
     if isinstance(of, str | os.PathLike):
         return profiling.profile(of, seed=seed, show=show, tell=tell)
-    return exact_profile(of)
+    return exact_profile(numbers_of(of))
 
 
 def _judged(plan: "Plan", profile: "Profile") -> "Plan":
