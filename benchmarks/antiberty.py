@@ -31,6 +31,7 @@ from antibodies import CHAINS, is_domain
 
 from mdmot.information import (
     Profile,
+    Scorer,
     estimate_profile,
     estimated_profile,
     fixed_path_kl,
@@ -134,7 +135,7 @@ def tokens_of(named: Named, sequence: str) -> list[int]:
 
 def measure(named: Named, sizes: Sizes) -> None:
     """Profile, plans and draws."""
-    denoiser, params, mask_id = named.model.denoiser, named.model.params, named.model.mask_id
+    mask_id = named.model.mask_id
     most = max(*sizes.steps, sizes.own_steps)
 
     def draw(seed: int, rows: int, alpha: Any) -> np.ndarray:
@@ -146,13 +147,12 @@ def measure(named: Named, sizes: Sizes) -> None:
 
     start = time.perf_counter()
     own = draw(0, sizes.own_rows, step_grid(masks.linear(), sizes.own_steps).alpha)
-    scorer = jax_scorer(denoiser, params, mask_id)
+    scorer = jax_scorer(named.model)
     profile = estimated_profile(
         estimate_profile(
             0,
             scorer,
             own,
-            mask_id,
             draws=sizes.draws,
             batch_size=sizes.batch,
             levels=default_levels(LENGTH, sizes.levels),
@@ -173,7 +173,7 @@ def measure(named: Named, sizes: Sizes) -> None:
         (steps, name): plan for steps in sizes.steps for name, plan in plans_of(profile, steps).items()
     }
     known = np.array([tokens_of(named, chain) for chain in CHAINS if len(chain) == LENGTH], np.int32)
-    for row in judged(scorer, known, mask_id, profile, plans, sizes):
+    for row in judged(scorer, known, profile, plans, sizes):
         show("plans", **row)
     for (steps, name), plan in plans.items():
         rows = draw(1, sizes.rows, np.concatenate([[0], np.cumsum(plan)]) / LENGTH)
@@ -191,14 +191,13 @@ def plans_of(profile: Profile, steps: int) -> dict[str, tuple[int, ...]]:
 
 
 def judged(
-    scorer: Any, known: np.ndarray, mask_id: int, profile: Profile, plans: dict, sizes: Sizes
+    scorer: Scorer, known: np.ndarray, profile: Profile, plans: dict, sizes: Sizes
 ) -> Iterator[dict[str, Any]]:
     """Path KL that the profile predicts beside that on the known chains, and the gain over linear there."""
     costs = held_out_path_kl(
         1,
         scorer,
         known,
-        mask_id,
         [Fixed(plan) for plan in plans.values()],
         draws=sizes.judging_draws,
         batch_size=sizes.batch,

@@ -210,11 +210,9 @@ def profile_of(folder: pathlib.Path, named: Named, rows: np.ndarray, draws: int)
     file = folder / "profile.json"
     if file.exists():
         return read_profile(file), "shipped"
-    scorer = jax_scorer(named.model.denoiser, named.model.params, named.model.mask_id)
+    scorer = jax_scorer(named.model)
     levels = default_levels(named.length, 17)
-    estimate = estimate_profile(
-        0, scorer, rows, named.model.mask_id, draws=draws, batch_size=64, levels=levels
-    )
+    estimate = estimate_profile(0, scorer, rows, draws=draws, batch_size=64, levels=levels)
     return estimated_profile(estimate), f"measured here, {draws} draws a level"
 
 

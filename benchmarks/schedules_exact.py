@@ -31,10 +31,8 @@ def estimated(law, draws: int, seed: int):
 
     levels = default_levels(law.length)
     data = np.asarray(law.sample(jax.random.key(seed), min(draws * levels.size, 2**15)))
-    scorer = jax_scorer(law.denoiser, law.params, law.vocab_size)
-    estimate = estimate_profile(
-        seed, scorer, data, law.vocab_size, draws=draws, batch_size=256, levels=levels
-    )
+    scorer = jax_scorer(law.model())
+    estimate = estimate_profile(seed, scorer, data, draws=draws, batch_size=256, levels=levels)
     return estimate, estimated_profile(estimate)
 
 
@@ -88,9 +86,8 @@ def prediction() -> Iterator[dict[str, Any]]:
             data = law.sample(jax.random.key(7), 512)
             found = teacher_forced(
                 11,
-                jax_scorer(law.denoiser, law.params, law.vocab_size),
+                jax_scorer(law.model()),
                 np.asarray(data),
-                law.vocab_size,
                 list(plans.values()),
                 draws=512,
                 batch_size=256,

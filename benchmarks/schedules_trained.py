@@ -42,10 +42,11 @@ def trained(data: np.ndarray, vocab_size: int, num_steps: int, batch: int, width
 
 
 def profile_of(denoiser, params, mask_id: int, data: np.ndarray, draws: int):
+    from mdmot import Model
     from mdmot.information import estimate_profile, estimated_profile, jax_scorer
 
-    scorer = jax_scorer(denoiser, params, mask_id)
-    return estimated_profile(estimate_profile(4, scorer, data, mask_id, draws=draws, batch_size=256))
+    scorer = jax_scorer(Model(denoiser, params, mask_id))
+    return estimated_profile(estimate_profile(4, scorer, data, draws=draws, batch_size=256))
 
 
 def samples(

@@ -125,10 +125,10 @@ def test_an_interrupted_profile_goes_on(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(estimate, "SAVE_SECONDS", 0.0)
     score, calls = estimate._Run.score, []
 
-    def interrupted(self, batch, scorer):
+    def interrupted(self, batch):
         if batch == 3:
             raise KeyboardInterrupt
-        return score(self, batch, scorer)
+        return score(self, batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(estimate._Run, "score", interrupted)
@@ -137,9 +137,9 @@ def test_an_interrupted_profile_goes_on(capsys, monkeypatch, tmp_path):
     assert "profile.json.state; the same command goes on" in err
     assert [path.name for path in tmp_path.iterdir()] == ["profile.json.state"]
 
-    def counted(self, batch, scorer):
+    def counted(self, batch):
         calls.append(batch)
-        return score(self, batch, scorer)
+        return score(self, batch)
 
     monkeypatch.setattr(estimate._Run, "score", counted)
     assert found(capsys, *arguments) == whole

@@ -12,6 +12,7 @@ import warnings
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -22,8 +23,10 @@ from mdmot import information
 from mdmot.distributions import entropy, log_prob, sample, tabular, tabular_denoiser
 from mdmot.distributions.markov import markov_profile, sticky_chain
 from mdmot.errors import InputError
+from mdmot.information import Scorer
 from mdmot.information import estimate as estimation
 from mdmot.information.levels import log_odds_coordinate
+from mdmot.model import Model
 from mdmot.plans import Bernoulli, Fixed
 from mdmot.schedules import masks, step_grid
 
@@ -47,7 +50,7 @@ def other_law():
 
 @functools.cache
 def exact():
-    return information.jax_scorer(tabular_denoiser(VOCAB), random_law(), MASK)
+    return information.jax_scorer(Model(tabular_denoiser(VOCAB), random_law(), MASK))
 
 
 @functools.cache
@@ -79,7 +82,7 @@ def parity(tokens):
 
 
 PARITY_ROWS = np.random.default_rng(0).integers(0, 4, (50, 6))
-PARITY = {"data": PARITY_ROWS, "mask_id": 4, "draws": 40, "batch_size": 16, "levels": [0, 2, 3, 5]}
+PARITY = {"data": PARITY_ROWS, "draws": 40, "batch_size": 16, "levels": [0, 2, 3, 5]}
 
 
 def run_parity(**changes):
@@ -91,7 +94,7 @@ def run_parity(**changes):
 
 
 def test_estimate_agrees_with_the_exact_profile():
-    found = information.estimate_profile(0, exact(), rows(), MASK, draws=1000, batch_size=500)
+    found = information.estimate_profile(0, exact(), rows(), draws=1000, batch_size=500)
     truth = np.asarray(information.information_profile(random_law()))
     assert found.levels.tolist() == [0, 1, 2, 3]
     # All 4000 rows are used once, so the levels are independent.
@@ -104,7 +107,7 @@ def test_rows_that_serve_often_count_once():
     # Every loss is its row's first token: the mean knows 20 numbers, however many draws there are.
     data = np.repeat(np.random.default_rng(1).integers(0, 9, (20, 1)), 5, axis=1)
     found = information.estimate_profile(
-        0, lambda tokens, clean: clean.astype(float), data, 9, draws=40, batch_size=33
+        0, Scorer(lambda tokens, clean: clean.astype(float), 9), data, draws=40, batch_size=33
     )
     assert found.rows == 20
     np.testing.assert_allclose(found.mean, data[:, 0].mean(), rtol=10 * ULP)
@@ -119,9 +122,8 @@ def test_standard_errors_cover_at_all_levels():
         data = np.random.default_rng(seed).integers(0, 100, (12, 3))
         found = information.estimate_profile(
             seed,
-            lambda tokens, clean: (clean.mean(axis=1, keepdims=True) + clean) / 50,
+            Scorer(lambda tokens, clean: (clean.mean(axis=1, keepdims=True) + clean) / 50, 200),
             data,
-            200,
             draws=32,
             batch_size=96,
         )
@@ -137,7 +139,7 @@ def test_bytes_may_lie_in_eight_bits():
     data = np.random.default_rng(2).integers(0, 256, (12, 4)).astype(np.uint8)
     scorer = information.callable_scorer(lambda tokens: np.eye(257)[tokens], 256)
     narrow, wide = (
-        information.estimate_profile(0, scorer, rows, 256, draws=8, batch_size=16)
+        information.estimate_profile(0, scorer, rows, draws=8, batch_size=16)
         for rows in (data, data.astype(np.int64))
     )
     np.testing.assert_array_equal(narrow.mean, wide.mean)
@@ -146,12 +148,12 @@ def test_bytes_may_lie_in_eight_bits():
 def test_draws_are_uniform_over_rows_and_subsets():
     seen = []
 
-    def scorer(tokens, clean):
+    def losses(tokens, clean):
         seen.append((tokens.copy(), clean[:, 0].copy()))
         return np.zeros(clean.shape)
 
     data = np.tile(np.arange(24)[:, None], (1, 4))
-    information.estimate_profile(7, scorer, data, 99, draws=600, batch_size=100)
+    information.estimate_profile(7, Scorer(losses, 99), data, draws=600, batch_size=100)
     tokens = np.concatenate([t for t, _ in seen])
     row = np.concatenate([r for _, r in seen])
     known = tokens != 99
@@ -207,7 +209,7 @@ def parity(tokens):
 
 data = np.random.default_rng(0).integers(0, 4, (50, 6))
 scorer = information.callable_scorer(parity, 4)
-information.estimate_profile(3, scorer, data, 4, draws=40, batch_size=16, levels=[0, 2, 3, 5],
+information.estimate_profile(3, scorer, data, draws=40, batch_size=16, levels=[0, 2, 3, 5],
     resume_file={path!r})
 """
 
@@ -243,7 +245,7 @@ def test_resume_files_of_other_runs_are_refused(tmp_path):
         "levels": {"levels": [0, 2, 4, 5]},
         "batch_size": {"batch_size": 8},
         "draws": {"draws": 41},
-        "mask_id": {"mask_id": 5},
+        "mask_id": {"scorer": Scorer(run_parity, 5)},
     }.items():
         with pytest.raises(InputError, match=f"run with other {name}"):
             run_parity(**{"resume_file": path, **changes})
@@ -342,7 +344,9 @@ def test_forecast_counts_the_batches():
         return np.zeros(clean.shape)
 
     run = {key: value for key, value in PARITY.items() if key != "levels"}
-    forecast = information.forecast_profile(0, slow, **run, levels=[0, 5], device=jax.devices()[0])
+    forecast = information.forecast_profile(
+        0, Scorer(slow, 4), **run, levels=[0, 5], device=jax.devices()[0]
+    )
     assert calls == [16, 16]
     assert forecast.batches == 5
     assert forecast.first_seconds > 0.2
@@ -367,9 +371,6 @@ def test_forecast_counts_the_batches():
         ({"draws": 1}, "draws = 1 is not a whole number of at least 2"),
         ({"batch_size": 0}, "batch_size = 0"),
         ({"seed": -1}, "seed = -1"),
-        ({"mask_id": -1}, "mask_id = -1 is not a whole number of at least 0"),
-        # The scorer's mask is 4.
-        ({"mask_id": 5}, "loss -log mu is nan .* a scorer of another mask"),
     ],
 )
 def test_bad_arguments_are_named(changes, message):
@@ -389,7 +390,7 @@ def test_scorers_of_numpy_and_jax_agree():
     clean = np.random.default_rng(1).integers(0, 3, (4, 5))
     tokens = np.where(np.random.default_rng(2).random((4, 5)) < 0.5, 3, clean)
     logits = logits_like(tokens, 3)
-    by_jax = information.jax_scorer(lambda params, x: params, jnp.asarray(logits), 3)(tokens, clean)
+    by_jax = information.jax_scorer(Model(lambda params, x: params, jnp.asarray(logits), 3))(tokens, clean)
     by_numpy = information.callable_scorer(lambda x: logits, 3)(tokens, clean)
     is_masked = tokens == 3
     probs = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
@@ -403,10 +404,45 @@ def test_scorers_of_another_mask_are_refused():
     data = np.random.default_rng(0).integers(0, 2, (8, 4))
     for scorer in (
         information.callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2),
-        information.jax_scorer(lambda params, tokens: jnp.zeros((*tokens.shape, 2)), None, mask_id=2),
+        information.jax_scorer(Model(lambda params, tokens: jnp.zeros((*tokens.shape, 2)), None, 2)),
     ):
-        with pytest.raises(InputError, match="a scorer of another mask"):
-            information.estimate_profile(0, scorer, data, 3, draws=8, batch_size=8)
+        with pytest.raises(InputError, match=r"loss -log mu is nan .* a scorer of another mask"):
+            information.estimate_profile(0, Scorer(scorer.losses, 3), data, draws=8, batch_size=8)
+
+
+@pytest.fixture
+def unchecked():
+    """As for users, whose types nobody checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        information.estimate_profile,
+        information.forecast_profile,
+        functools.partial(information.teacher_forced, plans=[Fixed((6,))]),
+        functools.partial(information.held_out_path_kl, plans=[Fixed((6,))]),
+    ],
+)
+def test_functions_without_a_mask_are_refused(function, unchecked):
+    with pytest.raises(InputError, match=r"a function; expected .* Scorer\(function, mask_id\)") as caught:
+        function(0, lambda tokens, clean: np.zeros(clean.shape), PARITY_ROWS, draws=4, batch_size=4)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mask_id", [-1, True])
+def test_a_scorer_has_a_mask(mask_id):
+    network = functools.partial(jnp.zeros, (4, 4, 2))
+    for made in (
+        functools.partial(Scorer, network),
+        functools.partial(information.callable_scorer, network),
+        lambda mask_id: information.jax_scorer(Model(network, None, mask_id)),
+    ):
+        with pytest.raises(InputError, match=f"mask_id = {mask_id} is not a whole number of at least 0"):
+            made(mask_id)
 
 
 def test_the_logit_of_the_mask_is_left_out():
@@ -415,7 +451,7 @@ def test_the_logit_of_the_mask_is_left_out():
     tokens = np.array([[1, 2, 1]])
     logits = np.log(np.array([[[1.0, 7.0, 2.0, 5.0]] * 3]))
     truth = -np.log(np.array([1 / 8, 2 / 8, 5 / 8]))
-    by_jax = information.jax_scorer(lambda params, x: params, jnp.asarray(logits), 1)(tokens, clean)
+    by_jax = information.jax_scorer(Model(lambda params, x: params, jnp.asarray(logits), 1))(tokens, clean)
     by_numpy = information.callable_scorer(lambda x: logits, 1)(tokens, clean)
     np.testing.assert_allclose(by_jax[0, [0, 2]], truth[[0, 2]], rtol=4 * ULP)
     np.testing.assert_allclose(by_numpy[0, [0, 2]], truth[[0, 2]], rtol=4 * ULP)
@@ -426,7 +462,7 @@ def test_half_precision_logits_are_summed_in_more():
     tokens = np.full((1, 2), 2000)
     logits = jnp.zeros((1, 2, 2000), jnp.bfloat16)
     for scorer in (
-        information.jax_scorer(lambda params, x: params, logits, 2000),
+        information.jax_scorer(Model(lambda params, x: params, logits, 2000)),
         information.callable_scorer(lambda x: logits, 2000),
     ):
         np.testing.assert_allclose(scorer(tokens, clean), np.log(2000), rtol=1e-6)
@@ -485,23 +521,23 @@ def test_useless_jax_logits_get_one_line():
         (lambda params, x: (x, x), "logits of tuple"),
     ):
         with pytest.raises(InputError, match=message):
-            run_parity(scorer=information.jax_scorer(denoiser, None, 4))
-    for scorer, message in (
+            run_parity(scorer=information.jax_scorer(Model(denoiser, None, 4)))
+    for losses, message in (
         (lambda tokens, clean: np.zeros(5), r"returned float64\[5\]"),
         (lambda tokens, clean: clean, r"returned int64\[16, 6\]"),
         (lambda tokens, clean: np.full(clean.shape, -1.0), r"loss -log mu is -1\.0"),
     ):
         with pytest.raises(InputError, match=message):
-            run_parity(scorer=scorer)
+            run_parity(scorer=Scorer(losses, 4))
 
 
 def test_a_jax_model_is_compiled_once():
-    first = information.estimate_profile(0, exact(), rows(), MASK, draws=130, batch_size=500)
+    first = information.estimate_profile(0, exact(), rows(), draws=130, batch_size=500)
     with jax.no_tracing():
-        scorer = information.jax_scorer(tabular_denoiser(VOCAB), random_law(), MASK)
+        scorer = information.jax_scorer(Model(tabular_denoiser(VOCAB), random_law(), MASK))
         with pytest.raises(Exception, match="trac"):
             scorer(np.full((3, LENGTH), MASK), np.zeros((3, LENGTH), int))
-        again = information.estimate_profile(0, exact(), rows(), MASK, draws=1300, batch_size=500)
+        again = information.estimate_profile(0, exact(), rows(), draws=1300, batch_size=500)
     assert first.draws == 130
     assert again.draws == 1300
 
@@ -777,7 +813,7 @@ def path_kl_of(profile):
 def test_teacher_forced_losses_are_the_predicted_path_kl():
     known = np.asarray(log_prob(random_law(), jnp.asarray(rows())))
     found = information.teacher_forced(
-        1, exact(), rows(), MASK, PLANS, draws=1500, batch_size=500, log_prob=known
+        1, exact(), rows(), PLANS, draws=1500, batch_size=500, log_prob=known
     )
     predicted = path_kl_of(information.information_profile(random_law()))
     # Four standard errors.
@@ -789,8 +825,8 @@ def test_teacher_forced_losses_are_the_predicted_path_kl():
 
 
 def test_model_error_stands_apart():
-    scorer = information.jax_scorer(tabular_denoiser(VOCAB), other_law(), MASK)
-    found = information.teacher_forced(2, scorer, rows(), MASK, PLANS, draws=1500, batch_size=500)
+    scorer = information.jax_scorer(Model(tabular_denoiser(VOCAB), other_law(), MASK))
+    found = information.teacher_forced(2, scorer, rows(), PLANS, draws=1500, batch_size=500)
     g = cross_entropies()
     for p, path_kl in enumerate(path_kl_of(g)):
         parts = information.error_parts(g, path_kl, entropy(random_law()))
@@ -807,7 +843,7 @@ def test_model_error_stands_apart():
 @pytest.mark.parametrize("strata", [2, 16])
 def test_held_out_path_kl_is_unbiased(strata):
     found = information.held_out_path_kl(
-        3, exact(), rows(), MASK, PLANS, draws=1000, batch_size=500, strata=strata
+        3, exact(), rows(), PLANS, draws=1000, batch_size=500, strata=strata
     )
     predicted = path_kl_of(information.information_profile(random_law()))
     np.testing.assert_array_less(abs(found.mean - predicted), 4 * found.standard_error)
@@ -818,23 +854,21 @@ def test_held_out_path_kl_is_unbiased(strata):
 def test_plans_that_do_not_fit_are_refused():
     arguments = {"draws": 4, "batch_size": 4}
     with pytest.raises(InputError, match=r"counts \[1, 2\] for 4 tokens"):
-        information.teacher_forced(0, exact(), rows(), MASK, [Fixed((1, 2))], **arguments)
+        information.teacher_forced(0, exact(), rows(), [Fixed((1, 2))], **arguments)
     with pytest.raises(InputError, match="no plans"):
-        information.held_out_path_kl(0, exact(), rows(), MASK, [], **arguments)
+        information.held_out_path_kl(0, exact(), rows(), [], **arguments)
 
 
 @pytest.mark.parametrize("strata", [0, -1, True])
 def test_strata_that_are_none_are_refused(strata):
     with pytest.raises(InputError, match="strata = "):
-        information.held_out_path_kl(0, exact(), rows(), MASK, PLANS, draws=4, batch_size=4, strata=strata)
+        information.held_out_path_kl(0, exact(), rows(), PLANS, draws=4, batch_size=4, strata=strata)
 
 
 def test_log_probabilities_of_other_rows_are_refused():
     for wrong in (np.zeros(3), np.zeros((4000, 1)), np.float64(0), np.full(4000, -np.inf)):
         with pytest.raises(InputError, match="log_prob has shape"):
-            information.teacher_forced(
-                0, exact(), rows(), MASK, PLANS, draws=4, batch_size=4, log_prob=wrong
-            )
+            information.teacher_forced(0, exact(), rows(), PLANS, draws=4, batch_size=4, log_prob=wrong)
 
 
 def test_gradient_in_the_parameters_of_a_schedule():

@@ -9,6 +9,7 @@ import pytest
 
 from mdmot import information
 from mdmot.errors import InputError
+from mdmot.information import Scorer
 from mdmot.information.held_out import _costs
 from mdmot.information.levels import checked_levels
 from mdmot.information.moments import Moments
@@ -28,13 +29,16 @@ def by_level(tokens, clean):
     return np.broadcast_to(1 / (1 + known), clean.shape)
 
 
+BY_LEVEL = Scorer(by_level, MASK)
+
+
 def test_a_profile_without_variance_is_found_exactly():
     for batch_size in (1, 4, 1000):
-        found = information.estimate_profile(0, by_level, ROWS, MASK, draws=5, batch_size=batch_size)
+        found = information.estimate_profile(0, BY_LEVEL, ROWS, draws=5, batch_size=batch_size)
         np.testing.assert_allclose(found.mean, PROFILE, rtol=4 * ULP)
         np.testing.assert_allclose(found.covariance, 0, atol=4 * ULP)
         assert (found.draws, found.rows, found.length) == (5, 7, LENGTH)
-    some = information.estimate_profile(0, by_level, ROWS, MASK, draws=2, batch_size=4, levels=[1, 4])
+    some = information.estimate_profile(0, BY_LEVEL, ROWS, draws=2, batch_size=4, levels=[1, 4])
     np.testing.assert_allclose(some.mean, PROFILE[[1, 4]], rtol=4 * ULP)
     assert (some.draws, some.rows) == (2, 4)
 
@@ -42,7 +46,7 @@ def test_a_profile_without_variance_is_found_exactly():
 def test_the_smallest_estimate():
     data = np.array([[1, 1], [2, 2]])
     found = information.estimate_profile(
-        0, lambda tokens, clean: clean.astype(float), data, 0, draws=2, batch_size=1
+        0, Scorer(lambda tokens, clean: clean.astype(float), 0), data, draws=2, batch_size=1
     )
     # Two rows of losses 1 and 2, each once a level: variance 1/2 of a row and 1/4 of the mean.
     np.testing.assert_allclose(found.mean, 1.5, rtol=ULP)
@@ -52,26 +56,26 @@ def test_the_smallest_estimate():
 
 PLANS = [Fixed(counts) for counts in ((6,), (1, 0, 2, 3), (0, 5, 1), (1, 1, 1, 1, 1, 1), (3, 3, 0))]
 WITH_CHANCE = [*PLANS, Bernoulli((0.0, 0.3, 0.3, 0.8, 1.0))]
-RUN = {"data": ROWS, "mask_id": MASK, "draws": 10}
+RUN = {"data": ROWS, "draws": 10}
 
 
 def test_costs_of_plans_are_those_of_the_profile():
     path_kl = [float(information.fixed_path_kl(PROFILE, jnp.asarray(plan.counts))) for plan in PLANS]
     for batch_size in (1, 7, 1000):
-        found = information.teacher_forced(2, by_level, plans=PLANS, batch_size=batch_size, **RUN)
+        found = information.teacher_forced(2, BY_LEVEL, plans=PLANS, batch_size=batch_size, **RUN)
         np.testing.assert_allclose(found.mean, np.array(path_kl) + PROFILE.sum(), rtol=20 * ULP)
         np.testing.assert_allclose(found.standard_error, 0, atol=20 * ULP)
         # As many strata as levels: every level is picked.
         for strata in (LENGTH, LENGTH + 1):
             found = information.held_out_path_kl(
-                2, by_level, plans=PLANS, batch_size=batch_size, strata=strata, **RUN
+                2, BY_LEVEL, plans=PLANS, batch_size=batch_size, strata=strata, **RUN
             )
             np.testing.assert_allclose(found.mean, path_kl, rtol=0, atol=20 * ULP)
             np.testing.assert_allclose(found.standard_error, 0, atol=20 * ULP)
 
 
 def test_costs_do_not_depend_on_the_batches():
-    def scorer(tokens, clean):
+    def losses(tokens, clean):
         return np.where(tokens == MASK, 1.0 + clean * (tokens != MASK).sum(axis=1, keepdims=True), np.nan)
 
     for cost in (
@@ -80,7 +84,7 @@ def test_costs_do_not_depend_on_the_batches():
         functools.partial(information.held_out_path_kl, strata=4),
     ):
         first, *others = (
-            cost(5, scorer, plans=WITH_CHANCE, batch_size=size, **RUN) for size in (1, 7, 999)
+            cost(5, Scorer(losses, MASK), plans=WITH_CHANCE, batch_size=size, **RUN) for size in (1, 7, 999)
         )
         assert first.standard_error.max() > 0
         for other in others:
@@ -91,7 +95,7 @@ def test_costs_do_not_depend_on_the_batches():
 def test_known_probabilities_are_added_row_by_row():
     log_prob = -np.arange(7.0)
     alone, joined = (
-        information.teacher_forced(2, by_level, ROWS, MASK, PLANS, draws=7, batch_size=8, log_prob=of_rows)
+        information.teacher_forced(2, BY_LEVEL, ROWS, PLANS, draws=7, batch_size=8, log_prob=of_rows)
         for of_rows in (None, log_prob)
     )
     np.testing.assert_allclose(joined.mean - alone.mean, -3.0, rtol=20 * ULP)
@@ -176,9 +180,9 @@ def test_default_levels_are_symmetric():
 
 def test_losses_a_little_below_zero_are_rounding():
     def nearly_certain(loss):
-        return lambda tokens, clean: np.where(tokens == MASK, loss, np.nan)
+        return Scorer(lambda tokens, clean: np.where(tokens == MASK, loss, np.nan), MASK)
 
-    run = {"data": ROWS, "mask_id": MASK, "draws": 2, "batch_size": 8}
+    run = {"data": ROWS, "draws": 2, "batch_size": 8}
     found = information.estimate_profile(0, nearly_certain(-1e-6), **run)
     np.testing.assert_allclose(found.mean, -1e-6, rtol=1e-12)
     with pytest.raises(InputError, match="at least 0"):
@@ -205,12 +209,12 @@ def test_a_run_that_stopped_in_its_first_batch_starts_afresh(tmp_path):
     def stop(tokens, clean):
         raise KeyboardInterrupt
 
-    run = {"data": ROWS, "mask_id": MASK, "draws": 4, "batch_size": 5}
+    run = {"data": ROWS, "draws": 4, "batch_size": 5}
     with pytest.raises(KeyboardInterrupt):
-        information.estimate_profile(1, stop, resume_file=tmp_path / "run.json", **run)
+        information.estimate_profile(1, Scorer(stop, MASK), resume_file=tmp_path / "run.json", **run)
     seen = []
     found = information.estimate_profile(
-        1, by_level, resume_file=tmp_path / "run.json", progress=lambda *done: seen.append(done), **run
+        1, BY_LEVEL, resume_file=tmp_path / "run.json", progress=lambda *done: seen.append(done), **run
     )
     assert seen == [(done, 5) for done in range(1, 6)]
     np.testing.assert_allclose(found.mean, PROFILE, rtol=4 * ULP)
@@ -273,18 +277,18 @@ def test_profiles_that_are_no_lists_are_refused():
 
 
 def test_one_batch_leaves_nothing_to_wait_for():
-    forecast = information.forecast_profile(0, by_level, ROWS, MASK, draws=2, batch_size=99)
+    forecast = information.forecast_profile(0, BY_LEVEL, ROWS, draws=2, batch_size=99)
     assert (forecast.batches, forecast.seconds) == (1, 0.0)
 
 
 def test_a_single_useless_loss_is_found():
-    def scorer(tokens, clean):
+    def losses_of(tokens, clean):
         losses = np.zeros(clean.shape)
         losses[0, np.flatnonzero(tokens[0] == MASK)[0]] = np.nan
         return losses
 
     with pytest.raises(InputError, match="loss -log mu is nan"):
-        information.estimate_profile(0, scorer, ROWS, MASK, draws=2, batch_size=99)
+        information.estimate_profile(0, Scorer(losses_of, MASK), ROWS, draws=2, batch_size=99)
 
 
 def test_a_vocabulary_of_one_token_is_certain():

@@ -40,12 +40,12 @@ def profile_of(halves, fitted, levels=None):
 def test_halves_are_of_different_sequences():
     seen = []
 
-    def scorer(tokens, clean):
+    def losses(tokens, clean):
         seen.extend(zip(clean[:, 0].tolist(), (tokens != 99).sum(axis=1).tolist(), strict=True))
         return np.where(tokens == 99, clean[:, :1] ** 2 / 7, np.nan)
 
     data = np.tile(np.arange(11)[:, None], (1, 4))
-    found = information.estimate_profile(5, scorer, data, 99, draws=9, batch_size=9)
+    found = information.estimate_profile(5, information.Scorer(losses, 99), data, draws=9, batch_size=9)
     order = list(dict.fromkeys(row for row, _ in seen))
     assert len(order) == 11
     # Five sequences go to one half and six to the other, whichever they are.
@@ -64,7 +64,7 @@ def test_few_sequences_have_no_halves(rows, sequences):
     # One sequence has no spread: a half of it would have no error.
     data = np.random.default_rng(0).integers(0, 3, (rows, 4))
     scorer = information.callable_scorer(lambda tokens: np.eye(4)[tokens][..., :3], 3)
-    found = information.estimate_profile(0, scorer, data, 3, draws=40, batch_size=40)
+    found = information.estimate_profile(0, scorer, data, draws=40, batch_size=40)
     assert [half.sequences for half in found.halves] == sequences
 
 
@@ -81,10 +81,10 @@ def test_halves_are_kept_in_files(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mdmot.information.estimate.SAVE_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            information.estimate_profile(2, scorer, data, 3, **run, resume_file=state, progress=stop)
+            information.estimate_profile(2, scorer, data, **run, resume_file=state, progress=stop)
     assert json.loads(state.read_text())["batches"] == 4
-    resumed = information.estimate_profile(2, scorer, data, 3, **run, resume_file=state)
-    whole = information.estimate_profile(2, scorer, data, 3, **run)
+    resumed = information.estimate_profile(2, scorer, data, **run, resume_file=state)
+    whole = information.estimate_profile(2, scorer, data, **run)
     profile = information.estimated_profile(whole, resamples=2)
     information.write_profile(path, profile)
     for halves in (resumed.halves, information.read_profile(path).halves):
@@ -200,11 +200,9 @@ def test_verdicts():
 # --- by simulation
 
 
-def measured(seed, scorer, data, mask_id, draws, levels):
+def measured(seed, scorer, data, draws, levels):
     """A measured profile; its fit and the interval of its ratio are not read."""
-    found = information.estimate_profile(
-        seed, scorer, data, mask_id, draws=draws, batch_size=512, levels=levels
-    )
+    found = information.estimate_profile(seed, scorer, data, draws=draws, batch_size=512, levels=levels)
     return profile_of(found.halves, np.full(data.shape[1], 1.0), found.levels)
 
 
@@ -217,7 +215,7 @@ def test_flat_profiles_are_seldom_told_from_linear(rows):
     levels, repeats, told, naive = information.default_levels(32, 9), 80, 0, 0
     for seed in range(repeats):
         data = np.random.default_rng(seed).choice(2, size=(rows, 32), p=np.exp(log_p))
-        found = tuning.held_out_gain(measured(seed, scorer, data, 2, 40, levels), 8, plans.Fixed)
+        found = tuning.held_out_gain(measured(seed, scorer, data, 40, levels), 8, plans.Fixed)
         told += found.is_told
         naive += found.nats > 0
     # One-sided: at most 2.5% of them, with one chance in 10^4 of more than this many by luck.
@@ -229,13 +227,13 @@ def test_flat_profiles_are_seldom_told_from_linear(rows):
 @pytest.mark.slow
 def test_steep_profiles_are_told_and_the_interval_covers():
     law = read_law("markov:stay=.95,states=2,length=32")
-    scorer = information.jax_scorer(law.denoiser, law.params, law.vocab_size)
+    scorer = information.jax_scorer(law.model())
     truth = jnp.asarray(law.profile())
     exact = tuning.profile_gain(information.exact_profile(truth), 8, plans.Fixed).nats
     levels, repeats, told, covered, missed = information.default_levels(32, 9), 30, 0, 0, []
     for seed in range(repeats):
         data = np.asarray(law.sample(jax.random.key(seed), 9 * 200))
-        profile = measured(seed, scorer, data, law.vocab_size, 200, levels)
+        profile = measured(seed, scorer, data, 200, levels)
         found = tuning.held_out_gain(profile, 8, plans.Fixed)
         # What the plans that were fitted gain in truth.
         target = np.mean([true_gain(part, levels, truth) for part in profile.halves])

@@ -5,14 +5,16 @@ import itertools
 import math
 
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
 from mdmot import exact_law as exact
 from mdmot.distributions import tabular, tabular_denoiser
 from mdmot.errors import InputError
-from mdmot.information import callable_scorer, jax_scorer
+from mdmot.information import Scorer, callable_scorer, jax_scorer
 from mdmot.metrics import kl_to_sampler, mean_of, sampler_likelihood, token_error_rate
+from mdmot.model import Model
 from mdmot.plans import Bernoulli, Fixed
 from mdmot.schedules import grid_from_alpha
 
@@ -22,8 +24,8 @@ WEIGHTS = np.where(SEQUENCES.sum(axis=1) % 3 == 0, 0.0, np.arange(1, 17.0) ** 2)
 LAW = tabular(SEQUENCES, WEIGHTS, VOCAB)
 SUPPORT, PROB = np.asarray(LAW.sequences), np.exp(np.asarray(LAW.log_prob))
 FIXED, ALPHA = Fixed((1, 0, 2, 1)), (0.0, 0.2, 0.2, 0.7, 0.8, 1.0)
-SCORER = jax_scorer(tabular_denoiser(VOCAB), LAW, VOCAB)
-estimated = functools.partial(sampler_likelihood, scorer=SCORER, mask_id=VOCAB, batch_size=512)
+SCORER = jax_scorer(Model(tabular_denoiser(VOCAB), LAW, VOCAB))
+estimated = functools.partial(sampler_likelihood, scorer=SCORER, batch_size=512)
 
 
 @functools.cache
@@ -125,12 +127,13 @@ def test_sequences_do_not_depend_on_their_batch_and_impossible_ones_have_no_like
     small = estimated(5, tokens=SUPPORT[:4], plan=FIXED, orders=3, batch_size=7)
     np.testing.assert_allclose(small.log_likelihood, whole.log_likelihood[:4], rtol=1e-12)
     # In a step of two tokens both sequences of two can be put together wrongly; one a step cannot.
-    twins = jax_scorer(tabular_denoiser(2), tabular(np.array([[0, 0], [1, 1]]), np.ones(2), 2), 2)
+    law = tabular(np.array([[0, 0], [1, 1]]), np.ones(2), 2)
+    twins = jax_scorer(Model(tabular_denoiser(2), law, 2))
     rows = np.array([[0, 1], [0, 0]])
-    each = sampler_likelihood(0, twins, rows, 2, Fixed((1, 1)), orders=2, batch_size=4)
+    each = sampler_likelihood(0, twins, rows, Fixed((1, 1)), orders=2, batch_size=4)
     assert each.log_likelihood[0] == -math.inf
     assert each.log_likelihood[1] == pytest.approx(math.log(1 / 2), rel=1e-12)
-    once = sampler_likelihood(0, twins, rows, 2, Fixed((2,)), orders=2, batch_size=4)
+    once = sampler_likelihood(0, twins, rows, Fixed((2,)), orders=2, batch_size=4)
     np.testing.assert_allclose(once.log_likelihood, math.log(1 / 4), rtol=1e-12)
     divergence = kl_to_sampler(lambda tokens: np.zeros(2), rows, each.log_likelihood)
     assert divergence.value == math.inf
@@ -145,7 +148,9 @@ def test_sequences_do_not_depend_on_their_batch_and_impossible_ones_have_no_like
         ({"tokens": np.zeros((0, 4), int)}, r"tokens \[0, 4\]"),
         ({"plan": Fixed((1, 1))}, "for 4 tokens"),
         ({"scorer": callable_scorer(lambda t: np.full((*t.shape, 2), np.nan), 2)}, "loss -log mu is nan"),
-        ({"scorer": lambda tokens, clean: np.zeros(3)}, r"returned float64\[3\]"),
+        ({"scorer": Scorer(lambda tokens, clean: np.zeros(3), 2)}, r"returned float64\[3\]"),
+        # Losses at masks of another token are none.
+        ({"scorer": Scorer(SCORER.losses, 3)}, "a scorer of another mask"),
     ],
 )
 def test_careless_arguments_are_refused(wrong, words):
@@ -156,3 +161,14 @@ def test_careless_arguments_are_refused(wrong, words):
         kl_to_sampler(lambda tokens: np.zeros(2), SUPPORT[:2], np.zeros(3))
     with pytest.raises(InputError, match="legal under the law"):
         kl_to_sampler(lambda tokens: np.array([0, -np.inf]), SUPPORT[:2], np.zeros(2))
+
+
+def test_functions_without_a_mask_are_refused():
+    jaxtyping.config.update("jaxtyping_disable", True)  # as for users, who run unchecked
+    try:
+        with pytest.raises(InputError, match=r"a function; expected .* Scorer\(function, mask_id\)"):
+            estimated(
+                0, scorer=lambda tokens, clean: np.zeros(clean.shape), tokens=SUPPORT, plan=FIXED, orders=1
+            )
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

@@ -60,14 +60,13 @@ def text_schedules(seed: int, named: Named, text: TokenizedCorpus) -> TextSchedu
     Raises:
       InputError: If the text is shorter than four windows.
     """
-    model, length = named.model, min(LENGTH, named.length)
-    scorer = jax_scorer(model.denoiser, model.params, model.mask_id)
+    length = min(LENGTH, named.length)
+    scorer = jax_scorer(named.model)
     windows = some_windows(text, length, NUM_WINDOWS).astype(np.int32)
     estimate = estimate_profile(
         seed,
         scorer,
         windows[::2],
-        model.mask_id,
         levels=default_levels(length, NUM_LEVELS),
         draws=DRAWS,
         batch_size=BATCH_SIZE,
@@ -77,9 +76,7 @@ def text_schedules(seed: int, named: Named, text: TokenizedCorpus) -> TextSchedu
     study = schedule_study(profile.fitted, num_steps, Fixed)
     reveals = [steps.plan.reveal for steps in study.plans]
     others = windows[1::2]
-    costs = held_out_path_kl(
-        seed, scorer, others, model.mask_id, reveals, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE
-    )
+    costs = held_out_path_kl(seed, scorer, others, reveals, draws=JUDGING_DRAWS, batch_size=BATCH_SIZE)
     gain, gain_error = costs.difference(0, len(reveals) - 1)
     return TextSchedules(
         profile,

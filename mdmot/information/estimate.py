@@ -17,7 +17,7 @@ from mdmot.information.halves import Half
 from mdmot.information.levels import checked_levels
 from mdmot.information.moments import SplitMoments
 from mdmot.information.resume import assert_same_model, read_state, write_state
-from mdmot.information.scorers import Scorer, prefix_losses
+from mdmot.information.scorers import Scorer, assert_scorer, prefix_losses
 
 SAVE_SECONDS = 5.0
 
@@ -74,7 +74,6 @@ def estimate_profile(
     seed: int,
     scorer: Scorer,
     data: np.ndarray,
-    mask_id: int,
     *,
     draws: int,
     batch_size: int,
@@ -98,9 +97,8 @@ def estimate_profile(
     Args:
       seed: At least 0. Batch b draws its masks from (seed, b), so that a resumed run repeats an
         uninterrupted one to the bit if the model does.
-      scorer: The model, from `jax_scorer`, `callable_scorer` or the user.
+      scorer: The model, from `jax_scorer` or `callable_scorer`, or a `Scorer` of your own.
       data: Clean sequences [rows, length], all of the length to be sampled; at least two.
-      mask_id: The token of a masked position.
       draws: Mask patterns a level, at least 2; `len(levels) * draws` rows go through the model.
       batch_size: Rows of a call of the scorer. All calls have this size, with all levels mixed, so that
         a compiled model is compiled once.
@@ -120,11 +118,11 @@ def estimate_profile(
     Example:
       >>> from mdmot.information import callable_scorer
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
-      >>> estimate = estimate_profile(0, scorer, np.eye(4, dtype=int), 2, draws=8, batch_size=16)
+      >>> estimate = estimate_profile(0, scorer, np.eye(4, dtype=int), draws=8, batch_size=16)
       >>> [round(float(h), 4) for h in estimate.mean]
       [0.6931, 0.6931, 0.6931, 0.6931]
     """
-    run = _Run(seed, np.asarray(data), mask_id, draws, batch_size, levels)
+    run = _Run(seed, scorer, np.asarray(data), draws, batch_size, levels)
     path = None if resume_file is None else pathlib.Path(resume_file)
     fingerprint = {} if path is None else run.fingerprint()
     start, moments = 0, SplitMoments.empty(run.levels.size)
@@ -132,7 +130,7 @@ def estimate_profile(
     if path is not None and path.exists():
         start, moments, probe = read_state(path, fingerprint, run)
         shown = range(min(start, run.probes))
-        assert_same_model(path, probe, [x for batch in shown for x in run.score(batch, scorer)[2].tolist()])
+        assert_same_model(path, probe, [x for batch in shown for x in run.score(batch)[2].tolist()])
 
     def save(done: int) -> None:
         if path is not None:
@@ -143,7 +141,7 @@ def estimate_profile(
         save(0)
     saved = time.monotonic()
     for batch in range(start, run.batches):
-        row, level, value = run.score(batch, scorer)
+        row, level, value = run.score(batch)
         moments.add(row, level, value, run.rows)
         if batch < run.probes:
             probe += value.tolist()
@@ -160,7 +158,6 @@ def forecast_profile(
     seed: int,
     scorer: Scorer,
     data: np.ndarray,
-    mask_id: int,
     *,
     draws: int,
     batch_size: int,
@@ -173,7 +170,6 @@ def forecast_profile(
       seed: As for the estimate, and so are the other arguments.
       scorer: The model.
       data: Clean sequences [rows, length].
-      mask_id: The token of a masked position.
       draws: Mask patterns a level.
       batch_size: Rows of a call of the scorer.
       levels: Increasing numbers of known tokens; None for `default_levels`.
@@ -188,14 +184,14 @@ def forecast_profile(
     Example:
       >>> from mdmot.information import callable_scorer
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
-      >>> forecast_profile(0, scorer, np.eye(4, dtype=int), 2, draws=8, batch_size=16).batches
+      >>> forecast_profile(0, scorer, np.eye(4, dtype=int), draws=8, batch_size=16).batches
       2
     """
-    run = _Run(seed, np.asarray(data), mask_id, draws, batch_size, levels)
+    run = _Run(seed, scorer, np.asarray(data), draws, batch_size, levels)
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        run.score(0, scorer)
+        run.score(0)
         seconds.append(time.perf_counter() - start)
     stats = (device.memory_stats() if device is not None else None) or {}
     device_bytes = stats.get("peak_bytes_in_use")
@@ -208,14 +204,14 @@ class _Run:
     def __init__(
         self,
         seed: int,
+        scorer: Scorer,
         data: np.ndarray,
-        mask_id: int,
         draws: int,
         batch_size: int,
         levels: Sequence[int] | np.ndarray | None,
     ) -> None:
-        assert_run(seed, data, mask_id, draws, batch_size)
-        self.seed, self.data, self.mask_id = seed, data, mask_id
+        assert_run(seed, scorer, data, draws, batch_size)
+        self.seed, self.scorer, self.data = seed, scorer, data
         self.length = data.shape[1]
         self.levels = checked_levels(levels, self.length)
         self.total = draws * self.levels.size
@@ -226,7 +222,7 @@ class _Run:
         self.probes = -(-self.levels.size // self.batch_size)
         self.order = np.random.default_rng([seed, 0]).permutation(len(data))[: self.rows]
 
-    def score(self, batch: int, scorer: Scorer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def score(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Row number in the order, level number and mean loss of a batch's draws."""
         draw = np.arange(batch * self.batch_size, (batch + 1) * self.batch_size)
         is_real = draw < self.total
@@ -237,7 +233,7 @@ class _Run:
         shape = (self.batch_size, self.length)
         rank = random_ranks(np.random.default_rng([self.seed, 1, batch]), shape)
         size = self.levels[level]
-        losses = prefix_losses(scorer, self.data[self.order[row]], rank, size, self.mask_id)
+        losses = prefix_losses(self.scorer, self.data[self.order[row]], rank, size)
         value = losses.sum(axis=1) / (self.length - size)
         return row[is_real], level[is_real], value[is_real]
 
@@ -250,7 +246,7 @@ class _Run:
             "data": digest.hexdigest(),
             "rows": len(self.data),
             "length": self.length,
-            "mask_id": int(self.mask_id),
+            "mask_id": int(self.scorer.mask_id),
             "levels": self.levels.tolist(),
             "draws": self.total // self.levels.size,
             "seed": int(self.seed),
@@ -263,19 +259,20 @@ def random_ranks(generator: np.random.Generator, shape: tuple[int, int]) -> Int[
     return np.argsort(np.argsort(generator.random(shape), axis=1), axis=1)
 
 
-def assert_run(seed: int, data: np.ndarray, mask_id: int, draws: int, batch_size: int) -> None:
-    """Raises InputError unless sequences can be drawn from the data and masked."""
+def assert_run(seed: int, scorer: Scorer, data: np.ndarray, draws: int, batch_size: int) -> None:
+    """Raises InputError unless sequences can be drawn from the data, masked and scored."""
+    assert_scorer(scorer)
     if data.ndim != 2 or data.dtype.kind not in "iu" or len(data) < 2 or data.shape[1] < 2:
         raise InputError(
             f"the data are {data.dtype}{list(data.shape)}; pass integer tokens [rows, length], at least two"
             " rows of two tokens (a text shorter than that has no profile)"
         )
-    sizes = (("seed", seed, 0), ("mask_id", mask_id, 0), ("draws", draws, 2), ("batch_size", batch_size, 1))
+    sizes = (("seed", seed, 0), ("draws", draws, 2), ("batch_size", batch_size, 1))
     for name, value, least in sizes:
         whole(name, value, least)
-    if data.min() < 0 or (data == mask_id).any():
-        worst = mask_id if (data == mask_id).any() else data.min()
-        what = "the mask" if worst == mask_id else "negative"
+    is_mask = data == scorer.mask_id
+    if data.min() < 0 or is_mask.any():
+        worst, what = (scorer.mask_id, "the mask") if is_mask.any() else (data.min(), "negative")
         raise InputError(f"the data hold token {worst}, which is {what}; pass clean sequences")
 
 

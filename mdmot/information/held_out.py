@@ -71,7 +71,6 @@ def teacher_forced(
     seed: int,
     scorer: Scorer,
     data: np.ndarray,
-    mask_id: int,
     plans: Sequence[Reveals],
     *,
     draws: int,
@@ -89,7 +88,6 @@ def teacher_forced(
       scorer: The model.
       data: Clean sequences [rows, length], independent of each other; every row is used once before any
         is used again.
-      mask_id: The token of a masked position.
       plans: How each reveals tokens: `mdmot.plans.Fixed` and `mdmot.plans.Bernoulli`.
       draws: Pairs of a row and an order, at least 2.
       batch_size: Rows of a call of the scorer.
@@ -106,11 +104,11 @@ def teacher_forced(
       >>> from mdmot.plans import Bernoulli, Fixed
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
       >>> plans = [Fixed([1, 3]), Bernoulli([0.0, 0.5, 1.0])]
-      >>> costs = teacher_forced(0, scorer, np.eye(4, dtype=int), 2, plans, draws=4, batch_size=8)
+      >>> costs = teacher_forced(0, scorer, np.eye(4, dtype=int), plans, draws=4, batch_size=8)
       >>> [round(float(c), 4) for c in costs.mean]
       [2.7726, 2.7726]
     """
-    run = _Draws(seed, np.asarray(data), mask_id, draws, batch_size)
+    run = _Draws(seed, scorer, np.asarray(data), draws, batch_size)
     known = None if log_prob is None else np.asarray(log_prob, np.float64)
     if known is not None and (known.shape != (len(data),) or not np.isfinite(known).all()):
         raise InputError(
@@ -119,7 +117,7 @@ def teacher_forced(
     cuts = run.cuts(plans)
     levels = [_starts(per_plan) for per_plan in cuts]
     costs = np.zeros((draws, len(plans)))
-    for draw, level, losses in run.losses(scorer, levels):
+    for draw, level, losses in run.losses(levels):
         before = np.concatenate([[0.0], np.cumsum(losses)])
         for p, points in enumerate(cuts[draw]):
             # Of steps that start here, all but the last are empty.
@@ -135,7 +133,6 @@ def held_out_path_kl(
     seed: int,
     scorer: Scorer,
     data: np.ndarray,
-    mask_id: int,
     plans: Sequence[Reveals],
     *,
     draws: int,
@@ -153,7 +150,6 @@ def held_out_path_kl(
       seed: At least 0; another than that of the estimate, if the data are the same.
       scorer: The model.
       data: Clean sequences [rows, length], independent of each other, better not those of the estimate.
-      mask_id: The token of a masked position.
       plans: How each reveals tokens: `mdmot.plans.Fixed` and `mdmot.plans.Bernoulli`.
       draws: Pairs of a row and an order, at least 2.
       batch_size: Rows of a call of the scorer.
@@ -170,11 +166,11 @@ def held_out_path_kl(
       >>> from mdmot.plans import Bernoulli, Fixed
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
       >>> plans = [Fixed([1, 3]), Bernoulli([0.0, 0.5, 1.0])]
-      >>> costs = held_out_path_kl(0, scorer, np.eye(4, dtype=int), 2, plans, draws=4, batch_size=8)
+      >>> costs = held_out_path_kl(0, scorer, np.eye(4, dtype=int), plans, draws=4, batch_size=8)
       >>> bool(abs(costs.mean).max() < 1e-12)
       True
     """
-    run = _Draws(seed, np.asarray(data), mask_id, draws, batch_size)
+    run = _Draws(seed, scorer, np.asarray(data), draws, batch_size)
     strata = whole("strata", strata)
     n = run.length
     edges = np.round(np.linspace(0, n, min(strata, n) + 1)).astype(int)
@@ -182,7 +178,7 @@ def held_out_path_kl(
     cuts = run.cuts(plans)
     levels = [np.union1d(_starts(per_plan), pick) for per_plan, pick in zip(cuts, picks, strict=True)]
     costs = np.zeros((draws, len(plans)))
-    for draw, level, losses in run.losses(scorer, levels):
+    for draw, level, losses in run.losses(levels):
         mean = losses.sum() / (n - level)
         costs[draw] -= mean * np.diff(edges)[picks[draw] == level].sum()
         for p, points in enumerate(cuts[draw]):
@@ -214,9 +210,9 @@ def error_parts(profile: Float[ArrayLike, " length"], path_kl: ArrayLike, entrop
 class _Draws:
     """Rows of the data, each with an order of its positions."""
 
-    def __init__(self, seed: int, data: np.ndarray, mask_id: int, draws: int, batch_size: int) -> None:
-        assert_run(seed, data, mask_id, draws, batch_size)
-        self.seed, self.data, self.mask_id, self.batch_size = seed, data, mask_id, batch_size
+    def __init__(self, seed: int, scorer: Scorer, data: np.ndarray, draws: int, batch_size: int) -> None:
+        assert_run(seed, scorer, data, draws, batch_size)
+        self.seed, self.scorer, self.data, self.batch_size = seed, scorer, data, batch_size
         self.length, self.draws = data.shape[1], draws
         order = np.random.default_rng([seed, 3]).permutation(len(data))
         self.row = np.resize(order, draws)
@@ -232,7 +228,7 @@ class _Draws:
         return np.random.default_rng([self.seed, 4, draw]).random((self.length,))
 
     def losses(
-        self, scorer: Scorer, levels: Sequence[np.ndarray]
+        self, levels: Sequence[np.ndarray]
     ) -> Iterator[tuple[int, int, Float[np.ndarray, " length"]]]:
         """(draw, level, losses in the order of the positions) for the levels of each draw."""
         draw = np.repeat(np.arange(self.draws), [len(each) for each in levels])
@@ -244,7 +240,7 @@ class _Draws:
             order = np.stack([np.argsort(self._uniforms(d)) for d in in_batch.tolist()])[index]
             rank = np.argsort(order, axis=1)
             clean = self.data[self.row[draw[some]]]
-            losses = prefix_losses(scorer, clean, rank, level[some], self.mask_id)
+            losses = prefix_losses(self.scorer, clean, rank, level[some])
             ordered = np.take_along_axis(losses, order, axis=1)
             real = range(min(self.batch_size, draw.size - start))
             yield from ((int(draw[some[i]]), int(level[some[i]]), ordered[i]) for i in real)

@@ -1,8 +1,9 @@
 """Scorers: what the profile asks of a model, from a JAX denoiser or from any Python function."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,39 +11,63 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int, Integer
 
-from mdmot._types import Denoiser, Params, Tokens
+from mdmot._types import Tokens
+from mdmot.arguments import whole
 from mdmot.errors import InputError
-
-Scorer: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""`scorer(tokens, clean) -> losses`: -log mu_i(clean_i | tokens) in nats, NumPy [batch, length] in and out.
-
-`tokens` are the clean ones with some positions masked; only the losses at those are read, and the scorers
-here give nan at the others, so that a scorer of another mask is noticed. Where the logits
-of a large vocabulary should not leave the accelerator, write a scorer that gathers the losses there.
-"""
+from mdmot.model import Model
 
 
-def jax_scorer(denoiser: Denoiser, params: Params, mask_id: int) -> Scorer:
-    """The scorer of a JAX denoiser: compiled once a batch shape, and no logits leave the device.
+@dataclasses.dataclass(frozen=True)
+class Scorer:
+    """What profiles and likelihoods ask of a model: losses of clean tokens, in NumPy, and its mask.
+
+    Where the logits of a large vocabulary should not leave the accelerator, write the function so that it
+    gathers the losses there.
+
+    Attributes:
+      losses: `losses(tokens, clean)`: -log mu_i(clean_i | tokens) in nats, a third array [batch, length].
+        `tokens` are the clean ones with some positions masked; only the losses there are read.
+      mask_id: The token of a masked position, at least 0.
+
+    Raises:
+      InputError: If the mask is no whole number of at least 0.
+
+    Example:
+      >>> scorer = Scorer(lambda tokens, clean: np.full(clean.shape, np.log(4)), mask_id=4)
+      >>> scorer(np.array([[4, 1]]), np.array([[0, 1]])).round(4)
+      array([[1.3863, 1.3863]])
+    """
+
+    losses: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    mask_id: int
+
+    def __post_init__(self) -> None:
+        whole("mask_id", self.mask_id, 0)
+
+    def __call__(self, tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        """The losses of the clean tokens where `tokens` are masked; anything elsewhere."""
+        return self.losses(tokens, clean)
+
+
+def jax_scorer(model: Model) -> Scorer:
+    """The scorer of a JAX model: compiled once a batch shape, and no logits leave the device.
 
     If the logits have an entry for the mask, it is left out and the others are normalised without it.
 
     Args:
-      denoiser: `denoiser(params, tokens) -> logits`; hashable, as every function is.
-      params: Its weights.
-      mask_id: The token of a masked position.
+      model: The network, its weights and its mask.
 
     Returns:
       The scorer. Losses are computed in float32 at least, and nan where no token is masked.
 
     Raises:
-      InputError: When called, if the logits are not floats [batch, length, vocabulary] or the vocabulary
-        lacks one of the clean tokens.
+      InputError: If the mask is no whole number of at least 0; when called, if the logits are not floats
+        [batch, length, vocabulary] or the vocabulary lacks one of the clean tokens.
 
     Example:
       >>> def denoiser(params, tokens):
       ...     return jnp.zeros((*tokens.shape, 4))
-      >>> scorer = jax_scorer(denoiser, None, mask_id=4)
+      >>> scorer = jax_scorer(Model(denoiser, None, mask_id=4))
       >>> losses = scorer(np.array([[4, 1]]), np.array([[0, 1]]))
       >>> round(float(losses[0, 0]), 4)
       1.3863
@@ -50,16 +75,16 @@ def jax_scorer(denoiser: Denoiser, params: Params, mask_id: int) -> Scorer:
 
     @functools.cache
     def vocabulary(shape: tuple[int, ...]) -> int:
-        logits = jax.eval_shape(denoiser, params, jax.ShapeDtypeStruct(shape, jnp.int32))
+        logits = jax.eval_shape(model.denoiser, model.params, jax.ShapeDtypeStruct(shape, jnp.int32))
         return _vocabulary(logits, shape)
 
-    def scorer(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
-        _require_known(clean, vocabulary(tokens.shape), mask_id)
-        device_tokens, device_clean = (jnp.asarray(x, jnp.int32) for x in (tokens, clean))
-        losses = np.asarray(_losses(denoiser, params, device_tokens, device_clean, mask_id), np.float64)
-        return np.where(tokens == mask_id, losses, np.nan)
+    def losses(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
+        _require_known(clean, vocabulary(tokens.shape), model.mask_id)
+        found = _losses(model, *(jnp.asarray(x, jnp.int32) for x in (tokens, clean)))
+        # nan: these losses in a Scorer of another mask are noticed.
+        return np.where(tokens == model.mask_id, np.asarray(found, np.float64), np.nan)
 
-    return scorer
+    return Scorer(losses, model.mask_id)
 
 
 def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Scorer:
@@ -77,8 +102,8 @@ def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Score
       The scorer. Losses are computed in float64, a row at a time, and nan where no token is masked.
 
     Raises:
-      InputError: When called, if what `predict` returns is no such array, or the vocabulary lacks one of
-        the clean tokens.
+      InputError: If the mask is no whole number of at least 0; when called, if what `predict` returns is no
+        such array, or the vocabulary lacks one of the clean tokens.
 
     Example:
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 4)), mask_id=4)
@@ -87,13 +112,22 @@ def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Score
       1.3863
     """
 
-    def scorer(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    def losses(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
         logits = _as_array(predict(np.asarray(tokens, np.int64)))
         _require_known(clean, _vocabulary(logits, tokens.shape), mask_id)
         rows = zip(logits, tokens, clean, strict=True)
         return np.stack([_row_losses(*row, mask_id) for row in rows])
 
-    return scorer
+    return Scorer(losses, mask_id)
+
+
+def assert_scorer(scorer: object) -> None:
+    """Raises InputError unless this is a `Scorer`."""
+    if not isinstance(scorer, Scorer):
+        raise InputError(
+            f"the scorer is a {type(scorer).__name__}; expected a Scorer, which knows its mask: pass"
+            " Scorer(function, mask_id), or jax_scorer(model)"
+        )
 
 
 def prefix_losses(
@@ -101,7 +135,6 @@ def prefix_losses(
     clean: Integer[np.ndarray, "batch length"],
     rank: Int[np.ndarray, "batch length"],
     size: Int[np.ndarray, " batch"],
-    mask_id: int,
 ) -> Float[np.ndarray, "batch length"]:
     """Losses of the masked tokens when those of rank below `size` are known; 0 at the known ones.
 
@@ -110,14 +143,13 @@ def prefix_losses(
       clean: Clean tokens.
       rank: The place of every position in the order of its row, from 0.
       size: Number of known tokens of each row.
-      mask_id: The token of a masked position.
 
     Raises:
       InputError: If the scorer's losses are no finite numbers of at least 0, one a position.
     """
     is_masked = rank >= size[:, None]
     # The mask is no number of 8 bits where the clean tokens are bytes.
-    losses = np.asarray(scorer(np.where(is_masked, np.int64(mask_id), clean), clean))
+    losses = np.asarray(scorer(np.where(is_masked, np.int64(scorer.mask_id), clean), clean))
     if losses.shape != clean.shape or losses.dtype.kind != "f":
         raise InputError(
             f"the scorer returned {losses.dtype}{list(losses.shape)} for tokens {list(clean.shape)};"
@@ -135,15 +167,13 @@ def prefix_losses(
     return np.where(is_masked, losses, 0.0).astype(np.float64)
 
 
-@functools.partial(jax.jit, static_argnames=("denoiser", "mask_id"))
-def _losses(
-    denoiser: Denoiser, params: Params, tokens: Tokens, clean: Tokens, mask_id: int
-) -> Float[Array, "batch length"]:
-    logits = denoiser(params, tokens)
+@jax.jit
+def _losses(model: Model, tokens: Tokens, clean: Tokens) -> Float[Array, "batch length"]:
+    logits = model(tokens)
     if jnp.finfo(logits.dtype).bits < 32:
         logits = logits.astype(jnp.float32)
-    if 0 <= mask_id < logits.shape[-1]:
-        logits = logits.at[..., mask_id].set(-jnp.inf)
+    if model.mask_id < logits.shape[-1]:
+        logits = logits.at[..., model.mask_id].set(-jnp.inf)
     chosen = jnp.take_along_axis(logits, clean[..., None], axis=-1)[..., 0]
     return jax.nn.logsumexp(logits, axis=-1) - chosen
 
@@ -153,7 +183,7 @@ def _row_losses(logits: np.ndarray, tokens: np.ndarray, clean: np.ndarray, mask_
     losses = np.full(clean.shape, np.nan)
     masked = np.flatnonzero(tokens == mask_id)
     at = logits[masked].astype(np.float64)
-    if 0 <= mask_id < at.shape[-1]:
+    if mask_id < at.shape[-1]:
         at[:, mask_id] = -np.inf
     # All other infinities are kept: a token may be impossible.
     peak = at.max(axis=-1, initial=-np.inf, keepdims=True)

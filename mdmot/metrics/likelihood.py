@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Integer
 
 from mdmot.errors import InputError
 from mdmot.information import Reveals, Scorer
+from mdmot.information.scorers import assert_scorer
 
 Rows = Integer[np.ndarray, "num length"] | Integer[Array, "num length"]
 
@@ -34,7 +35,6 @@ def sampler_likelihood(
     seed: int,
     scorer: Scorer,
     tokens: Rows,
-    mask_id: int,
     plan: Reveals,
     *,
     orders: int,
@@ -49,9 +49,8 @@ def sampler_likelihood(
 
     Args:
       seed: Of the orders, at least 0; those of a sequence depend on it and on the number of its row alone.
-      scorer: The network: `mdmot.information.jax_scorer` of any denoiser.
+      scorer: The network: `mdmot.information.jax_scorer` of any model.
       tokens: Clean sequences, one a row.
-      mask_id: The token of a masked position.
       plan: How its steps reveal tokens: `mdmot.plans.Fixed` for `FixedUnmasking` in random order,
         `mdmot.plans.Bernoulli` for `BernoulliUnmasking`; both at temperature 1, without truncation.
       orders: Orders of each sequence, at least 1.
@@ -69,7 +68,7 @@ def sampler_likelihood(
       >>> from mdmot.plans import Fixed
       >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
       >>> rows, plan = np.array([[0, 1, 1, 0]]), Fixed([1, 3])
-      >>> found = sampler_likelihood(0, scorer, rows, 2, plan, orders=3, batch_size=4)
+      >>> found = sampler_likelihood(0, scorer, rows, plan, orders=3, batch_size=4)
       >>> round(float(np.exp(found.log_likelihood[0])), 6)
       0.0625
 
@@ -77,6 +76,7 @@ def sampler_likelihood(
       Feng et al., arXiv:2502.09622 (the token error rate, whose law this is); Burda et al.,
       arXiv:1509.00519 (bounds by the logarithm of a mean).
     """
+    assert_scorer(scorer)
     rows = np.asarray(tokens)
     if rows.ndim != 2 or 0 in rows.shape or min(orders, batch_size) < 1 or seed < 0:
         raise InputError(
@@ -94,7 +94,7 @@ def sampler_likelihood(
         some = np.resize(np.arange(start, min(start + batch_size, len(states))), batch_size)
         path, now = np.divmod(states[some], most)
         clean, of_path = rows[path // orders], step[path]
-        masked = np.where(of_path >= now[:, None], np.int64(mask_id), clean)
+        masked = np.where(of_path >= now[:, None], np.int64(scorer.mask_id), clean)
         losses = np.asarray(scorer(masked, clean))
         is_now = of_path == now[:, None]
         _require_losses(losses, is_now, clean)

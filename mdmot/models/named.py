@@ -98,7 +98,7 @@ class Named:
             return
         from mdmot.information import jax_scorer
 
-        scorer = jax_scorer(self.model.denoiser, self.model.params, mask_id)
+        scorer = jax_scorer(self.model)
         clean = np.where(np.equal(row, mask_id), 0, row)[None]
         tokens = np.full_like(clean, mask_id)
         # By the chain rule: each given token is possible after the others, or the whole is not.

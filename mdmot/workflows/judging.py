@@ -178,7 +178,6 @@ def _likelihood(
     """How likely right sequences are under the sampler."""
     if len(rows) < 2:
         raise InputError("one sequence has no standard error; pass a longer text, or --num 0")
-    model = named.model
 
     def report(done: int, total: int) -> None:
         if show is not None:
@@ -186,9 +185,8 @@ def _likelihood(
 
     return sampler_likelihood(
         seed,
-        jax_scorer(model.denoiser, model.params, model.mask_id),
+        jax_scorer(named.model),
         rows,
-        model.mask_id,
         sampling.kind.from_alpha(sampling.grid.alpha, rows.shape[1]),
         orders=sampling.orders,
         batch_size=named.rows_at_once(min(MOST_ROWS_AT_ONCE, len(rows) * sampling.orders)),

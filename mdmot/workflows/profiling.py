@@ -144,9 +144,7 @@ class _Measurement:
         batch_size = how.batch or named.rows_at_once(MOST_ROWS_AT_ONCE)
         self.sizes: dict[str, Any] = {"levels": levels, "draws": self.draws, "batch_size": batch_size}
         data, self.described = _sequences(name, named, how.text, length, self.draws * len(levels), seed)
-        model = named.model
-        scorer = jax_scorer(model.denoiser, model.params, model.mask_id)
-        self.arguments = (seed, scorer, data, model.mask_id)
+        self.arguments = (seed, jax_scorer(named.model), data)
 
     def run(self, show: Show | None, tell: Tell) -> Any:
         """Makes it, announced if it is long."""
