@@ -17,7 +17,7 @@ from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_ch
 from mdmot.samplers import BernoulliUnmasking, SampleResult, presets, sample
 from mdmot.schedules import masks, step_grid
 from mdmot.vocabulary import Bytes
-from mdmot.workflows import sequences
+from mdmot.workflows import computing_in, sequences
 
 pytestmark = pytest.mark.slow  # many small programs to compile
 
@@ -424,12 +424,21 @@ def test_careless_input_is_one_line_and_status_2(capsys, tmp_path, law, model, a
 
 def test_a_model_is_sampled_in_single_precision(capsys, model):
     arguments = (model, "--prompt", "ab", "--steps", 2, "--seed", 3)
-    found = sampled(capsys, *arguments)
-    assert not jax.config.jax_enable_x64
+    precisions, plain = [], sequences.sample
+    with pytest.MonkeyPatch.context() as patch:
+
+        def noted(*arguments):
+            precisions.append(jax.config.jax_enable_x64)
+            return plain(*arguments)
+
+        patch.setattr(sequences, "sample", noted)
+        found = sampled(capsys, *arguments)
+    assert precisions == [False]
     loaded = load_checkpoint(model)
-    tokens = jnp.full((1, 6), 256, jnp.int32).at[0, :2].set(jnp.asarray([97, 98], jnp.int32))
-    grid = step_grid(masks.linear(), 2)
-    expected = sample(jax.random.key(3), BernoulliUnmasking(), loaded.model, grid, tokens)
+    with computing_in("float32"):
+        tokens = jnp.full((1, 6), 256, jnp.int32).at[0, :2].set(jnp.asarray([97, 98], jnp.int32))
+        grid = step_grid(masks.linear(), 2)
+        expected = sample(jax.random.key(3), BernoulliUnmasking(), loaded.model, grid, tokens)
     assert [one["tokens"] for one in found["samples"]] == expected.tokens.tolist()
     assert sampled(capsys, *arguments) == found
 

@@ -14,7 +14,6 @@ import pytest
 from flax import nnx
 
 from mdmot.cli import main
-from mdmot.cli.options import use_precision
 from mdmot.cli.training_options import settings_of
 from mdmot.data import arithmetic, hold_out_documents, read_corpus, sudoku, tokenize
 from mdmot.errors import InputError, InputWarning
@@ -242,7 +241,7 @@ def test_a_run_goes_on_with_another_number_of_steps(capsys, text, whole, tmp_pat
     shutil.copytree(whole[0], out)
     before, described = read_config(out / "config.json")
     config = dataclasses.replace(before, num_steps=20)
-    use_precision("float32")
+    jax.config.update("jax_enable_x64", False)
     denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(config.seed)))
     update = config.update(denoiser)
     saved = load_state(out / "checkpoints", update.init(params))

@@ -2,7 +2,8 @@
 
 import click
 
-from mdmot.cli.options import common, print_json, schedule_option, use_precision
+from mdmot.cli.options import common, print_json, schedule_option
+from mdmot.workflows.precision import computing_in
 
 EXAMPLES = """\b
 Examples:
@@ -27,12 +28,12 @@ def energy(schedule_text: str, gamma_text: str, seed: int, as_json: bool) -> Non
     is pi^2, at alpha = sin^2(pi/2 gamma). It is infinite, not large, where alpha leaves an end as fast
     as gamma does: linear under linear, for one.
     """
-    use_precision("float64")
     from mdmot import energies
     from mdmot.cli.specs import parse_interpolation, parse_mask_schedule
 
-    schedule, interpolation = parse_mask_schedule(schedule_text), parse_interpolation(gamma_text)
-    value = float(energies.energy(schedule, interpolation))
+    with computing_in("float64"):
+        schedule, interpolation = parse_mask_schedule(schedule_text), parse_interpolation(gamma_text)
+        value = float(energies.energy(schedule, interpolation))
     result = {
         "schedule": schedule_text,
         "gamma": gamma_text,

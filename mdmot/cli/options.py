@@ -97,10 +97,3 @@ def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -
 def print_json(content: dict[str, Any]) -> None:
     """Prints one JSON object, with infinities as the strings "inf" and "-inf"."""
     click.echo(json.dumps(jsonable(content), allow_nan=False))
-
-
-def use_precision(precision: str) -> None:
-    """Makes JAX compute in `precision`, "float64" or "float32", from here on."""
-    import jax
-
-    jax.config.update("jax_enable_x64", precision == "float64")

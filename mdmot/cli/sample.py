@@ -18,6 +18,8 @@ from mdmot.cli.options import (
 )
 from mdmot.cli.progress import progress_shown
 from mdmot.errors import InputError
+from mdmot.workflows.naming import load, precision_of
+from mdmot.workflows.precision import computing_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,8 +211,6 @@ def sample(
     Texts go to standard output, with control characters escaped; if one has several lines, lines of ---
     stand between samples.
     """
-    from mdmot.cli.source import read_source
-
     if prompt is not None and template is not None:
         raise InputError("--prompt and --template are both given; write the prompt into the template")
     if guidance is not None and prompt is None and template is None:
@@ -224,32 +224,33 @@ def sample(
     given = {name: value for name, value in given.items() if value not in (None, ())}
     sampler_name = sampler_name or samplers.default_rule(given.get("schedule"))
     rule = samplers.rule_named(sampler_name, given)
-    source = read_source(model)
-    vocabulary = source.vocabulary
-    if "forbid" in given:
-        given["forbid"] = forbidden(vocabulary, given["forbid"])
-    if template is None:
-        starts = [prompt_row(source, prompt or "", length)]
-    else:
-        starts = template_rows(source, template, length, mask_symbol)
-    mask_id = source.model.mask_id
-    most = max(1, *(row.count(mask_id) for row in starts))
-    run = samplers.make_run(rule, min(most, block_length or most), given, block_length, steps_only)
-    stretched = samplers.stretched_to(run, starts, mask_id)
-    if run.plan is not None and stretched:
-        click.echo(f"note: {run.plan.stretched_note(*stretched)}", err=True)
-    rows = [start for start in starts for _ in range(num)]
+    with computing_in(precision_of(model)):
+        source = load(model)
+        vocabulary = source.vocabulary
+        if "forbid" in given:
+            given["forbid"] = forbidden(vocabulary, given["forbid"])
+        if template is None:
+            starts = [prompt_row(source, prompt or "", length)]
+        else:
+            starts = template_rows(source, template, length, mask_symbol)
+        mask_id = source.model.mask_id
+        most = max(1, *(row.count(mask_id) for row in starts))
+        run = samplers.make_run(rule, min(most, block_length or most), given, block_length, steps_only)
+        stretched = samplers.stretched_to(run, starts, mask_id)
+        if run.plan is not None and stretched:
+            click.echo(f"note: {run.plan.stretched_note(*stretched)}", err=True)
+        rows = [start for start in starts for _ in range(num)]
 
-    def filmed(numbers: Sequence[int], points: "np.ndarray") -> None:
-        texts = [[vocabulary.decode(row, mask_symbol) for row in point] for point in points.tolist()]
-        film(texts, numbers, mask_symbol)
+        def filmed(numbers: Sequence[int], points: "np.ndarray") -> None:
+            texts = [[vocabulary.decode(row, mask_symbol) for row in point] for point in points.tolist()]
+            film(texts, numbers, mask_symbol)
 
-    arguments = (seed, run.rule, source, run.grid, rows)
-    if watch:
-        found = sampled(*arguments, guidance=guidance, film=filmed)
-    else:
-        with progress_shown() as show:
-            found = sampled(*arguments, guidance=guidance, show=show)
+        arguments = (seed, run.rule, source, run.grid, rows)
+        if watch:
+            found = sampled(*arguments, guidance=guidance, film=filmed)
+        else:
+            with progress_shown() as show:
+                found = sampled(*arguments, guidance=guidance, show=show)
     samples = [{"text": vocabulary.decode(one.tokens, mask_symbol), **one._asdict()} for one in found]
     if as_json:
         content: dict[str, Any] = {
