@@ -72,8 +72,7 @@ def bernoulli_law(
         [0, 1], or the sequences do not have the law's length.
 
     Example:
-      >>> from mdmot.arguments import concrete
-    from mdmot.distributions import uniform_over
+      >>> from mdmot.distributions import uniform_over
       >>> law = uniform_over([[0, 0], [1, 1]], vocab_size=2)
       >>> q = bernoulli_law(law, 2, jnp.array([0.5, 1.0]), law.sequences)
       >>> [round(float(x), 6) for x in q]
@@ -123,8 +122,7 @@ def fixed_law(
         to n, or the sequences do not have the law's length.
 
     Example:
-      >>> from mdmot.arguments import concrete
-    from mdmot.distributions import uniform_over
+      >>> from mdmot.distributions import uniform_over
       >>> law = uniform_over([[0, 0], [1, 1]], vocab_size=2)
       >>> fixed_law(law, 2, jnp.array([1, 1]), law.sequences).tolist()
       [0.5, 0.5]
@@ -163,8 +161,7 @@ def sampler_law(
       The comparison.
 
     Example:
-      >>> from mdmot.arguments import concrete
-    from mdmot.distributions import uniform_over
+      >>> from mdmot.distributions import uniform_over
       >>> law = uniform_over([[0, 0], [1, 1]], vocab_size=2)
       >>> q = bernoulli_law(law, 2, jnp.array([1.0]), law.sequences)
       >>> result = sampler_law(law, q, jnp.log(2.0))

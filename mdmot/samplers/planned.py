@@ -24,8 +24,8 @@ def rule_for(reveal: Reveal) -> FixedUnmasking | BernoulliUnmasking:
     """The rule that reveals tokens so, at random positions, drawing them from the network's distribution.
 
     Example:
-      >>> rule_for(Fixed([1, 2]))
-      FixedUnmasking(choice=Categorical(transforms=()), order=RandomOrder(), counts=rounded)
+      >>> rule_for(Fixed([1, 2])) == FixedUnmasking()
+      True
     """
     rule: FixedUnmasking | BernoulliUnmasking = _RULES[type(reveal)]()
     return rule
