@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from mdmot.cli import main, samplers, watch
-from mdmot.cli.sample import KNOBS
+from mdmot.cli.knobs import KNOBS, flag
 from mdmot.distributions import read_law, tabular_denoiser
 from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
@@ -134,7 +134,7 @@ def traced(monkeypatch):
     monkeypatch.setattr(sequences, "sample", trace)
 
 
-@pytest.mark.parametrize("name", samplers.RULES)
+@pytest.mark.parametrize("name", samplers.SAMPLERS)
 @pytest.mark.usefixtures("traced")
 def test_every_sampler_runs_with_its_options(capsys, law, name):
     found = sampled(capsys, law, "--sampler", name, "--prompt", "a", *OPTIONS[name].split())
@@ -143,11 +143,11 @@ def test_every_sampler_runs_with_its_options(capsys, law, name):
 
 
 def test_every_option_is_tried():
-    assert OPTIONS.keys() == samplers.RULES.keys()
+    assert OPTIONS.keys() == samplers.SAMPLERS.keys()
     tried = {word for options in OPTIONS.values() for word in options.split() if word.startswith("--")}
-    read = {samplers.flag(option) for rule in samplers.RULES.values() for option in rule.defaults}
+    read = {flag(option) for sampler in samplers.SAMPLERS.values() for option in sampler.reads}
     assert tried - {"--guidance", "--block-length"} == read
-    assert read == {samplers.flag(option) for option in (*KNOBS, "schedule", "steps", "forbid")}
+    assert read == {flag(option) for option in (*KNOBS, "schedule", "steps", "forbid")}
 
 
 OTHER_VALUES = {"forbid": (1,), "schedule": "sine", "steps": 4, "order": "bisection", "counts": "even"}
@@ -161,26 +161,26 @@ OTHER_VALUES |= {
 }
 
 
-@pytest.mark.parametrize("name", samplers.RULES)
+@pytest.mark.parametrize("name", samplers.SAMPLERS)
 def test_every_option_changes_its_sampler(name):
     """Whatever a sampler says it reads reaches a field of it or its grid."""
-    rule = samplers.RULES[name]
+    sampler = samplers.SAMPLERS[name]
 
     def parts(**given):
-        made = samplers.make_run(rule, 8, given, None)
+        made = samplers.make_run(sampler, 8, given)
         leaves, structure = jax.tree.flatten((made.rule, made.grid))
         return [np.asarray(leaf).tolist() for leaf in leaves], structure
 
     usual = parts()
-    for option in rule.defaults:
+    for option in sampler.reads:
         assert parts(**{option: OTHER_VALUES.get(option, 0.625)}) != usual, option
 
 
 def test_defaults_are_those_of_the_library():
-    for name, rule in samplers.RULES.items():
+    for name, sampler in samplers.SAMPLERS.items():
         if hasattr(presets, name.replace("-", "_")):
             continue
-        made = samplers.make_run(rule, 8, {}, None).rule
+        made = samplers.make_run(sampler, 8, {}).rule
         for field in dataclasses.fields(made):
             value = getattr(made, field.name)
             if field.name in ("remask", "size"):
@@ -191,7 +191,7 @@ def test_defaults_are_those_of_the_library():
 
 def test_presets_are_those_of_the_library():
     for name in ("mdlm", "md4", "maskgit", "llada", "llada-random", "dllm", "dream", "dream-origin"):
-        made = samplers.make_run(samplers.RULES[name], 8, {}, None)
+        made = samplers.make_run(samplers.SAMPLERS[name], 8, {})
         expected = getattr(presets, name.replace("-", "_"))(8)
         assert made.rule == expected.rule
         jax.tree.map(np.testing.assert_array_equal, made.grid, expected.grid)
@@ -339,8 +339,8 @@ def test_the_list_of_samplers(capsys):
     status, out, _ = run(capsys, "--samplers")
     assert status == 0
     lines = out.splitlines()
-    assert [line.partition(":")[0] for line in lines[::2]] == list(samplers.RULES)
-    assert "--eta 0.008" in lines[2 * list(samplers.RULES).index("remdm-cap") + 1]
+    assert [line.partition(":")[0] for line in lines[::2]] == list(samplers.SAMPLERS)
+    assert "--eta 0.008" in lines[2 * list(samplers.SAMPLERS).index("remdm-cap") + 1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import click
 
 from mdmot.cli.judging import show_judgement
 from mdmot.cli.options import (
+    MOST,
+    WHOLE,
     common,
     model_argument,
     path_option,
@@ -17,7 +19,6 @@ from mdmot.cli.options import (
 )
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
-from mdmot.cli.sample import MOST, WHOLE
 from mdmot.workflows import evaluation
 from mdmot.workflows.evaluation import Evaluation
 from mdmot.workflows.naming import precision_of

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,29 @@ from mdmot.provenance import jsonable
 
 PIPE_WIDTH = 10_000
 """Columns of a table outside a terminal: one row is one line there, for grep and awk."""
+
+MOST = 10**6
+"""Samples and steps that are not a slip of the keyboard."""
+
+
+class Number(click.ParamType):
+    """A finite number from `least` to `most`."""
+
+    name = "number"
+
+    def __init__(self, least: float = -math.inf, most: float = math.inf):
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number that the text says."""
+        number = click.FLOAT.convert(value, param, ctx)
+        if not (math.isfinite(number) and self.least <= number <= self.most):
+            limits = "" if self.most == math.inf else f" from {self.least:g} to {self.most:g}"
+            self.fail(f"{value!r} is not a finite number{limits}", param, ctx)
+        return number
+
+
+NUMBER, SHARE, WHOLE = Number(), Number(0, 1), click.IntRange(1, MOST)
 
 with_version = click.version_option(package_name="mdmot", prog_name="mdmot")
 

@@ -1,14 +1,16 @@
 """`mdmot sample`: text from a model or from a law."""
 
-import math
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdmot.cli.knobs import knobs
 from mdmot.cli.options import (
-    combined,
+    MOST,
+    NUMBER,
+    WHOLE,
     common,
     listing_option,
     model_argument,
@@ -17,15 +19,13 @@ from mdmot.cli.options import (
     steps_option,
 )
 from mdmot.cli.progress import progress_shown
+from mdmot.cli.samplers import default_sampler, list_samplers, make_run, sampler_named
 from mdmot.errors import InputError
 from mdmot.workflows.naming import load, precision_of
 from mdmot.workflows.precision import computing_in
 
 if TYPE_CHECKING:
     import numpy as np
-
-MOST = 10**6
-"""Samples and steps that are not a slip of the keyboard."""
 
 EXAMPLES = """\b
 Examples:
@@ -36,81 +36,6 @@ Examples:
   mdmot sample brackets:length=32 --sampler fixed --steps 8 --num 3
   mdmot sample my-model --sampler confidence --prompt 'def ' --block-length 16
 """
-
-
-class Number(click.ParamType):
-    """A finite number from `least` to `most`."""
-
-    name = "number"
-
-    def __init__(self, least: float = -math.inf, most: float = math.inf):
-        self.least, self.most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number that the text says."""
-        number = click.FLOAT.convert(value, param, ctx)
-        if not (math.isfinite(number) and self.least <= number <= self.most):
-            limits = "" if self.most == math.inf else f" from {self.least:g} to {self.most:g}"
-            self.fail(f"{value!r} is not a finite number{limits}", param, ctx)
-        return number
-
-
-NUMBER, SHARE, WHOLE = Number(), Number(0, 1), click.IntRange(1, MOST)
-
-KNOBS: dict[str, tuple[click.ParamType, str, str]] = {
-    "temperature": (NUMBER, "T", "Temperature of the draws; 0 takes the likeliest token."),
-    "top_k": (WHOLE, "N", "Draw from the N likeliest tokens."),
-    "top_p": (NUMBER, "P", "Draw from the likeliest tokens that have mass P together."),
-    "order": (click.STRING, "NAME", "random, left-to-right or bisection."),
-    "counts": (
-        click.STRING,
-        "NAME",
-        "How many a step: rounded, even, rounded-share, truncated-share, floored-rest or floored.",
-    ),
-    "score": (click.STRING, "NAME", "What makes a position sure: probability, margin or entropy."),
-    "noise": (
-        click.STRING,
-        "SPEC",
-        "Gumbel noise on the scores: a SCALE, or annealed:SCALE, which falls to 0.",
-    ),
-    "choice_temperature": (NUMBER, "T", "MaskGIT's annealed noise on the scores."),
-    "alg_temp": (NUMBER, "T", "Dream's noise on the scores."),
-    "eps": (SHARE, "T", "Dream's last noise time."),
-    "threshold": (NUMBER, "P", "Probability that suffices."),
-    "factor": (NUMBER, "F", "Reveal the n surest while (n + 1)(1 - P of the last) is at most F."),
-    "entropy_bound": (NUMBER, "NATS", "Bound on the entropies of a step, the largest not counted."),
-    "confidence": (NUMBER, "P", "Probability that counts as sure."),
-    "divergence": (NUMBER, "NATS", "Change from step to step that counts as none."),
-    "history": (WHOLE, "N", "Steps without change that count as stable."),
-    "fallback": (WHOLE, "N", "Positions of a step in which none is stable."),
-    "eta": (NUMBER, "E", "How readily decoded tokens are masked again; 0 is never."),
-    "loop_start": (NUMBER, "S", "Share of the steps after which nothing new is revealed."),
-    "loop_stop": (NUMBER, "S", "Share of the steps after which it goes on."),
-    "loop_alpha": (NUMBER, "A", "Share that is unmasked between the two."),
-    "scale": (Number(0, 1000), "B", "Remask B (alpha (1 - alpha))^power times what a step adds."),
-    "power": (NUMBER, "P", "The power of --scale."),
-    "theta": (NUMBER, "T", "Share of a step that its first stage takes."),
-    "split": (click.STRING, "NAME", "What --theta is a share of: alpha, or hazard, -log(1 - alpha)."),
-}
-
-
-knobs = combined(
-    *(
-        click.option("--" + name.replace("_", "-"), type=kind, metavar=metavar, help=text)
-        for name, (kind, metavar, text) in KNOBS.items()
-    )
-)
-"""Adds the options of the samplers; what is not given is None."""
-
-
-def list_samplers() -> None:
-    """Prints all samplers with the options that they read and their defaults."""
-    from mdmot.cli.samplers import RULES, flag
-
-    for name, rule in RULES.items():
-        click.echo(f"{name}: {rule.about}")
-        options = (flag(option) + (f" {value}" if value else "") for option, value in rule.defaults.items())
-        click.echo(f"  {' '.join(options)}")
 
 
 @click.command(epilog=EXAMPLES)
@@ -215,15 +140,14 @@ def sample(
         raise InputError("--prompt and --template are both given; write the prompt into the template")
     if guidance is not None and prompt is None and template is None:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
-    from mdmot.cli import samplers
     from mdmot.cli.watch import film
     from mdmot.readable import printable
     from mdmot.workflows.prompts import forbidden, prompt_row, template_rows
-    from mdmot.workflows.sequences import sampled
+    from mdmot.workflows.sequences import sampled, stretched_to
 
     given = {name: value for name, value in given.items() if value not in (None, ())}
-    sampler_name = sampler_name or samplers.default_rule(given.get("schedule"))
-    rule = samplers.rule_named(sampler_name, given)
+    sampler_name = sampler_name or default_sampler(given.get("schedule"))
+    sampler = sampler_named(sampler_name, given)
     with computing_in(precision_of(model)):
         source = load(model)
         vocabulary = source.vocabulary
@@ -235,8 +159,8 @@ def sample(
             starts = template_rows(source, template, length, mask_symbol)
         mask_id = source.model.mask_id
         most = max(1, *(row.count(mask_id) for row in starts))
-        run = samplers.make_run(rule, min(most, block_length or most), given, block_length, steps_only)
-        stretched = samplers.stretched_to(run, starts, mask_id)
+        run = make_run(sampler, min(most, block_length or most), given, block_length, steps_only)
+        stretched = [] if run.plan is None else stretched_to(run.plan, run.rule, starts, mask_id)
         if run.plan is not None and stretched:
             click.echo(f"note: {run.plan.stretched_note(*stretched)}", err=True)
         rows = [start for start in starts for _ in range(num)]

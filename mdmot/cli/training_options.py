@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 import click
 
-from mdmot.cli.sample import NUMBER, WHOLE
+from mdmot.cli.options import NUMBER, WHOLE
 from mdmot.errors import InputError
 from mdmot.workflows.training_settings import Numbers
 

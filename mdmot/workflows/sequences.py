@@ -1,7 +1,7 @@
 """Sequences of any number and lengths, sampled in batches that fit into memory."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,9 @@ from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models import Named
 from mdmot.models.named import ENTRIES
-from mdmot.samplers import sample, sample_trajectory
+from mdmot.plans import Plan
+from mdmot.samplers import Rule, SemiAutoregressive, sample, sample_trajectory
+from mdmot.samplers.planned import masked_numbers
 from mdmot.schedules import StepGrid
 from mdmot.workflows.progress import Show, counted
 
@@ -48,7 +50,7 @@ class Batch(NamedTuple):
 
 def sampled(
     seed: int,
-    rule: Any,
+    rule: Rule | SemiAutoregressive,
     named: Named,
     grid: StepGrid | None,
     rows: Sequence[Sequence[int]],
@@ -86,6 +88,14 @@ def sampled(
     return [found[number] for number in range(len(rows))]
 
 
+def stretched_to(
+    plan: Plan, rule: Rule | SemiAutoregressive, rows: Sequence[Sequence[int]], mask_id: int
+) -> list[int]:
+    """The numbers of masked tokens that a plan is stretched to; none if it is for them."""
+    numbers = set().union(*(masked_numbers(np.array([row]), rule, mask_id) for row in rows))
+    return sorted(numbers) if numbers - {plan.length} else []
+
+
 def batches(rows: Sequence[Sequence[int]], entries: int) -> list[Batch]:
     """All sequences in batches as even as can be, the shortest first.
 
@@ -111,7 +121,7 @@ def batches(rows: Sequence[Sequence[int]], entries: int) -> list[Batch]:
 
 def _drawn(
     seed: int,
-    rule: Any,
+    rule: Rule | SemiAutoregressive,
     model: Model,
     grid: StepGrid | None,
     rows: Sequence[Sequence[int]],
