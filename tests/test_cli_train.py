@@ -14,7 +14,7 @@ import pytest
 from flax import nnx
 
 from mdmot.cli import main
-from mdmot.cli.training_options import settings_of
+from mdmot.cli.training_options import arguments_of
 from mdmot.data import arithmetic, hold_out_documents, read_corpus, sudoku, tokenize
 from mdmot.errors import InputError, InputWarning
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
@@ -423,7 +423,7 @@ def test_settings_follow_those_that_are_given():
     preset = PRESETS["text"]
 
     def config(**given):
-        return new_config(preset, settings_of(given), Symbols(("a", "b")))
+        return new_config(preset, arguments_of(given), Symbols(("a", "b")))
 
     assert config() == dataclasses.replace(preset, model=dataclasses.replace(preset.model, vocab_size=2))
     assert config(num_steps=200).num_warm_up == 10  # a twentieth, as in the preset
@@ -441,7 +441,7 @@ def test_settings_follow_those_that_are_given():
         ("epr:1,2,3,4,5,-6,7", EprLevels(1.0, 2.0, 3.0, 4.0, 5.0, -6.0, 7.0)),
     ):
         assert config(levels=name).levels == levels
-    assert settings_of({"levels": "epr:my model"}) == {"levels_of": "my model"}
+    assert arguments_of({"levels": "epr:my model"}) == {"levels_of": "my model"}
 
 
 def test_every_setting_is_a_field():
@@ -663,14 +663,14 @@ def test_methods_are_named_by_options():
     preset = PRESETS["tiny"]
 
     def chosen(given):
-        settings = settings_of(given)
+        settings = arguments_of(given)
         return {"marks": settings.pop("marks", None), "given": settings}
 
     def config(vocabulary, **given):
         return new_config(preset, vocabulary=vocabulary, **chosen(given))
 
     given = config(
-        Bytes(), answers_after="A: ", isad="#", isad_power=0.25, syrm="|,", weights=("0.5:xy", "0.8:ids:7")
+        Bytes(), answers_after="A: ", isad="#", isad_power=0.25, syrm="|,", weight=("0.5:xy", "0.8:ids:7")
     )
     assert given.answers == Answers(tuple(b"A: "), tuple(b"\n"))
     assert given.masks == ReweightedMasks()
@@ -686,7 +686,7 @@ def test_methods_are_named_by_options():
     # A resumed run keeps what is not named again, and what is said of tokens is said as a whole.
     again = changed(given, vocabulary=Bytes(), **chosen({"control_variate": True}))
     assert again == dataclasses.replace(given, control=ControlVariate())
-    other = changed(given, vocabulary=Bytes(), **chosen({"weights": ("0.5:x",)}))
+    other = changed(given, vocabulary=Bytes(), **chosen({"weight": ("0.5:x",)}))
     assert other == dataclasses.replace(
         preset, model=given.model, token_weights=(TokenWeight((120,), 0.5),)
     )

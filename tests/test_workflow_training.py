@@ -50,13 +50,13 @@ def test_a_run_is_stopped_by_its_caller_and_goes_on(tmp_path):
     assert seen == [1, 2, 3, 4, 5]
     assert "6 steps of 4 windows of 6 tokens" in told[0]
     assert told[1:] == [
-        f"stopped; {parts} keeps step 4 of 6; go on with: mdmot train --out '{parts}' --resume"
+        f"train: stopped; {parts} keeps step 4 of 6; go on with: mdmot train --out '{parts}' --resume"
     ]
     told.clear()
     seen.clear()
     again = mdmot.train(parts, resume=True, show=lambda at: seen.append(at.done), tell=told.append)
     assert (again.resumed_from, again.config, seen) == (4, whole.config, [5, 6])
-    assert told[1] == "goes on from step 4 of 6"
+    assert told[1] == "train: goes on from step 4 of 6"
     assert weights(parts) == weights(tmp_path / "whole")
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 from mdmot.errors import InputError
+from mdmot.readable import one_line
 
 
 def say(line: str) -> None:
-    """Prints a line on standard error."""
-    click.echo(line, err=True)
+    """Prints a line on standard error, whatever is in the names that it has."""
+    click.echo(one_line(line), err=True)
 
 
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")

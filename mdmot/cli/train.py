@@ -8,10 +8,9 @@ from typing import Any, get_args
 import click
 
 from mdmot.cli.options import common, print_json
-from mdmot.cli.outputs import assert_folder
+from mdmot.cli.outputs import assert_folder, say
 from mdmot.cli.progress import progress_shown
-from mdmot.cli.training_options import marks, settings, settings_of, show_presets
-from mdmot.readable import one_line
+from mdmot.cli.training_options import arguments_of, settings, show_presets
 from mdmot.workflows.training import train as train_model
 from mdmot.workflows.training_settings import Dtype
 
@@ -94,24 +93,9 @@ Examples:
     help="Devices that share the windows of a batch.  [default: all that divide it evenly]",
 )
 @settings
-@marks
 @common
 @click.pass_context
-def train(
-    context: click.Context,
-    preset: str | None,
-    text: pathlib.Path | None,
-    language: str | None,
-    tokenizer: pathlib.Path | None,
-    out: pathlib.Path,
-    resume: bool,
-    cache: pathlib.Path | None,
-    store: Dtype | None,
-    devices: int | None,
-    seed: int,
-    as_json: bool,
-    **given: Any,
-) -> None:
+def train(context: click.Context, out: pathlib.Path, seed: int, as_json: bool, **given: Any) -> None:
     """Train a masked diffusion model on text.
 
     Writes into --out: config.json (settings and data), metrics.jsonl (a JSON object a line), checkpoints/,
@@ -123,27 +107,14 @@ def train(
     is cut into documents at ends of lines. All that follows is decided by the settings, the data and the
     seed: a run that is killed and resumed ends with the weights of one that was not.
     """
-    chosen = settings_of({name: value for name, value in given.items() if value not in (None, ())})
+    chosen = arguments_of({name: value for name, value in given.items() if value not in (None, ())})
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
         chosen["seed"] = seed
     assert_folder(out)
     # Orbax logs with a traceback what it raises too, a full disk for one; the error is said in one line.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     with progress_shown() as show:
-        found = train_model(
-            out,
-            preset=preset,
-            text=text,
-            language=language,
-            tokenizer=tokenizer,
-            resume=resume,
-            cache=cache,
-            store=store,
-            devices=devices,
-            show=show,
-            tell=lambda line: click.echo(f"train: {one_line(line)}", err=True),
-            **chosen,
-        )
+        found = train_model(out, show=show, tell=say, **chosen)
     if as_json:
         print_json(found.to_json())
     else:

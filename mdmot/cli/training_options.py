@@ -42,84 +42,64 @@ LEVELS = {
 }
 
 IDS = "ids:"
-TOKENS_HELP = f"each token of TEXT, or {IDS}N,N and so on"
+TOKENS = f"each token of TEXT, or {IDS}N,N and so on"
+FLAG: dict[str, Any] = {"is_flag": True, "default": None}
+OTHERS: dict[str, dict[str, Any]] = {
+    "levels": {
+        "metavar": "NAME",
+        "help": "How the masked shares of a batch are drawn. "
+        f"{'; '.join(f'{name}: {about}' for name, about in LEVELS.items())}.",
+    },
+    "mirror": FLAG
+    | {
+        "help": "Mask patterns in pairs that hide different tokens as far as they can (MIRROR); --patterns "
+        "is then 2 if it is not given."
+    },
+    "learned-order": FLAG
+    | {
+        "help": "Learn in which order positions are revealed, for data whose positions mean something.",
+    },
+    "control-variate": FLAG
+    | {"help": "Take the running mean of the loss at each level off what is measured."},
+    "answers-after": {
+        "metavar": "TEXT",
+        "help": "Learn answers alone: all up to TEXT, and TEXT itself, is a prompt, which is given; or "
+        f"up to the tokens {IDS}N,N,...",
+    },
+    "answers-until": {
+        "metavar": "TEXT",
+        "help": "What an answer ends with, after which the next prompt begins.  [default: the end of the "
+        "line in text, of the sequence in a language]",
+    },
+    "isad": {
+        "metavar": "TEXT",
+        "help": "Mask delimiters of the answer more often, and weigh their loss by one over it (ISAD): "
+        f"{TOKENS}.",
+    },
+    "isad-power": {
+        "type": NUMBER,
+        "metavar": "P",
+        "help": "They are masked with probability q^P where others are with q.  [default: 0.5]",
+    },
+    "syrm": {"metavar": "TEXT", "help": f"Mask signs of structure in prompts too (SyRM): {TOKENS}."},
+    "weight": {
+        "multiple": True,
+        "default": None,
+        "metavar": "W:TEXT",
+        "help": f"Reveal tokens later, if W is below 1, or earlier: {TOKENS}; may be given several times.",
+    },
+}
+"""Options that are no fields as they stand: words for values, and texts for tokens."""
 
 
 def settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that replace settings; what is not given is None."""
+    """Adds the options that replace settings or say something of tokens; what is not given is None."""
     hints = get_type_hints(Numbers, include_extras=True)
     options = [_number(name, *get_args(hint)) for name, hint in hints.items()]
-    kinds = "; ".join(f"{name}: {about}" for name, about in LEVELS.items())
-    options += [
-        click.option(
-            "--levels", metavar="NAME", help=f"How the masked shares of a batch are drawn. {kinds}."
-        ),
-        click.option(
-            "--mirror",
-            is_flag=True,
-            default=None,
-            help="Mask patterns in pairs that hide different tokens as far as they can (MIRROR); "
-            "--patterns is then 2 if it is not given.",
-        ),
-        click.option(
-            "--learned-order",
-            is_flag=True,
-            default=None,
-            help="Learn in which order positions are revealed, for data whose positions mean something.",
-        ),
-        click.option(
-            "--control-variate",
-            is_flag=True,
-            default=None,
-            help="Take the running mean of the loss at each level off what is measured.",
-        ),
-    ]
-    return _with(options, command)
-
-
-def marks(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say something of tokens; what is not given is None."""
-    options = [
-        click.option(
-            "--answers-after",
-            metavar="TEXT",
-            help="Learn answers alone: all up to TEXT, and TEXT itself, is a prompt, which is given; or "
-            f"up to the tokens {IDS}N,N,...",
-        ),
-        click.option(
-            "--answers-until",
-            metavar="TEXT",
-            help="What an answer ends with, after which the next prompt begins.  [default: the end of the "
-            "line in text, of the sequence in a language]",
-        ),
-        click.option(
-            "--isad",
-            metavar="TEXT",
-            help=f"Mask delimiters of the answer more often, and weigh their loss by one over it (ISAD): "
-            f"{TOKENS_HELP}.",
-        ),
-        click.option(
-            "--isad-power",
-            type=NUMBER,
-            metavar="P",
-            help="They are masked with probability q^P where others are with q.  [default: 0.5]",
-        ),
-        click.option(
-            "--syrm",
-            metavar="TEXT",
-            help=f"Mask signs of structure in prompts too (SyRM): {TOKENS_HELP}.",
-        ),
-        click.option(
-            "--weight",
-            "weights",
-            multiple=True,
-            default=None,
-            metavar="W:TEXT",
-            help=f"Reveal tokens later, if W is below 1, or earlier: {TOKENS_HELP}; may be given several "
-            "times.",
-        ),
-    ]
-    return _with(options, command)
+    options += [click.option(f"--{name}", **about) for name, about in OTHERS.items()]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def show_presets(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -141,8 +121,8 @@ def show_presets(context: click.Context, _: click.Parameter, value: bool) -> Non
     context.exit()
 
 
-def settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `mdmot.train` that the options stand for.
+def arguments_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `mdmot.train` that the options stand for: words become values, all else stays.
 
     Args:
       given: The options that are given, by name.
@@ -150,7 +130,7 @@ def settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       InputError: If a word is not understood.
     """
-    found = {name: value for name, value in given.items() if name in Numbers.__annotations__}
+    found = {name: value for name, value in given.items() if name.replace("_", "-") not in OTHERS}
     if "levels" in given:
         found |= levels_named(given["levels"])
     if given.keys() & {"mirror", "learned_order", "control_variate"}:
@@ -162,7 +142,7 @@ def settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
             "control_variate": ("control", ControlVariate()),
         }
         found |= dict(flags[name] for name in flags if name in given)
-    if given.keys() & {"answers_after", "answers_until", "isad", "isad_power", "syrm", "weights"}:
+    if given.keys() & {"answers_after", "answers_until", "isad", "isad_power", "syrm", "weight"}:
         found["marks"] = _marks(given)
     return found
 
@@ -203,12 +183,6 @@ def _number(name: str, kind: Any, help_text: str) -> Callable[..., Any]:
     return click.option(option, name, type=known, metavar=METAVARS.get(name, "N"), help=help_text)
 
 
-def _with(options: list[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 def _epr_levels(text: str) -> "EprLevels | None":
     """The law of levels that seven numbers name; None if they are something else."""
     from mdmot.training import EprLevels
@@ -230,7 +204,7 @@ def _marks(given: Mapping[str, Any]) -> "TextMarks":
 
     words = ("answers_after", "answers_until", "isad", "syrm")
     chosen = {name: _chosen(given[name], name) for name in words if name in given}
-    weights = tuple(_weight(text) for text in given.get("weights", ()))
+    weights = tuple(_weight(text) for text in given.get("weight", ()))
     return TextMarks(**chosen, isad_power=given.get("isad_power"), weights=weights)
 
 

@@ -130,7 +130,7 @@ def train(
         out = pathlib.Path(out)
         begun = begun_run(out, resume)
         if resume and begun is None:
-            tell(f"{out} holds no run yet; a new one begins")
+            tell(f"train: {out} holds no run yet; a new one begins")
         said = {} if begun is None else begun.data
         source = sources.data_source(_path(text), language, _path(tokenizer), said, out / TOKENIZER_FILE)
         if begun is not None and preset is None:
@@ -181,7 +181,7 @@ def _measured_levels(
     law = found.levels
     numbers = (law.a, law.r, law.b, law.q, law.amplitude, law.kappa, law.m)
     tell(
-        f"levels epr:{','.join(f'{number:.4g}' for number in numbers)}, fitted to {folder} on "
+        f"train: levels epr:{','.join(f'{number:.4g}' for number in numbers)}, fitted to {folder} on "
         f"{found.num_windows} windows, off by {found.worst:.0%} at most"
     )
     return law
@@ -215,7 +215,7 @@ def _run(
     num_weights = sum(leaf.size for leaf in jax.tree.leaves(params))
     num_devices, kind = 1 if mesh is None else mesh.size, jax.local_devices()[0].device_kind
     tell(
-        f"{num_weights:,} weights; {config.num_steps:,} steps of {config.batch_size} windows of "
+        f"train: {num_weights:,} weights; {config.num_steps:,} steps of {config.batch_size} windows of "
         f"{config.model.length} tokens, from {len(data.windows):,}; {len(data.held_out):,} held out; on "
         f"{num_devices} {kind}"
     )
@@ -230,7 +230,7 @@ def _run(
         )
     except KeyboardInterrupt:
         command = f"mdmot train --out {shlex.quote(str(out))} --resume"
-        tell(f"stopped; {standing(out, config.num_steps)}; go on with: {command}")
+        tell(f"train: stopped; {standing(out, config.num_steps)}; go on with: {command}")
         raise
     except DivergenceError as error:
         # The last checkpoint may be gone, for its weights are where the loss is not finite.
@@ -263,7 +263,7 @@ def _noted(config: "TrainConfig", show: Show | None, tell: Tell) -> Callable[[in
         if has_begun:
             seconds.append(now - last)
         elif step:
-            tell(f"goes on from step {step} of {config.num_steps}")
+            tell(f"train: goes on from step {step} of {config.num_steps}")
         mean = SMOOTHING * mean + (1 - SMOOTHING) * bits if has_begun else bits
         last, has_begun = now, True
         # The median is of steps without a measurement or a checkpoint between them.
