@@ -57,6 +57,8 @@ _HOMES = {
 }
 """The submodule of each name."""
 
+__all__ = tuple(_HOMES)
+
 
 def __getattr__(name: str) -> "Any":
     """A name of the quickstart, or a submodule that has not been imported yet."""
@@ -76,4 +78,4 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING"})

@@ -63,38 +63,26 @@ def test_imports_point_down():
     assert not wrong
 
 
-MORE = [
-    "checks",
-    "energies",
-    "information",
-    "metrics",
-    "models",
-    "models/pretrained",
-    "pages",
-    "pages/figures",
-    "plans",
-    "schedules",
-    "training",
-    "tuning",
-]
+ROOMS = sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.rglob("__init__.py"))
 
 
-@pytest.mark.parametrize("room", ["data", "distributions", *MORE, "workflows"])
+@pytest.mark.parametrize("room", ROOMS)
 def test_a_room_says_what_it_exports_and_no_name_hides_a_module(room):
-    package = importlib.import_module(f"mdmot.{room.replace('/', '.')}")
-    modules = {path.stem for path in (ROOT / room).glob("*.py")}
+    package = importlib.import_module(".".join(["mdmot", *pathlib.PurePath(room).parts]))
+    modules = {path.stem for path in (ROOT / room).iterdir() if path.suffix == ".py" or path.is_dir()}
     shared = modules & set(package.__all__)
     assert all(inspect.ismodule(getattr(package, name)) for name in shared)
-    body = ast.parse((ROOT / room / "__init__.py").read_text()).body
+    tree = ast.parse((ROOT / room / "__init__.py").read_text())
     named = [
         alias.name
-        for node in body
+        for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mdmot")
         for alias in node.names
     ]
-    named += [node.name for node in body if isinstance(node, ast.FunctionDef)]
-    named += [ast.unparse(node.target) for node in body if isinstance(node, ast.AnnAssign)]
-    assert sorted(named) == sorted(package.__all__)
+    named += [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    named += [ast.unparse(node.target) for node in tree.body if isinstance(node, ast.AnnAssign)]
+    assert sorted(name for name in named if not name.startswith("_")) == sorted(package.__all__)
+    assert {*package.__all__} <= {*dir(package)}
 
 
 def test_the_names_of_the_quickstart_load_nothing_heavy():
@@ -111,6 +99,7 @@ def test_the_names_of_the_quickstart_load_nothing_heavy():
 
 def test_every_name_of_mdmot_is_found_when_it_is_asked_for():
     assert {name for name in dir(mdmot) if not name.startswith("_")} >= {*mdmot._HOMES}
+    assert "TYPE_CHECKING" not in dir(mdmot)
     for name, home in mdmot._HOMES.items():
         assert getattr(mdmot, name) is getattr(importlib.import_module(f"mdmot.{home}"), name)
     script = (

@@ -14,7 +14,7 @@ from scipy.stats import binom
 from mdmot import plans
 from mdmot.errors import InputError
 from mdmot.information import profile_curve
-from mdmot.plans.continuous import _damped_step, _evaluate, _moved
+from mdmot.plans.optimal_bernoulli import _damped_step, _evaluate, _moved
 from mdmot.schedules import masks
 
 ULP = np.finfo(np.float64).eps

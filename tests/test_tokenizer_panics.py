@@ -11,7 +11,7 @@ import pytest
 
 from mdmot.errors import InputError
 from mdmot.vocabulary import Tokenizer, read_tokenizer
-from mdmot.vocabulary.guarded import guarded
+from mdmot.vocabulary.tokenizer_panics import guarded
 
 pytest.importorskip("tokenizers")
 

@@ -1,13 +1,13 @@
 """Data: documents as tokens, their order, and languages whose sequences are decidably right."""
 
 from mdmot.data.bracket_words import brackets
-from mdmot.data.cache import TokenizedCorpus, tokenize
 from mdmot.data.corpus import HELD_OUT_SHARE, Corpus, Document, hold_out_documents, read_corpus
 from mdmot.data.decidable import Language, templates
 from mdmot.data.equations import arithmetic
 from mdmot.data.languages import LANGUAGES, read_language
 from mdmot.data.order import ShuffledOrder
 from mdmot.data.sudoku_grids import count_solutions, sudoku
+from mdmot.data.tokenized_corpus import TokenizedCorpus, tokenize
 
 __all__ = [
     "HELD_OUT_SHARE",

@@ -22,16 +22,31 @@ Only derivatives along directions that sum to zero belong to the simplex: off it
 not sum to 1, these functions are extended in one of many ways.
 """
 
-from .chart import from_sphere as from_sphere
-from .chart import to_sphere as to_sphere
-from .series import sinc_root as sinc_root
-from .series import squared_angle as squared_angle
-from .simplex import exponential as exponential
-from .simplex import fisher_rao_distance as fisher_rao_distance
-from .simplex import fisher_rao_norm as fisher_rao_norm
-from .simplex import fisher_rao_squared_distance as fisher_rao_squared_distance
-from .simplex import geodesic as geodesic
-from .simplex import logarithm as logarithm
-from .simplex import parallel_transport as parallel_transport
-from .sphere import sphere_geodesic as sphere_geodesic
-from .sphere import sphere_squared_distance as sphere_squared_distance
+from mdmot.geometry.chart import from_sphere, to_sphere
+from mdmot.geometry.series import sinc_root, squared_angle
+from mdmot.geometry.simplex import (
+    exponential,
+    fisher_rao_distance,
+    fisher_rao_norm,
+    fisher_rao_squared_distance,
+    geodesic,
+    logarithm,
+    parallel_transport,
+)
+from mdmot.geometry.sphere import sphere_geodesic, sphere_squared_distance
+
+__all__ = [
+    "exponential",
+    "fisher_rao_distance",
+    "fisher_rao_norm",
+    "fisher_rao_squared_distance",
+    "from_sphere",
+    "geodesic",
+    "logarithm",
+    "parallel_transport",
+    "sinc_root",
+    "sphere_geodesic",
+    "sphere_squared_distance",
+    "squared_angle",
+    "to_sphere",
+]

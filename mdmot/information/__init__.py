@@ -2,12 +2,6 @@
 
 from mdmot.distributions.profile_of_tables import information_profile, subset_entropies
 from mdmot.information.curve import profile_curve
-from mdmot.information.error import (
-    bernoulli_path_kl,
-    dual_total_correlation,
-    fixed_path_kl,
-    total_correlation,
-)
 from mdmot.information.estimate import Estimate, Forecast, estimate_profile, forecast_profile
 from mdmot.information.fit import Fit, ProfileWarning, fit_profile
 from mdmot.information.halves import Half
@@ -20,6 +14,12 @@ from mdmot.information.held_out import (
     teacher_forced,
 )
 from mdmot.information.levels import default_levels
+from mdmot.information.path_kl import (
+    bernoulli_path_kl,
+    dual_total_correlation,
+    fixed_path_kl,
+    total_correlation,
+)
 from mdmot.information.profile import Profile, estimated_profile, exact_profile, read_profile, write_profile
 from mdmot.information.profile_like import ProfileLike, falling, numbers_of
 from mdmot.information.scorers import Scorer, callable_scorer, jax_scorer

@@ -1,7 +1,6 @@
 """Metrics: what samples and models are worth, each number with its error."""
 
 from mdmot.metrics.estimate import Estimate, Share, mean_of, share_of
-from mdmot.metrics.language import HeldOut, generative_perplexity, held_out_bits
 from mdmot.metrics.laws import (
     Distance,
     kl_to_law,
@@ -11,6 +10,7 @@ from mdmot.metrics.laws import (
     total_variation_to_law,
 )
 from mdmot.metrics.likelihood import SamplerLikelihood, sampler_likelihood
+from mdmot.metrics.perplexity import HeldOut, generative_perplexity, held_out_bits
 from mdmot.metrics.samples import (
     distinct_n,
     exact_match,

@@ -1,16 +1,16 @@
 """Plans: the steps of a sampler, chosen for sequences of one length."""
 
 from mdmot.plans import bounds
-from mdmot.plans.bounded import PlanBounds, plan_bounds
-from mdmot.plans.continuous import optimal_alpha
+from mdmot.plans.bounds_of_plan import PlanBounds, plan_bounds
 from mdmot.plans.density import (
     square_root_alpha,
     square_root_gamma,
     square_root_interpolation,
     step_cost_limit,
 )
-from mdmot.plans.fixed import bounded_batch_counts, optimal_counts, optimal_path_kls
 from mdmot.plans.geometric import dual_total_correlation_alpha, log_odds_alpha, total_correlation_alpha
+from mdmot.plans.optimal_bernoulli import optimal_alpha
+from mdmot.plans.optimal_fixed import bounded_batch_counts, optimal_counts, optimal_path_kls
 from mdmot.plans.plan import Plan, predicted_plan
 from mdmot.plans.plan_file import read_plan, write_plan
 from mdmot.plans.reveals import REVEALS, Bernoulli, Fixed, Reveal, RevealKind, assert_kind

@@ -15,8 +15,8 @@ from mdmot.distributions import Tabular
 from mdmot.errors import InputError, shown
 from mdmot.exact_law import bernoulli_law, fixed_law
 from mdmot.information import ProfileLike, bernoulli_path_kl, fixed_path_kl, numbers_of
-from mdmot.plans.continuous import optimal_alpha
-from mdmot.plans.fixed import optimal_counts
+from mdmot.plans.optimal_bernoulli import optimal_alpha
+from mdmot.plans.optimal_fixed import optimal_counts
 from mdmot.schedules.grids import counts as rounded_counts
 
 

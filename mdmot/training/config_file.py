@@ -22,10 +22,23 @@ KIND, VERSION = "training", 1
 CLASSES = {
     found.__name__: found
     for found in (
-        *(TrainConfig, TransformerConfig, EvenLevels, FittedLevels, EprLevels),
-        *(CountedMasks, IndependentMasks, ReweightedMasks, ControlVariate),
-        *(Answers, TokenWeight, RandomOrder, LearnedOrder),
-        *(Antithetic, Independent, Shifted, Stratified),
+        TrainConfig,
+        TransformerConfig,
+        EvenLevels,
+        FittedLevels,
+        EprLevels,
+        CountedMasks,
+        IndependentMasks,
+        ReweightedMasks,
+        ControlVariate,
+        Answers,
+        TokenWeight,
+        RandomOrder,
+        LearnedOrder,
+        Antithetic,
+        Independent,
+        Shifted,
+        Stratified,
     )
 }
 

@@ -117,8 +117,13 @@ def fit_epr(
     best = min(found, key=lambda one: one.cost)
     a, r, b, q, square, _, m = np.exp(np.where(np.arange(PARAMETERS) == KAPPA, 0.0, best.x))
     return EprLevels(
-        *(float(scale * a), float(r), float(scale * b), float(q)),
-        *(math.sqrt(scale * square), float(best.x[KAPPA]), float(m)),
+        a=float(scale * a),
+        r=float(r),
+        b=float(scale * b),
+        q=float(q),
+        amplitude=math.sqrt(scale * square),
+        kappa=float(best.x[KAPPA]),
+        m=float(m),
     )
 
 

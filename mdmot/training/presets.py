@@ -25,8 +25,13 @@ PARTS = {"levels": "draw", "spread": "draw", "masks": "patterns", "order": "begi
 OPTIONAL_PARTS = {"control": "decay", "answers": "is_given"}
 """Fields that are objects, and what each of them has: a damaged file of settings may give others."""
 NOT_WITH_LEARNED_ORDERS = (
-    *("masks", "control", "num_patterns", "spread"),
-    *("answers", "maskable", "token_weights"),
+    "masks",
+    "control",
+    "num_patterns",
+    "spread",
+    "answers",
+    "maskable",
+    "token_weights",
 )
 
 

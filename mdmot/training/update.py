@@ -148,10 +148,11 @@ class Update:
             return None
         step = state.step.astype(jnp.float32)
         keep = jnp.minimum(self.average_decay, (1.0 + step) / (10.0 + step))
-        return jax.tree.map(
-            lambda old, new: old + (1.0 - keep).astype(old.dtype) * (new.astype(old.dtype) - old),
-            *(state.average, params),
-        )
+
+        def mixed(old: Array, new: Array) -> Array:
+            return old + (1.0 - keep).astype(old.dtype) * (new.astype(old.dtype) - old)
+
+        return jax.tree.map(mixed, state.average, params)
 
 
 def _copied(x: Any) -> Array:

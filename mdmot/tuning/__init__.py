@@ -11,7 +11,7 @@ from mdmot.tuning.descent import (
 from mdmot.tuning.from_profile import StepRatio, Tuning, plan_step_ratio, tune
 from mdmot.tuning.gain import Gain, exact_gain, held_out_gain, interval_gain, profile_gain
 from mdmot.tuning.learning import LearnedBeta, LearnedSpline, learn_beta, learn_spline
-from mdmot.tuning.making import linear_plan, optimal_plan, scheduled_plan
+from mdmot.tuning.profile_plans import linear_plan, optimal_plan, scheduled_plan
 from mdmot.tuning.records import Score, Search, SearchResult, TrialRecord
 from mdmot.tuning.reference import BetaPoint, baselines, equivalent_linear_steps, paper_grid
 from mdmot.tuning.scores import sampled_score

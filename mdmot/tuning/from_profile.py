@@ -15,7 +15,7 @@ from mdmot.information import Estimate, Profile, ProfileLike, estimated_profile,
 from mdmot.plans import Plan, PlanBounds, RevealKind, plan_bounds
 from mdmot.tuning.gain import Gain, exact_gain, held_out_gain
 from mdmot.tuning.learning import LearnedBeta, learn_beta
-from mdmot.tuning.making import linear_plan, optimal_plan
+from mdmot.tuning.profile_plans import linear_plan, optimal_plan
 from mdmot.tuning.reference import BetaPoint, baselines, equivalent_linear_steps, linear_steps
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from mdmot.information import Half, Profile
 from mdmot.information.fit import fit_quietly
 from mdmot.plans import Plan, RevealKind
-from mdmot.tuning.making import linear_plan, optimal_plan
+from mdmot.tuning.profile_plans import linear_plan, optimal_plan
 
 CONFIDENCE = 0.95
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from mdmot.errors import InputError
-from mdmot.vocabulary.sign import assert_sign, joined
+from mdmot.vocabulary.mask_sign import assert_sign, joined
 
 MOST_SHOWN = 20
 

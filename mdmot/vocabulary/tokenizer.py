@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
-from mdmot.vocabulary.guarded import guarded
-from mdmot.vocabulary.sign import assert_sign
+from mdmot.vocabulary.mask_sign import assert_sign
+from mdmot.vocabulary.tokenizer_panics import guarded
 
 MASK_TEXT = "\ue000mask\ue000"
 """Stands for the mask inside a tokenizer, whose decoders take no character of it for a byte's."""

@@ -222,7 +222,10 @@ def _run(
     export = Export(out, config, vocabulary, store)
     try:
         result = run(
-            *(config, model, data, out),
+            config,
+            model,
+            data,
+            out,
             resume=resume,
             mesh=mesh,
             progress=_noted(config, show, tell),

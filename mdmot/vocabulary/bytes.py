@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 
 from mdmot.errors import InputError
-from mdmot.vocabulary.sign import assert_sign, joined
+from mdmot.vocabulary.mask_sign import assert_sign, joined
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 from typing import TypeAlias
 
 from mdmot.errors import InputError
-from mdmot.vocabulary.octets import Bytes
+from mdmot.vocabulary.bytes import Bytes
 from mdmot.vocabulary.symbols import Symbols
 from mdmot.vocabulary.tokenizer import Tokenizer
 
