@@ -20,7 +20,7 @@ from mdmot.training import loss
 
 pytestmark = pytest.mark.slow
 
-RANDOM_ORDER = importlib.import_module("mdmot.samplers.random_order")  # the package has a function so named
+BERNOULLI = importlib.import_module("mdmot.samplers.bernoulli")
 
 LEARNED = verification.check_learned_optimum
 
@@ -285,7 +285,7 @@ SABOTAGES = [
         ("one default draw loses the tail", "two-stage draw keeps the rate"),
         both(
             lambda patch: patch.setattr(draws, "VOCAB_SIZE", 10),
-            replaced(RANDOM_ORDER, "bernoulli", lambda _: coarse_bernoulli),
+            replaced(BERNOULLI, "bernoulli", lambda _: coarse_bernoulli),
         ),
     ),
     Sabotage(

@@ -6,7 +6,7 @@ import numpy as np
 from jax import Array, lax
 
 from mdmot._types import Params, Tokens
-from mdmot.checks.check import Check, Claim, at_least, equal
+from mdmot.checks.check import LONG, Check, Claim, at_least, equal
 from mdmot.denoisers import SplitDenoiser
 from mdmot.model import Model
 from mdmot.samplers import BernoulliUnmasking, Network, StepInput
@@ -109,7 +109,8 @@ def _two_stage_rate() -> float:
         state, _ = rule.step(key[None], network, rule.init(key[None], network, tokens), step)
         return (state.tokens != VOCAB_SIZE).sum()
 
-    counts = jax.jit(lambda keys: lax.map(revealed, keys))(jax.random.split(jax.random.key(0), NUM_ROWS))
+    run = jax.jit(lambda keys: lax.map(revealed, keys), compiler_options=LONG)
+    counts = run(jax.random.split(jax.random.key(0), NUM_ROWS))
     return float(counts.sum()) / (NUM_ROWS * LENGTH)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Float
 
 from mdmot._types import Params
@@ -19,44 +20,52 @@ def least_squares(
     jacobian: Callable[[Params], Params],
     start: Params,
     num_iterations: int,
+    tolerance: float,
 ) -> Params:
     """Weights that make the sum of squared residuals small, by Levenberg and Marquardt's method.
 
     A step solves J^T (J J^T + damping) in the space of the residuals, of which there are fewer than
     weights; SciPy's solvers factor J with the weights as its columns instead. A step that does not lower
-    the sum is not taken. The damping is a share of the mean square of a row of J.
+    the sum is not taken. The damping is a share of the mean square of a row of J. It falls to where single
+    precision loses J J^T, which is made in the precision in use whatever that of the weights.
 
     Args:
       residuals: What is to vanish.
       jacobian: Its derivative, one row of every weight a residual, as `jax.jacrev` gives it.
       start: The first weights.
-      num_iterations: Steps tried; static.
+      num_iterations: Steps tried at most.
+      tolerance: Steps end where no residual is larger.
 
     Returns:
       The last weights.
 
     Example:
       >>> curve = lambda x: jnp.stack([jnp.exp(x[0]) + x[1] - 3.0])
-      >>> found = least_squares(curve, jax.jacrev(curve), jnp.array([0.0, 0.0]), 20)
+      >>> found = least_squares(curve, jax.jacrev(curve), jnp.array([0.0, 0.0]), 20, 1e-5)
       >>> bool(abs(curve(found)[0]) < 1e-4)
       True
     """
     first, unravel = ravel_pytree(start)
 
-    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
-        weights, damping = carry
-        params = unravel(weights)
-        rest = residuals(params)
-        rows = [leaf.reshape(rest.size, -1) for leaf in jax.tree.leaves(jacobian(params))]
-        derivative = jnp.concatenate(rows, axis=1)
+    def is_left(carry: tuple[Array, Array, Array, Array]) -> Array:
+        number, _, rest, _ = carry
+        return (number < num_iterations) & (jnp.abs(rest).max() > tolerance)
+
+    def step(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        number, weights, rest, damping = carry
+        rows = [leaf.reshape(rest.size, -1) for leaf in jax.tree.leaves(jacobian(unravel(weights)))]
+        derivative = jnp.concatenate(rows, axis=1).astype(float)
         gram = derivative @ derivative.T
         ridge = damping * jnp.trace(gram) / rest.size
-        solution = jnp.linalg.solve(gram + ridge * jnp.eye(rest.size, dtype=gram.dtype), rest)
-        tried = weights - derivative.T @ solution
-        is_better = jnp.square(residuals(unravel(tried))).sum() < jnp.square(rest).sum()
-        factor = jnp.where(is_better, AFTER_SUCCESS, AFTER_FAILURE)
-        return (jnp.where(is_better, tried, weights), (damping * factor).astype(damping.dtype)), None
+        # Not a number where rounding leaves no positive matrix: not better either.
+        factors = cho_factor(gram + ridge * jnp.eye(rest.size, dtype=gram.dtype))
+        solution = cho_solve(factors, rest.astype(gram.dtype))
+        tried = weights - (derivative.T @ solution).astype(weights.dtype)
+        found = residuals(unravel(tried))
+        is_better = jnp.square(found).sum() < jnp.square(rest).sum()
+        weights, rest = jnp.where(is_better, tried, weights), jnp.where(is_better, found, rest)
+        return number + 1, weights, rest, damping * jnp.where(is_better, AFTER_SUCCESS, AFTER_FAILURE)
 
-    damping = jnp.asarray(FIRST_DAMPING, first.dtype)
-    (weights, _), _ = jax.lax.scan(step, (first, damping), None, length=num_iterations)
-    return unravel(weights)
+    damping = jnp.asarray(FIRST_DAMPING, float)
+    begin = (jnp.int32(0), first, residuals(start), damping)
+    return unravel(jax.lax.while_loop(is_left, step, begin)[1])

@@ -150,9 +150,15 @@ def untimed_optimum() -> Optimum:
     from flax import nnx
 
     plain, params = from_nnx(MaskedTransformer(learned_networks.CONFIG, nnx.Rngs(0)))
-    return learned_flow.own_optimum(learned_flow.conditionals(_without_level(plain), params))
+
+    @jax.jit
+    def optimum(params: Params) -> Optimum:
+        return learned_flow.own_optimum(learned_flow.conditionals(_without_level(plain), params))
+
+    return optimum(params)
 
 
+@functools.partial(jax.jit, static_argnames="denoiser")
 def _optima(denoiser: Any, params: Params) -> Optimum:
     return jax.vmap(lambda one: learned_flow.own_optimum(learned_flow.conditionals(denoiser, one)))(params)
 

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Key
 
 from mdmot import energies
 from mdmot._types import Logits, Params, Tokens
+from mdmot.checks.check import LONG
 from mdmot.checks.gauss_newton import least_squares
 from mdmot.checks.learned_flow import LAW, LENGTH, MASK, VOCAB_SIZE, states
 from mdmot.distributions import posterior_marginals, tabular
@@ -25,6 +26,8 @@ LEAN = 3.0
 
 TRAINED_NODES = 33
 NUM_ITERATIONS = 24
+LARGEST_RESIDUAL = 5e-4
+"""Of the log-odds, at which a fit ends: an error of a log-conditional is at most that of its log-odds."""
 
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
@@ -40,11 +43,16 @@ def initial_networks() -> tuple[Any, Params]:
     """
     from flax import nnx
 
-    found = [
-        from_nnx_timed(TimeConditionedTransformer(CONFIG, nnx.Rngs(seed))) for seed in range(NUM_SEEDS)
-    ]
-    leaning = [_leaning(params) for _, params in found]
-    return found[0][0], jax.tree.map(lambda *leaves: jnp.stack(leaves), *leaning)
+    def network(seed: Array) -> Any:
+        return TimeConditionedTransformer(CONFIG, nnx.Rngs(jax.random.key(seed)))
+
+    @jax.jit
+    @jax.vmap
+    def weights(seed: Array) -> Params:
+        return _leaning(from_nnx_timed(network(seed))[1])
+
+    denoiser, _ = from_nnx_timed(nnx.eval_shape(lambda: network(jnp.int32(0))))
+    return denoiser, weights(jnp.arange(NUM_SEEDS))
 
 
 def _leaning(params: Params) -> Params:
@@ -77,7 +85,7 @@ def fit_to_law(denoiser: Any, params: Params, num_iterations: int = NUM_ITERATIO
     Args:
       denoiser: `(params, tokens, alpha) -> logits`.
       params: Weights with an axis of networks in front.
-      num_iterations: Of the least-squares solver.
+      num_iterations: Of the least-squares solver, at most.
     """
     state, site = np.nonzero(np.asarray(states()) == MASK)
     target = jnp.tile(target_log_odds()[state, site].astype(jnp.float32), TRAINED_NODES)
@@ -96,9 +104,11 @@ def fit_to_law(denoiser: Any, params: Params, num_iterations: int = NUM_ITERATIO
     def jacobian(params: Params) -> Params:
         return jax.vmap(jax.grad(log_odds), (None, 0, 0, 0))(params, tokens, alpha, sites)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=LONG)
     def run(params: Params) -> Params:
-        return jax.lax.map(lambda one: least_squares(residuals, jacobian, one, num_iterations), params)
+        return jax.lax.map(
+            lambda one: least_squares(residuals, jacobian, one, num_iterations, LARGEST_RESIDUAL), params
+        )
 
     return run(params)
 
@@ -129,7 +139,7 @@ class AtRandomLevel:
         return self.denoiser(weights, tokens, alpha)
 
 
-@functools.partial(jax.jit, static_argnames="denoiser")
+@functools.partial(jax.jit, static_argnames="denoiser", compiler_options=LONG)
 def train_on_samples(
     denoiser: Any, params: Params, keys: Key[Array, " networks"], num_steps: Int[Array, ""]
 ) -> Params:
