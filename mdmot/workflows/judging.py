@@ -135,9 +135,11 @@ def judged(named: Named, right: Right, sampling: Sampling, seed: int, show: Show
     tokens = _sampled(named, masked, sampling, seed, show)
     rows = right.spread(num)
     likelihood = _likelihood(named, rows, sampling, seed, show)
-    log_prob, kl, variation, match = right.log_prob, None, None, None
-    if log_prob is not None:
-        kl, variation = kl_to_law(seed, log_prob, tokens), total_variation_to_law(seed, log_prob, tokens)
+    of_sampler, kl, variation, match = None, None, None, None
+    if right.log_prob is not None:
+        of_sampler = kl_to_sampler(right.log_prob, rows, likelihood.log_likelihood)
+        kl = kl_to_law(seed, right.log_prob, tokens)
+        variation = total_variation_to_law(seed, right.log_prob, tokens)
     if right.language is not None and right.language.asker is not None:
         questions = right.language.questions(seed, rows)
         match = exact_match(_sampled(named, questions, sampling, seed, show), rows)
@@ -149,9 +151,7 @@ def judged(named: Named, right: Right, sampling: Sampling, seed: int, show: Show
         token_error_rate=token_error_rate(lambda _: likelihood.log_likelihood, rows),
         one_order=token_error_rate(lambda _: likelihood.path_log_likelihood, rows).value,
         least_token_error_rate=None if right.entropy is None else math.exp(right.entropy / length),
-        kl_to_sampler=None
-        if log_prob is None
-        else kl_to_sampler(log_prob, rows, likelihood.log_likelihood),
+        kl_to_sampler=of_sampler,
         legal_share=_legal(right, tokens),
         kl_to_law=kl if kl is not None and kl.is_told else None,
         total_variation=variation if variation is not None and variation.is_told else None,
