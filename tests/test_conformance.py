@@ -63,6 +63,8 @@ from mdmot.schedules import StepGrid, grid_from_alpha, pad_grid
 pytestmark = pytest.mark.slow  # many small programs to compile
 
 BATCH, LENGTH, VOCAB = 8, 12, 5
+MOST_CALLS = 1 + LENGTH.bit_length()
+"""Of a step of a rule that nobody listed: a look, and bisections of what it saw."""
 MASK, PAD, CODES = VOCAB, VOCAB - 1, 64
 STEPS, MAX_STEPS, BLOCK, END = 4, 6, 5, 0
 
@@ -159,6 +161,22 @@ CASES = {
 }
 
 
+def public_classes(*methods):
+    """Every public class with these methods in any module of mdmot.samplers."""
+    for info in pkgutil.iter_modules(mdmot.samplers.__path__):
+        module = importlib.import_module(f"mdmot.samplers.{info.name}")
+        for name, cls in vars(module).items():
+            is_here = inspect.isclass(cls) and cls.__module__ == module.__name__ and name[0] != "_"
+            if is_here and dataclasses.is_dataclass(cls) and all(hasattr(cls, name) for name in methods):
+                yield cls
+
+
+# A rule that nobody listed is tested as it is by default.
+for rule in public_classes("init", "step"):
+    if rule not in {type(case.inner) for case in CASES.values()}:
+        CASES[rule.__name__] = Case(rule(), calls=MOST_CALLS)
+
+
 def each(cases):
     return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
 
@@ -200,16 +218,6 @@ def paths_alone(case, grid):
     grids = jax.tree.map(lambda x: jnp.tile(x[None], (BATCH, 1)), grid)
     result, path = jax.device_get(jax.vmap(one)(KEYS, TOKENS, grids))
     return SampleResult(*(x[:, 0] for x in result)), path[:, :, 0]
-
-
-def public_classes(*methods):
-    """Every public class with these methods in any module of mdmot.samplers."""
-    for info in pkgutil.iter_modules(mdmot.samplers.__path__):
-        module = importlib.import_module(f"mdmot.samplers.{info.name}")
-        for name, cls in vars(module).items():
-            is_here = inspect.isclass(cls) and cls.__module__ == module.__name__ and name[0] != "_"
-            if is_here and dataclasses.is_dataclass(cls) and all(hasattr(cls, name) for name in methods):
-                yield cls
 
 
 def test_every_public_rule_and_size_is_in_the_table():

@@ -60,7 +60,7 @@ KNOBS: dict[str, tuple[click.ParamType, str, str]] = {
     "factor": (NUMBER, "F", "Reveal the n surest while (n + 1)(1 - P of the last) is at most F."),
     "entropy_bound": (NUMBER, "NATS", "Bound on the entropies of a step, the largest not counted."),
     "confidence": (NUMBER, "P", "Probability that counts as sure."),
-    "divergence": (NUMBER, "NATS", "Change from step to step that counts as none."),
+    "divergence": (NUMBER, "NATS", "Change of a distribution that counts as none."),
     "history": (WHOLE, "N", "Steps without change that count as stable."),
     "fallback": (WHOLE, "N", "Positions of a step in which none is stable."),
     "eta": (NUMBER, "E", "How readily decoded tokens are masked again; 0 is never."),

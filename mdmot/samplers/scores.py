@@ -137,6 +137,14 @@ def entropy(logits: RowLogits) -> Score:
     return jnp.log1p(others) - block_sums(logits, of=term).sum(axis=-1) / (1 + others)
 
 
+def divergence(log_p: Float[Array, "*shape vocab"], log_q: Float[Array, "*shape vocab"]) -> Score:
+    """KL(p || q) in nats; infinite where q misses what p has, nan where either is no distribution."""
+    p = jnp.exp(log_p)
+    # 0 log 0 = 0 at impossible tokens; the sum of rounded terms may come out below 0.
+    terms = jnp.where(p == 0, 0.0, p * (log_p - log_q))
+    return jnp.maximum(block_sums(terms).sum(axis=-1), 0.0)
+
+
 def _peak_and_others(logits: RowLogits) -> tuple[Score, Score]:
     """The largest logit, and the sum of the other weights exp(logit - peak), small where p is near 1."""
     peak = logits.max(axis=-1)

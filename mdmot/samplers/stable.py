@@ -13,7 +13,7 @@ from mdmot.errors import InputError
 from mdmot.samplers.choice import RowLogits
 from mdmot.samplers.network import Network
 from mdmot.samplers.rule import configuration, static
-from mdmot.samplers.selection import block_sums
+from mdmot.samplers.scores import divergence
 from mdmot.samplers.sizes import Judged, Ranking, Size
 
 LogProbs = Float[Array, "batch length vocab"]
@@ -103,18 +103,10 @@ class Stable(Size):
 
     def judge(self, ranking: Ranking, seen: LogProbs, memory: StableMemory) -> Judged:
         """The positions that are ready, before all others."""
-        is_stable = _divergence(seen, memory.log_probs) < jnp.asarray(self.divergence, jnp.float32)
+        is_stable = divergence(seen, memory.log_probs) < jnp.asarray(self.divergence, jnp.float32)
         streak = jnp.where(is_stable, memory.streak + 1, 0)
         is_sure = ranking.scores > jnp.log(jnp.asarray(self.confidence, jnp.float32))
         is_ready = ranking.is_masked & is_sure & (streak >= self.history)
         num_ready = is_ready.sum(axis=1, dtype=jnp.int32)
         count = jnp.where(num_ready > 0, num_ready, self.fallback)
         return Judged(count, jnp.where(is_ready, jnp.inf, ranking.order), StableMemory(seen, streak))
-
-
-def _divergence(log_p: LogProbs, log_q: LogProbs) -> Float[Array, "batch length"]:
-    """KL(p || q) in nats; infinite where q misses what p has, nan where either is no distribution."""
-    p = jnp.exp(log_p)
-    # 0 log 0 = 0 at impossible tokens; the sum of rounded terms may come out below 0.
-    terms = jnp.where(p == 0, 0.0, p * (log_p - log_q))
-    return jnp.maximum(block_sums(terms).sum(axis=-1), 0.0)
