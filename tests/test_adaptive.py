@@ -19,6 +19,7 @@ from mdmot.samplers import (
     Categorical,
     EntropyBound,
     Factor,
+    IndependentUnmasking,
     LargestProbability,
     Likeliest,
     Margin,
@@ -320,6 +321,56 @@ def test_klass_with_a_shorter_history_and_a_larger_fallback():
         check(sampler, rule, TABLES[kind])
 
 
+def independent(tokens, logits_table, bound):
+    """All positions, first those of which none changes a less sure one; their number, and the calls."""
+    said = softmax(logits_table[tokens @ PRIMES % CODES].astype(float))
+    order = surest([i for i in range(LENGTH) if tokens[i] == MASK], said.max(axis=1))
+    together, calls, width = set(order), 1, 1 << (len(order) - 1).bit_length()
+    while width := width // 2:  # blocks of ranks: the first of every two is revealed, the second tested
+        early, late = (
+            [i for r, i in enumerate(order) if r // width % 2 == k and i in together] for k in (0, 1)
+        )
+        if late:
+            shown = tokens.copy()
+            shown[early] = said[early].argmax(axis=1)
+            now = softmax(logits_table[shown @ PRIMES % CODES].astype(float))
+            change = (now * np.log(now / said)).sum(axis=1)[late]
+            if 0 < bound < math.inf:
+                assert_clear(change, bound)
+            together -= {i for i, kl in zip(late, change, strict=True) if kl > bound}
+            calls += 1
+    return (
+        [i for i in order if i in together] + [i for i in order if i not in together],
+        len(together),
+        calls,
+    )
+
+
+@PACES
+def test_independence(alphas):
+    sizes = []
+    for kind, bound in itertools.product(KINDS, [0.0, 0.002, 0.1, 1.0, math.inf]):
+        result, path = run(IndependentUnmasking(bound), TABLES[kind], alphas)
+        raise_if_failed(result)
+        for row, steps in enumerate(np.asarray(path).swapaxes(0, 1)):
+            num_masked, calls = int((steps[0] == MASK).sum()), 0
+            for step, (before, after) in enumerate(itertools.pairwise(steps)):
+                left = int((before == MASK).sum())
+                if left == 0:
+                    np.testing.assert_array_equal(before, after)
+                    continue
+                order, wanted, taken = independent(before, TABLES[kind], bound)
+                asked = round(num_masked * alphas[step + 1]) - (num_masked - left)
+                revealed = order[: max(wanted, asked)]
+                expected = before.copy()
+                expected[revealed] = TABLES[kind][before @ PRIMES % CODES][revealed].argmax(axis=1)
+                np.testing.assert_array_equal(after, expected)
+                sizes.append(len(revealed))
+                calls += taken
+            assert result.network_calls[row] == calls
+    assert set(sizes) == set(range(1, LENGTH + 1))
+
+
 # Bisections end with 1, 3 and 7 of seven positions: a grid must be fast to ask for more.
 @pytest.mark.parametrize("alphas", [LAZY, np.array([0.0, 0.3, 0.75, 0.75, 0.8, 0.9, 1.0, 1.0])])
 def test_bisection(alphas):
@@ -401,6 +452,7 @@ SAMPLERS = [
     Ranked(EntropyBound(), score=NegativeEntropy(), choice=Categorical((Temperature(1.0), TopP(1.0)))),
     Ranked(Stable(), score=LargestProbability()),
     BisectionUnmasking(),
+    IndependentUnmasking(),
 ]
 
 
@@ -429,6 +481,7 @@ def test_knobs_are_swept_and_weights_changed_without_compiling(sampler):
         EntropyBound: {"bound": 0.3},
         Stable: {"confidence": 0.3, "divergence": 0.3},
         BisectionUnmasking: {},
+        IndependentUnmasking: {"divergence": 0.3},
     }[kind(sampler)]
     swept = with_knobs(sampler, knobs)
     model, tokens, key = model_of(swept, TABLES["tied"]), jnp.asarray(STARTS), jax.random.key(4)
@@ -510,6 +563,8 @@ def test_boundary_of_equally_likely_tokens(sampler):
             (one, {"confidence": 0.5, "divergence": 0.0}, length),
         ],
         BisectionUnmasking: [(two, {}, levels), (one, {}, levels)],
+        # Nothing depends on anything: one step, with its look and a test a level.
+        IndependentUnmasking: [(two, {"divergence": 0.0}, 1 + levels), (one, {}, 1 + levels)],
     }
     for params, knobs, steps in cases[kind(sampler)]:
         swept = with_knobs(sampler, knobs)
@@ -546,6 +601,7 @@ def test_klass_in_blocks():
         (Ranked(Stable(confidence=1.1), score=LargestProbability()), "confidence 1.1 is outside"),
         (Ranked(Stable(divergence=-0.1), score=LargestProbability()), "divergence -0.1 is not"),
         (Ranked(Stable(history=0), score=LargestProbability()), "history = 0 is not"),
+        (IndependentUnmasking(-0.1), "divergence -0.1 is not"),
         (Ranked(Stable(fallback=0), score=LargestProbability()), "fallback = 0 is not"),
     ],
 )

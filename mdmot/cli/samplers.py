@@ -104,6 +104,11 @@ SAMPLERS: dict[str, Sampler] = {
             v.choice,
         ),
     ),
+    "punt": Sampler(
+        "those of which none changes what the network says of a less sure one",
+        {**ADAPTIVE, **_fields(divergence="IndependentUnmasking.divergence"), "score": "probability"},
+        lambda s, v: s.IndependentUnmasking(v["divergence"], v.score, v.choice),
+    ),
     "bisection": Sampler(
         "the middles between what is open", ADAPTIVE, lambda s, v: s.BisectionUnmasking(v.choice)
     ),

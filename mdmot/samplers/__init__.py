@@ -8,6 +8,7 @@ from mdmot.samplers.choice import Categorical, Choice, Forbid, Likeliest, Temper
 from mdmot.samplers.draw import categorical, uniforms
 from mdmot.samplers.first_hitting import FirstHitting
 from mdmot.samplers.fixed import FixedUnmasking
+from mdmot.samplers.independence import IndependentUnmasking
 from mdmot.samplers.loop import raise_if_failed, sample, sample_trajectory
 from mdmot.samplers.network import Network
 from mdmot.samplers.orders import Bisection, LeftToRight, Order, RandomOrder
@@ -58,6 +59,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "FixedUnmasking",
     "Ranked",
     "BisectionUnmasking",
+    "IndependentUnmasking",
     "FirstHitting",
     "ThetaTrapezoidal",
     "RemaskingUnmasking",
