@@ -8,6 +8,7 @@ import warnings
 
 import hypothesis
 import hypothesis.strategies as st
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from mdmot.errors import InputError, InputWarning
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
 from mdmot.files import alone_in, write_atomically
 from mdmot.pages.page import render
+from mdmot.workflows import computing_in
 
 
 @pytest.fixture
@@ -140,9 +142,9 @@ CHECK = Check("name", "statement", "source", "scope", 1.0, np.inf, np.inf, 0.0, 
 
 def optimum(*distances):
     """Optima of two networks whose schedules are at these distances from the squared sine."""
-    gamma = np.tile(np.linspace(0, 1, 5), (2, 1))
-    distance = np.asarray(distances)
-    return Optimum(np.sin(np.pi / 2 * gamma) ** 2 + distance[:, None], gamma, distance, 10 * distance)
+    gamma = jnp.tile(jnp.linspace(0, 1, 5), (2, 1))
+    distance = jnp.asarray(distances)
+    return Optimum(jnp.sin(jnp.pi / 2 * gamma) ** 2 + distance[:, None], gamma, distance, 10 * distance)
 
 
 OPTIMA = LearnedOptima(
@@ -322,7 +324,8 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     out.mkdir()
     (out / "kept.txt").write_text("kept")
     monkeypatch.setattr("mdmot.cli.report.write_report", counted_report)
-    status, said, err = run(capsys, "report", "--out", str(out), "--text", str(source))
+    with computing_in("float32"):  # as it is in a process of its own
+        status, said, err = run(capsys, "report", "--out", str(out), "--text", str(source))
     assert status == 0, err
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "kept.txt"}
     assert repr(done[0]).startswith("Report(1 of 1 checks passed; the bundled model: ")

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mdmot.files import assert_writable, prepare_folder, write_atomically
+from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Show, counted
 from mdmot.workflows.reporting import findings, judged_text
 
@@ -79,7 +80,8 @@ def report(
     for name in (PAGE_FILE, CONTENT_FILE):
         assert_writable(folder / name)
     found = findings(judged_text(text), seed=seed, show=show)
-    drawn = figures_of(found, show)
+    with computing_in("float64"):
+        drawn = figures_of(found, show)
     done = Report(folder, found, time.monotonic() - start)
     from mdmot.pages.page import render
 
