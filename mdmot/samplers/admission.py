@@ -3,14 +3,17 @@
 import dataclasses
 import functools
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.tree_util import PyTreeDef
+from jaxtyping import PyTree
 
+from mdmot._types import Denoiser
 from mdmot.arguments import concrete
 from mdmot.denoisers import is_impossible
 from mdmot.errors import InputError
@@ -21,8 +24,10 @@ from mdmot.samplers.rows import own_rows
 from mdmot.samplers.rule import is_adaptive, is_rule
 from mdmot.schedules.grids import StepGrid
 
+Shapes: TypeAlias = tuple[tuple[tuple[int, ...], np.dtype], ...]
 
-def assert_inputs(keys: Array, rule: Any, model: Any, grid: StepGrid | None, tokens: Array) -> None:
+
+def assert_inputs(keys: Array, rule: object, model: object, grid: StepGrid | None, tokens: Array) -> None:
     """Raises InputError unless a run of the rule makes sense."""
     for name, value in (("keys", keys), ("tokens", tokens)):
         if not hasattr(value, "dtype"):
@@ -59,7 +64,7 @@ def assert_inputs(keys: Array, rule: Any, model: Any, grid: StepGrid | None, tok
         raise InputError(f"end_id {blocks.end_id} is no clean token (0 to {vocab_size - 1})")
 
 
-def _assert_values(part: Any) -> None:
+def _assert_values(part: object) -> None:
     """Asks a rule, its transforms and whatever else it is made of to look at its values."""
     if hasattr(part, "assert_values"):
         part.assert_values()
@@ -67,7 +72,7 @@ def _assert_values(part: Any) -> None:
         _assert_values(inner)
 
 
-def _assert_forbidden(part: Any, vocab_size: int) -> None:
+def _assert_forbidden(part: object, vocab_size: int) -> None:
     """Forbidding a token that does not exist is a slip."""
     for token in jax.tree.leaves(part) if isinstance(part, Forbid) else ():
         known = concrete(token)
@@ -77,7 +82,7 @@ def _assert_forbidden(part: Any, vocab_size: int) -> None:
         _assert_forbidden(inner, vocab_size)
 
 
-def _parts(part: Any) -> list[Any]:
+def _parts(part: object) -> list[object]:
     """What a rule, a choice or a size is made of."""
     if dataclasses.is_dataclass(part):
         return [getattr(part, field.name) for field in dataclasses.fields(part)]
@@ -101,7 +106,7 @@ def _once(check: Callable[..., None]) -> Callable[..., None]:
     passed: weakref.WeakValueDictionary[tuple, Array] = weakref.WeakValueDictionary()
 
     @functools.wraps(check)
-    def checked(x: Array, *arguments: Any) -> None:
+    def checked(x: Array, *arguments: Hashable) -> None:
         if isinstance(x, jax.core.Tracer):
             return
         name = (id(x), *arguments)
@@ -143,7 +148,7 @@ def _assert_grid(grid: StepGrid) -> None:
     _assert_reveal(grid.reveal)
 
 
-def _eval_logits(model: Model, tokens: Array) -> Any:
+def _eval_logits(model: Model, tokens: Array) -> PyTree[jax.ShapeDtypeStruct]:
     """The shape of the model's logits; nothing is computed."""
     leaves, structure = jax.tree.flatten(model.params)
     shapes = tuple(
@@ -156,14 +161,18 @@ def _eval_logits(model: Model, tokens: Array) -> Any:
 # Tracing a network takes longer than running a small one.
 @functools.lru_cache(maxsize=256)
 def _logits_shape(
-    denoiser: Any, structure: Any, shapes: tuple, token_shape: tuple, token_dtype: Any
-) -> Any:
+    denoiser: Denoiser,
+    structure: PyTreeDef,
+    shapes: Shapes,
+    token_shape: tuple[int, int],
+    token_dtype: np.dtype,
+) -> PyTree[jax.ShapeDtypeStruct]:
     leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
     tokens = jax.ShapeDtypeStruct(token_shape, token_dtype)
     return jax.eval_shape(denoiser, jax.tree.unflatten(structure, leaves), tokens)
 
 
-def _vocab_size(logits: Any, tokens: Array) -> int:
+def _vocab_size(logits: object, tokens: Array) -> int:
     shape, dtype = getattr(logits, "shape", None), getattr(logits, "dtype", None)
     is_float = dtype is not None and jnp.issubdtype(dtype, jnp.floating)
     if shape is None or len(shape) != 3 or shape[:2] != tokens.shape or not is_float:

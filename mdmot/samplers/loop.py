@@ -1,7 +1,7 @@
 """The one loop of all rules."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from mdmot.samplers.blocks import SemiAutoregressive, later, of_a_block
 from mdmot.samplers.network import Network
 from mdmot.samplers.planned import as_grid
 from mdmot.samplers.rows import own_rows
-from mdmot.samplers.rule import Rule, is_adaptive
+from mdmot.samplers.rule import HasTokens, Rule, is_adaptive
 from mdmot.samplers.steps import SampleResult, StepInput
 from mdmot.schedules.grids import StepGrid
 
@@ -141,13 +141,15 @@ def raise_if_failed(result: SampleResult) -> None:
 
 
 @jax.jit
-def _sample(keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens) -> SampleResult:
+def _sample(
+    keys: Array, rule: Rule | SemiAutoregressive, model: Model, grid: StepGrid | None, tokens: Tokens
+) -> SampleResult:
     return _in_blocks(_until_done, _row_keys(keys, tokens), rule, model, grid, tokens)[0]
 
 
 @jax.jit
 def _sample_trajectory(
-    keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens
+    keys: Array, rule: Rule | SemiAutoregressive, model: Model, grid: StepGrid | None, tokens: Tokens
 ) -> tuple[SampleResult, Int[Array, "points batch length"]]:
     result, path = _in_blocks(_every_step, _row_keys(keys, tokens), rule, model, grid, tokens)
     return result, jnp.concatenate([tokens[None], path])
@@ -161,7 +163,7 @@ def _row_keys(keys: Array, tokens: Tokens) -> Array:
 class _Progress(NamedTuple):
     """A run so far: the sampler's state, and the sums of its reports."""
 
-    state: Any
+    state: HasTokens
     network_calls: Int[Array, " batch"]
     finite: Bool[Array, " batch"]
 
@@ -226,7 +228,12 @@ def _steps(grid: StepGrid | None, max_steps: int) -> StepInput:
 
 
 def _until_done(
-    keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens, room: int
+    keys: Array,
+    rule: Rule,
+    model: Model,
+    grid: StepGrid | None,
+    tokens: Tokens,
+    room: int,
 ) -> tuple[SampleResult, None]:
     """Runs to the end; an adaptive rule stops when it is done."""
     if not is_adaptive(rule):
@@ -244,7 +251,12 @@ def _until_done(
 
 
 def _every_step(
-    keys: Array, rule: Any, model: Model, grid: StepGrid | None, tokens: Tokens, room: int
+    keys: Array,
+    rule: Rule,
+    model: Model,
+    grid: StepGrid | None,
+    tokens: Tokens,
+    room: int,
 ) -> tuple[SampleResult, Int[Array, "steps batch length"]]:
     """Runs to the end and stacks the sequences after each step."""
     return _scan(_prepare(keys, rule, model, grid, tokens, room), lambda tokens: tokens)
@@ -261,13 +273,13 @@ def _scan(run: _Run, record: Callable[[Tokens], Record]) -> tuple[SampleResult, 
 
 
 def _in_blocks(
-    run: Callable[..., tuple[SampleResult, Any]],
+    run: Callable[..., tuple[SampleResult, Record]],
     keys: Array,
-    rule: Any,
+    rule: Rule | SemiAutoregressive,
     model: Model,
     grid: StepGrid | None,
     tokens: Tokens,
-) -> tuple[SampleResult, Any]:
+) -> tuple[SampleResult, Record]:
     """Runs a rule, or a semi-autoregressive one's inner rule on one block after the other."""
     if not isinstance(rule, SemiAutoregressive):
         return run(keys, rule, model, grid, tokens, tokens.shape[1])
@@ -276,7 +288,7 @@ def _in_blocks(
     is_drawn = network.is_masked(tokens)
     block_of, room = rule.block_of(is_drawn), min(rule.block_length, tokens.shape[1])
 
-    def body(so_far: SampleResult, block: Array) -> tuple[SampleResult, Any]:
+    def body(so_far: SampleResult, block: Array) -> tuple[SampleResult, Record]:
         known = rule.ended(so_far.tokens, is_drawn, network.is_masked(so_far.tokens))
         shown = jnp.where(network.is_masked(known) & (block_of > block), hidden, known)
         block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)

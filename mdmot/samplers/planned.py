@@ -1,12 +1,12 @@
 """Plans in the place of grids: for the rules that they are made for, stretched where a row is another."""
 
 import warnings
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from mdmot.errors import InputError
 from mdmot.model import Model
@@ -31,7 +31,9 @@ def rule_for(reveal: Reveal) -> FixedUnmasking | BernoulliUnmasking:
     return rule
 
 
-def as_grid(grid: Any, rule: Any, model: Any, tokens: Any) -> StepGrid | None:
+def as_grid(
+    grid: StepGrid | Plan | ArrayLike | None, rule: object, model: object, tokens: object
+) -> StepGrid | None:
     """The grid itself, that of a plan, or that of a plain array of alphas."""
     if grid is None or isinstance(grid, StepGrid):
         return grid
@@ -50,7 +52,7 @@ class PlanStretched(UserWarning):
     """A plan was made for another number of masked tokens than rows have: its steps were stretched."""
 
 
-def assert_made_for(plan: Plan, rule: Any) -> None:
+def assert_made_for(plan: Plan, rule: object) -> None:
     """Raises InputError unless the rule reveals as the plan does, for which alone it promises its error."""
     kind = getattr(rule, "reveals", None)
     if kind is None or not isinstance(plan.reveal, kind):
@@ -60,7 +62,7 @@ def assert_made_for(plan: Plan, rule: Any) -> None:
         )
 
 
-def masked_numbers(rows: np.ndarray, rule: Any, mask_id: int) -> set[int]:
+def masked_numbers(rows: np.ndarray, rule: object, mask_id: int) -> set[int]:
     """The masked numbers of the rows, or of their blocks, that have any: what a plan is made for."""
     is_masked = rows == mask_id
     if not isinstance(rule, SemiAutoregressive):

@@ -1,11 +1,11 @@
 """Unmasking where the network is surest, of as many positions a step as a size says."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int, Key
+from jaxtyping import Bool, Float, Int, Key, PyTree
 
 from mdmot._types import Tokens
 from mdmot.denoisers.reading import take
@@ -32,7 +32,7 @@ class RankedState(NamedTuple):
 
     tokens: Tokens
     num_masked: Int[Array, " batch"]
-    memory: Any
+    memory: PyTree
 
 
 class _Proposal(NamedTuple):
@@ -40,7 +40,7 @@ class _Proposal(NamedTuple):
 
     tokens: Int[Array, "batch length"]
     scores: Float[Array, "batch length"]
-    seen: Any
+    seen: PyTree
 
 
 @configuration

@@ -1,10 +1,10 @@
 """How many of the surest positions a step reveals: as the schedule says, or as the network is sure."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, PyTree
 
 from mdmot._types import Knob, Tokens
 from mdmot.arguments import concrete
@@ -44,7 +44,7 @@ class Judged(NamedTuple):
 
     number: Rows
     order: Float[Array, "batch length"]
-    memory: Any = ()
+    memory: PyTree = ()
 
 
 class Size:
@@ -68,7 +68,7 @@ class Size:
         """Steps that suffice for a row of this length whatever the network says; None if a grid says."""
         return length
 
-    def init(self, network: Network, tokens: Tokens) -> Any:
+    def init(self, network: Network, tokens: Tokens) -> PyTree:
         """What it remembers before the first step."""
         return ()
 
@@ -79,15 +79,15 @@ class Size:
         """
         return fewest(step, num_masked, num_left)
 
-    def look(self, logits: RowLogits, law: RowLogits) -> Any:
+    def look(self, logits: RowLogits, law: RowLogits) -> PyTree:
         """What it keeps of a position's logits, and of the law that they became by the choice."""
         return ()
 
-    def unseen(self, tokens: Tokens, memory: Any) -> Any:
+    def unseen(self, tokens: Tokens, memory: PyTree) -> PyTree:
         """The same where the network is not looked at, arrays [batch, length, ...]."""
         return ()
 
-    def judge(self, ranking: Ranking, seen: Any, memory: Any) -> Judged:
+    def judge(self, ranking: Ranking, seen: PyTree, memory: PyTree) -> Judged:
         """How many positions the network is sure enough of, by the scores and what was kept."""
         raise NotImplementedError
 
@@ -115,7 +115,7 @@ class Scheduled(Size):
         """The count of the step."""
         return self.counts(step, num_masked, num_left)
 
-    def judge(self, ranking: Ranking, seen: Any, memory: Any) -> Judged:
+    def judge(self, ranking: Ranking, seen: PyTree, memory: PyTree) -> Judged:
         """No more than the count."""
         del seen, memory
         return Judged(jnp.zeros(ranking.order.shape[0], jnp.int32), ranking.order)
@@ -151,7 +151,7 @@ class Threshold(Size):
         if known is not None and not ((known >= 0) & (known <= 1)).all():
             raise InputError(f"threshold {known} is outside [0, 1]; pass a probability, e.g. 0.9")
 
-    def judge(self, ranking: Ranking, seen: Any, memory: Any) -> Judged:
+    def judge(self, ranking: Ranking, seen: PyTree, memory: PyTree) -> Judged:
         """The positions that reach the threshold."""
         is_sure = ranking.scores >= jnp.log(jnp.asarray(self.threshold, jnp.float32))
         return Judged((ranking.is_masked & is_sure).sum(axis=1, dtype=jnp.int32), ranking.order)
@@ -199,7 +199,7 @@ class Factor(Size):
         if known is not None and not (known >= 0).all():
             raise InputError(f"factor {known} is not a number of at least 0; pass e.g. 1.0")
 
-    def judge(self, ranking: Ranking, seen: Any, memory: Any) -> Judged:
+    def judge(self, ranking: Ranking, seen: PyTree, memory: PyTree) -> Judged:
         """The positions that the factor allows."""
         number = jnp.arange(1, ranking.scores.shape[1] + 1, dtype=jnp.float32)
         doubt = jnp.minimum(jnp.asarray(self.factor, jnp.float32) / (number + 1), 1.0)
@@ -251,12 +251,12 @@ class EntropyBound(Size):
         del logits
         return entropy(law)
 
-    def unseen(self, tokens: Tokens, memory: Any) -> Float[Array, "batch length"]:
+    def unseen(self, tokens: Tokens, memory: PyTree) -> Float[Array, "batch length"]:
         """No entropy."""
         del memory
         return jnp.zeros(tokens.shape, jnp.float32)
 
-    def judge(self, ranking: Ranking, seen: Float[Array, "batch length"], memory: Any) -> Judged:
+    def judge(self, ranking: Ranking, seen: Float[Array, "batch length"], memory: PyTree) -> Judged:
         """The positions that the bound allows."""
         error = _all_but_the_largest(in_order(seen, ranking.order, ranking.is_masked))
         is_allowed = error <= jnp.asarray(self.bound, jnp.float32)
