@@ -16,11 +16,12 @@ import mdmot
 from mdmot.checks.check import Check
 from mdmot.checks.learned import LearnedOptima
 from mdmot.checks.learned_flow import Optimum
-from mdmot.cli import main, specs
+from mdmot.cli import main
 from mdmot.errors import InputError, InputWarning
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
 from mdmot.files import alone_in, write_atomically
 from mdmot.pages.page import render
+from mdmot.plans import parse_interpolation, parse_mask_schedule
 from mdmot.workflows import computing_in
 
 
@@ -225,7 +226,7 @@ def test_bad_input_is_one_line_and_status_2(capsys, two_words, arguments, words)
 def test_any_text_is_a_schedule_or_refused_in_one_line(text):
     """Whatever stands behind --schedule or --gamma: no other exception, no message of two lines."""
     messages = []
-    for parse in (specs.parse_mask_schedule, specs.parse_interpolation):
+    for parse in (parse_mask_schedule, parse_interpolation):
         try:
             parse(text)
         except InputError as error:

@@ -29,7 +29,7 @@ def energy(schedule_text: str, gamma_text: str, seed: int, as_json: bool) -> Non
     as gamma does: linear under linear, for one.
     """
     from mdmot import energies
-    from mdmot.cli.specs import parse_interpolation, parse_mask_schedule
+    from mdmot.plans import parse_interpolation, parse_mask_schedule
 
     with computing_in("float64"):
         schedule, interpolation = parse_mask_schedule(schedule_text), parse_interpolation(gamma_text)

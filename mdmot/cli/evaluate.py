@@ -115,8 +115,7 @@ def evaluate(
     a Sudoku, the share that Python parses, the divergence from the law. Of a LAW, a file or a test bed as
     in `mdmot law`, the sampler knows the exact conditionals, so that all of its error is the steps'.
     """
-    from mdmot.cli.specs import parse_schedule
-    from mdmot.plans import REVEALS
+    from mdmot.plans import REVEALS, parse_schedule
 
     with computing_in(precision_of(model)):
         schedule = None if schedule_text is None else parse_schedule(schedule_text)

@@ -151,7 +151,7 @@ class Values:
     @property
     def curve(self) -> "MaskSchedule":
         """The schedule of a sampler that makes a grid of its own of it; a plan will not do."""
-        from mdmot.cli.specs import as_mask_schedule
+        from mdmot.plans import as_mask_schedule
 
         assert self.schedule is not None
         return as_mask_schedule(self.schedule)

@@ -1,13 +1,13 @@
 """`mdmot law`: the exact law of a K-step sampler."""
 
 import pathlib
-from collections.abc import Sequence
 
 import click
 
 from mdmot.cli.options import (
     PATH,
     common,
+    few,
     print_json,
     print_table,
     reveal_option,
@@ -46,8 +46,7 @@ def law(
     bed, as markov:stay=.9,states=2,length=8 (see `mdmot profile --beds`). The sampler knows the exact
     conditionals of LAW, so all of its error comes from revealing tokens in parallel.
     """
-    from mdmot.cli.specs import parse_schedule
-    from mdmot.plans import REVEALS
+    from mdmot.plans import REVEALS, parse_schedule
     from mdmot.workflows.precision import computing_in
 
     with computing_in("float64"):
@@ -63,16 +62,8 @@ def law(
     rows = [(name, str(getattr(found, name))) for name in ("length", "vocabulary", "support")]
     rows += [(name, f"{getattr(found, name):.9g}") for name in numbers]
     rows += [
-        (name, _line(getattr(found, name)))
+        (name, few([f"{value:.6g}" for value in getattr(found, name)], MOST_SHOWN))
         for name in ("alpha", "counts", "information_profile")
         if getattr(found, name) is not None
     ]
     print_table(("quantity", "value"), rows)
-
-
-def _line(values: Sequence[float]) -> str:
-    """The values on one line; of many, the first and the last."""
-    shown = [f"{value:.6g}" for value in values]
-    if len(shown) > MOST_SHOWN:
-        shown = [*shown[: MOST_SHOWN - 2], "...", shown[-1], f"({len(shown)} values, all in --json)"]
-    return " ".join(shown)

@@ -108,6 +108,13 @@ def combined(*options: Decorator) -> Decorator:
     return lambda command: functools.reduce(lambda done, option: option(done), reversed(options), command)
 
 
+def few(words: Sequence[str], most: int) -> str:
+    """The words on one line; of many, the first and the last."""
+    if len(words) > most:
+        words = [*words[: most - 2], "...", words[-1], f"({len(words)} values, all in --json)"]
+    return " ".join(words)
+
+
 def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
     """Prints a table whose cells are shown as they are; only a `Text` has style."""
     table = Table(*headings)

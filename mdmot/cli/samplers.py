@@ -247,8 +247,7 @@ class Run(NamedTuple):
 
 def default_sampler(schedule: str | None) -> str:
     """The sampler that a saved plan was made for; without one the plain random one."""
-    from mdmot.cli.specs import parse_schedule
-    from mdmot.plans import Plan
+    from mdmot.plans import Plan, parse_schedule
 
     found = None if schedule is None else parse_schedule(schedule)
     return found.reveal.name if isinstance(found, Plan) else "bernoulli"
@@ -286,8 +285,7 @@ def make_run(
       InputError: If the options make no run.
     """
     from mdmot import samplers
-    from mdmot.cli.specs import parse_schedule
-    from mdmot.plans import Plan
+    from mdmot.plans import Plan, parse_schedule
     from mdmot.samplers.planned import assert_made_for
 
     options = {**sampler.defaults(), **given}

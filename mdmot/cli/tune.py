@@ -8,6 +8,7 @@ import click
 from mdmot.cli.gains import bounds_line, gain_line
 from mdmot.cli.options import (
     common,
+    few,
     model_argument,
     path_option,
     plots_option,
@@ -176,12 +177,6 @@ def _show(found: Tuned) -> None:
             click.echo(line)
     click.echo(f"plan: {PLANS[found.kept]}")
     if plan.counts is not None:
-        click.echo(f"tokens a step: {_line([str(count) for count in plan.counts])}")
+        click.echo(f"tokens a step: {few([str(count) for count in plan.counts], MOST_SHOWN)}")
     else:
-        click.echo(f"alpha: {_line([f'{alpha:.4g}' for alpha in plan.alpha])}")
-
-
-def _line(words: list[str]) -> str:
-    if len(words) <= MOST_SHOWN:
-        return " ".join(words)
-    return f"{' '.join(words[: MOST_SHOWN - 1])} ... {words[-1]} ({len(words)} numbers, all in --json)"
+        click.echo(f"alpha: {few([f'{alpha:.4g}' for alpha in plan.alpha], MOST_SHOWN)}")

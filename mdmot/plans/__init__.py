@@ -9,6 +9,12 @@ from mdmot.plans.density import (
     step_cost_limit,
 )
 from mdmot.plans.geometric import dual_total_correlation_alpha, log_odds_alpha, total_correlation_alpha
+from mdmot.plans.named_schedules import (
+    as_mask_schedule,
+    parse_interpolation,
+    parse_mask_schedule,
+    parse_schedule,
+)
 from mdmot.plans.optimal_bernoulli import optimal_alpha
 from mdmot.plans.optimal_fixed import bounded_batch_counts, optimal_counts, optimal_path_kls
 from mdmot.plans.plan import Plan, predicted_plan
@@ -24,6 +30,7 @@ __all__ = [
     "PlanBounds",
     "Reveal",
     "RevealKind",
+    "as_mask_schedule",
     "assert_kind",
     "bounded_batch_counts",
     "bounds",
@@ -34,6 +41,9 @@ __all__ = [
     "optimal_alpha",
     "optimal_counts",
     "optimal_path_kls",
+    "parse_interpolation",
+    "parse_mask_schedule",
+    "parse_schedule",
     "plan_bounds",
     "predicted_plan",
     "read_plan",

@@ -1,10 +1,11 @@
-"""Schedules as text: parsed once, here, and never again."""
+"""Schedules by name, as users write them: parsed once, here, and never again."""
 
 import pathlib
 from collections.abc import Callable
 
 from mdmot.errors import InputError
-from mdmot.plans import Plan, read_plan
+from mdmot.plans.plan import Plan
+from mdmot.plans.plan_file import read_plan
 from mdmot.schedules import Interpolation, MaskSchedule, interpolations, masks
 
 MASKS: dict[str, Callable[[], MaskSchedule]] = {
@@ -22,6 +23,11 @@ def parse_schedule(text: str) -> MaskSchedule | Plan:
 
     Raises:
       InputError: If the name is unknown (the known ones are listed) or its numbers are unusable.
+
+    Example:
+      >>> from mdmot.schedules import step_grid
+      >>> step_grid(parse_schedule("poly:2"), 2).alpha.tolist()
+      [0.0, 0.25, 1.0]
     """
     name, _, arguments = text.partition(":")
     if text in MASKS:
