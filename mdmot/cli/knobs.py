@@ -148,13 +148,14 @@ class Values:
             raise InputError(f"--noise {text!r} is not known; pass a scale such as 0.5, or annealed:4.5")
         return AnnealedNoise(scale) if kind else ConstantNoise(scale)
 
-    @property
-    def curve(self) -> "MaskSchedule":
-        """The schedule of a sampler that makes a grid of its own of it; a plan will not do."""
+    def argument(self, option: str) -> Any:
+        """What a preset is given for an option: a curve for its schedule, as a plan will not do."""
         from mdmot.plans import as_mask_schedule
 
-        assert self.schedule is not None
-        return as_mask_schedule(self.schedule)
+        if option == "schedule":
+            assert self.schedule is not None
+            return as_mask_schedule(self.schedule)
+        return self.score if option == "score" else self[option]
 
     def grid(self) -> "StepGrid | Plan | None":
         """The steps of the schedule; None without one."""

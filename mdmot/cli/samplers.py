@@ -58,6 +58,33 @@ ADAPTIVE = {"schedule": None, **DRAWN}
 RANKED = {**SCHEDULED, "noise": None, "counts": "rounded"}
 REMASKED = "each position by chance, and masks it again by chance"
 
+
+def _remasking(rule: str, about: str) -> Sampler:
+    def make(s: Any, v: Values) -> "Rule":
+        made: Rule = s.RemaskingUnmasking(getattr(s, rule)(v["eta"]), v.choice)
+        return made
+
+    return Sampler(f"{REMASKED}, {about}", {**SCHEDULED, **_fields(eta=f"{rule}.eta")}, make)
+
+
+def _preset(name: str, about: str, reads: Mapping[str, Any], *own: str) -> Sampler:
+    """A preset of `mdmot.samplers.presets`; `own` are the options that it has for itself."""
+    words = [option for option in ("schedule", "score") if option in reads]
+
+    def make(s: Any, v: Values) -> "Preset":
+        arguments = {option: v.argument(option) for option in (*words, *own)}
+        if (
+            name == "dream"
+        ):  # makes its score itself; its noise adds to the probability, not to the logarithm
+            arguments["score"] = s.Probability if v["score"] == "probability" else v.word("score")
+        made: Preset = getattr(s.presets, name)(v["steps"], choice=v.choice, **arguments)
+        return made
+
+    return Sampler(
+        about, {**reads, **_fields(**{option: f"presets.{name}.{option}" for option in own})}, make
+    )
+
+
 SAMPLERS: dict[str, Sampler] = {
     "bernoulli": Sampler(
         "each position by chance, as the schedule has it",
@@ -112,21 +139,9 @@ SAMPLERS: dict[str, Sampler] = {
     "bisection": Sampler(
         "the middles between what is open", ADAPTIVE, lambda s, v: s.BisectionUnmasking(v.choice)
     ),
-    "remdm-cap": Sampler(
-        f"{REMASKED}, eta at most",
-        {**SCHEDULED, **_fields(eta="Cap.eta")},
-        lambda s, v: s.RemaskingUnmasking(s.Cap(v["eta"]), v.choice),
-    ),
-    "remdm-rescale": Sampler(
-        f"{REMASKED}, eta times what the schedule allows",
-        {**SCHEDULED, **_fields(eta="Rescale.eta")},
-        lambda s, v: s.RemaskingUnmasking(s.Rescale(v["eta"]), v.choice),
-    ),
-    "remdm-conf": Sampler(
-        f"{REMASKED}, the more readily the less sure it was",
-        {**SCHEDULED, **_fields(eta="ByConfidence.eta")},
-        lambda s, v: s.RemaskingUnmasking(s.ByConfidence(v["eta"]), v.choice),
-    ),
+    "remdm-cap": _remasking("Cap", "eta at most"),
+    "remdm-rescale": _remasking("Rescale", "eta times what the schedule allows"),
+    "remdm-conf": _remasking("ByConfidence", "the more readily the less sure it was"),
     "remdm-loop": Sampler(
         f"{REMASKED}, while the number of masks stands still",
         {
@@ -171,59 +186,20 @@ SAMPLERS: dict[str, Sampler] = {
         {**SCHEDULED, **_fields(theta="ThetaTrapezoidal.theta"), "split": "alpha"},
         lambda s, v: s.ThetaTrapezoidal(v["theta"], v.choice, v.word("split")),
     ),
-    "mdlm": Sampler(
-        "as MDLM does, and the rest in one more step",
-        DRAWN,
-        lambda s, v: s.presets.mdlm(v["steps"], choice=v.choice),
+    "mdlm": _preset("mdlm", "as MDLM does, and the rest in one more step", DRAWN),
+    "md4": _preset("md4", "as MD4 does, and the rest in one more step", {"schedule": "cosine", **DRAWN}),
+    "maskgit": _preset("maskgit", "as MaskGIT does", {"schedule": "cosine", **DRAWN}, "choice_temperature"),
+    "llada": _preset(
+        "llada", "as LLaDA does with low-confidence remasking", {**LIKELIEST, "score": "probability"}
     ),
-    "md4": Sampler(
-        "as MD4 does, and the rest in one more step",
-        {"schedule": "cosine", **DRAWN},
-        lambda s, v: s.presets.md4(v["steps"], schedule=v.curve, choice=v.choice),
+    "llada-random": _preset("llada_random", "as LLaDA does with random remasking", LIKELIEST),
+    "dllm": _preset(
+        "dllm", "as the library dllm does", {"schedule": "linear", **LIKELIEST, "score": "probability"}
     ),
-    "maskgit": Sampler(
-        "as MaskGIT does",
-        {"schedule": "cosine", **DRAWN, **_fields(choice_temperature="presets.maskgit.choice_temperature")},
-        lambda s, v: s.presets.maskgit(
-            v["steps"], choice_temperature=v["choice_temperature"], schedule=v.curve, choice=v.choice
-        ),
+    "dream": _preset(
+        "dream", "as Dream does by confidence", {**LIKELIEST, "score": "probability"}, "alg_temp", "eps"
     ),
-    "llada": Sampler(
-        "as LLaDA does with low-confidence remasking",
-        {**LIKELIEST, "score": "probability"},
-        lambda s, v: s.presets.llada(v["steps"], choice=v.choice, score=v.score),
-    ),
-    "llada-random": Sampler(
-        "as LLaDA does with random remasking",
-        LIKELIEST,
-        lambda s, v: s.presets.llada_random(v["steps"], choice=v.choice),
-    ),
-    "dllm": Sampler(
-        "as the library dllm does",
-        {"schedule": "linear", **LIKELIEST, "score": "probability"},
-        lambda s, v: s.presets.dllm(v["steps"], schedule=v.curve, choice=v.choice, score=v.score),
-    ),
-    "dream": Sampler(
-        "as Dream does by confidence",
-        {
-            **LIKELIEST,
-            "score": "probability",
-            **_fields(alg_temp="presets.dream.alg_temp", eps="presets.dream.eps"),
-        },
-        lambda s, v: s.presets.dream(
-            v["steps"],
-            choice=v.choice,
-            # Dream adds its noise to the probability, not to its logarithm.
-            score=s.Probability if v["score"] == "probability" else v.word("score"),
-            alg_temp=v["alg_temp"],
-            eps=v["eps"],
-        ),
-    ),
-    "dream-origin": Sampler(
-        "as Dream does by chance",
-        {**LIKELIEST, **_fields(eps="presets.dream_origin.eps")},
-        lambda s, v: s.presets.dream_origin(v["steps"], choice=v.choice, eps=v["eps"]),
-    ),
+    "dream-origin": _preset("dream_origin", "as Dream does by chance", LIKELIEST, "eps"),
 }
 
 
