@@ -6,7 +6,7 @@ import os
 def main() -> None:
     """Loads the command line, runs it and exits with its status."""
     try:
-        from mdmot.cli import interruption
+        import mdmot.interruption as interruption
 
         interruption.leave_on_interruption()
         from mdmot.cli.main import main as run

@@ -12,7 +12,7 @@ import tomllib
 
 import pytest
 
-from mdmot.cli import interruption
+from mdmot import interruption
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -66,8 +66,8 @@ def interrupted(entry, mark, *, stream="stderr"):
 @pytest.mark.parametrize(
     ("entry", "mark"),
     [
-        ("script", " mdmot.cli.interruption"),  # the first moment at which it is heard
-        ("module", " mdmot.cli.interruption"),
+        ("script", " mdmot.interruption"),  # the first moment at which it is heard
+        ("module", " mdmot.interruption"),
         ("script", " numpy._core"),
         ("module", " jax._src.config"),
         ("script", " mdmot.cli.energy"),
@@ -106,7 +106,7 @@ def test_a_job_in_the_background_stays_deaf():
 import signal, sys
 from {MODULE} import {FUNCTION}
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-import mdmot.cli.interruption as interruption
+import mdmot.interruption as interruption
 interruption.leave_on_interruption()
 signal.raise_signal(signal.SIGINT)
 {FUNCTION}()
@@ -150,7 +150,7 @@ def test_it_ends_what_does_not_end(how):
     """Where Python ignores the exception, and where a command takes its time to put things away."""
     script = """
 import signal, sys, time
-from mdmot.cli.interruption import interruptible
+from mdmot.interruption import interruptible
 class Finalised:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)

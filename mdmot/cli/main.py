@@ -10,7 +10,6 @@ import click
 
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
-from mdmot.cli.interruption import INTERRUPTED, MESSAGE, interruptible, leave_now
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.profile import profile
@@ -21,6 +20,7 @@ from mdmot.cli.tune import tune
 from mdmot.cli.verify import verify
 from mdmot.compilation_cache import keep_programs
 from mdmot.errors import InputError, InputWarning
+from mdmot.interruption import INTERRUPTED, MESSAGE, interruptible, leave_now
 from mdmot.readable import one_line
 
 BAD_INPUT = 2

@@ -30,6 +30,9 @@ def leave_on_interruption() -> None:
 def interruptible(command: Callable[[], int]) -> int:
     """Runs a command so that Ctrl-C raises KeyboardInterrupt in it, and a second one ends the process.
 
+    One while a module loads ends it too: what a command needs is loaded when it needs it, and some modules
+    print the exception, or turn it into another.
+
     Where the exception is turned into another, or raised where Python can only ignore it, as in a
     finaliser, the command ends as well.
 
@@ -43,7 +46,7 @@ def interruptible(command: Callable[[], int]) -> int:
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         nonlocal is_interrupted
-        if is_interrupted:
+        if is_interrupted or _is_loading(frame):
             _leave(number, frame)
         is_interrupted = True
         raise KeyboardInterrupt
@@ -77,6 +80,13 @@ def leave_now() -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(INTERRUPTED)
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Whether a module is being imported there."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoReturn:
