@@ -120,4 +120,4 @@ def test_no_memory_is_one_line(capsys, monkeypatch, error, is_memory):
             main.status(["verify"])
         return
     assert main.status(["verify"]) == 2
-    assert capsys.readouterr().err.startswith("mdmot: out of memory; make what was asked for smaller")
+    assert capsys.readouterr().err.startswith("mdmot: out of memory; ask for less")

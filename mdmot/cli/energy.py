@@ -25,8 +25,8 @@ def energy(schedule_text: str, gamma_text: str, seed: int, as_json: bool) -> Non
     """Print the energy per token of a mask schedule under an interpolation.
 
     The three energies of the paper are this number times constants that no schedule changes. Its minimum
-    is pi^2, at alpha = sin^2(pi/2 gamma). It is infinite, not large, where alpha leaves an end as fast
-    as gamma does: linear under linear, for one.
+    is pi^2, at alpha = sin^2(pi/2 gamma). It is infinite where alpha leaves 0 or reaches 1 only as fast
+    as gamma does, as for a linear schedule under a linear interpolation.
     """
     from mdmot import energies
     from mdmot.plans import parse_interpolation, parse_mask_schedule

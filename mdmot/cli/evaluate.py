@@ -52,8 +52,8 @@ Examples:
     "--all",
     "everything",
     is_flag=True,
-    help="Evaluate on everything: all windows of all documents of --text, those too that a model of this "
-    "text was trained on.",
+    help="Evaluate on all windows of all documents of --text, including those that a model of this text "
+    "was trained on.",
 )
 @click.option("--length", type=WHOLE, metavar="N", help="Tokens of a window.  [default: the model's]")
 @click.option(
@@ -67,26 +67,28 @@ Examples:
     "--batch",
     type=WHOLE,
     metavar="N",
-    help=f"Windows of a network call.  [default: {evaluation.MOST_ROWS_AT_ONCE}, fewer of a large model]",
+    help=f"Windows in one network call.  [default: {evaluation.MOST_ROWS_AT_ONCE}, fewer for a large "
+    "model]",
 )
 @click.option(
     "--num",
     type=click.IntRange(0, 10**6),
     metavar="N",
     help="Samples to judge, and sequences whose likelihood is measured; 0 for none.  [default: "
-    f"{evaluation.SAMPLES} of a law or a language, {evaluation.TEXT_SAMPLES} of Python, else 0]",
+    f"{evaluation.SAMPLES} for a law or a language, {evaluation.TEXT_SAMPLES} for Python, else 0]",
 )
 @steps_option(
-    f"Sampling steps.  [default: a plan's, or one a token, {evaluation.MOST_STEPS} at most]", most=MOST
+    f"Number of sampling steps.  [default: the plan's, or one a token, {evaluation.MOST_STEPS} at most]",
+    most=MOST,
 )
 @schedule_option("Mask schedule of the sampler, as in `mdmot sample`.  [default: linear]")
-@reveal_option("How its steps reveal tokens.  [default: a plan's, or fixed]")
+@reveal_option("Reveal each token by chance, or a fixed number a step.  [default: the plan's, or fixed]")
 @click.option(
     "--orders",
     type=WHOLE,
     metavar="N",
     help="Random orders that the likelihood of a sequence is averaged over; the more, the closer "
-    f"the bound.  [default: {evaluation.LEAST_ORDERS} to {evaluation.MOST_ORDERS}, by the length; of text "
+    f"the bound.  [default: {evaluation.LEAST_ORDERS} to {evaluation.MOST_ORDERS}, by the length; for text "
     f"{evaluation.TEXT_ORDERS}]",
 )
 @common
@@ -98,22 +100,24 @@ def evaluate(
     seed: int,
     **options: Any,
 ) -> None:
-    """Measure how many bits a text costs under MODEL, at most, and what its samples are worth.
+    """Measure how many bits a text costs under MODEL, at most, and how good its samples are.
 
-    MODEL is a folder as in `mdmot sample`; if it is left out, the small model that comes with mdmot. The
-    number is the model's bound on the text's information (NELBO), with the standard error over windows of
-    text; of a model of bytes, bits per token are bits per byte, and of symbols there are none per byte.
+    MODEL is a folder as in `mdmot sample`; without it, the small model that comes with mdmot is measured.
+    The bits are the model's bound on the information of the text (NELBO), with the standard error over its
+    windows. For a model of bytes, bits per token are bits per byte; for one of symbols there are none per
+    byte.
 
-    Of a text the documents are taken that `mdmot train` holds out, about one in twenty, chosen by their
-    names and, in a file, its size: a model trained on the same text has not seen them. Of their windows a
-    sample is enough for the error that is printed; --limit takes more of them. Pass --all for all of a text
-    that the model never saw.
+    From a text the command takes the documents that `mdmot train` holds out, about one in twenty, chosen by
+    their names (in a single file, by its size too): a model that was trained on the same text has not seen
+    them. It evaluates a sample of their windows; --limit takes more, for a smaller error. Pass --all for
+    the whole of a text that the model never saw.
 
-    Then a sampler of K steps in random order is judged: by its likelihood of sequences that are right (the
-    token error rate of Feng et al. is the perplexity under it), and by samples: the share that is legal
-    in a language or a law, the share of questions answered, such as what comes after the = or the rest of
-    a Sudoku, the share that Python parses, the divergence from the law. Of a LAW, a file or a test bed as
-    in `mdmot law`, the sampler knows the exact conditionals, so that all of its error is the steps'.
+    Then a sampler of K steps in random order is judged in two ways. First by how likely it makes sequences
+    that are right: the token error rate of Feng et al. is their perplexity under the sampler. Then by its
+    samples: the share that is legal in a language or a law, the share of questions answered (what comes
+    after the =, the rest of a Sudoku), the share that Python parses, the divergence from the law. For a
+    LAW, a file or a test bed as in `mdmot law`, the sampler knows the exact conditionals, so that all of
+    its error comes from its steps.
     """
     from mdmot.plans import REVEALS, parse_schedule
 
@@ -143,6 +147,6 @@ def _show(found: Evaluation) -> None:
     if found.least_bits_per_token is not None:
         click.echo(
             f"{found.least_bits_per_token:.4f} bits a token is the entropy of the {found.source}, "
-            "which no model passes"
+            "and no model needs fewer"
         )
     click.echo(f"{found.tokens:,} tokens of {found.documents:,} {found.of}")

@@ -30,5 +30,5 @@ def bounds_line(name: str, bounds: "PlanBounds", lower: float, is_exact: bool) -
     )
     each = ", ".join(f"{label} {bound:.4g}" for label, bound in known if bound is not None)
     steps = "" if bounds.linear_steps is None else f"; {bounds.linear_steps} linear steps lose no more"
-    of = "" if is_exact else "; of the fitted profile, as sure as its TC and DTC"
+    of = "" if is_exact else "; of the fitted profile, no surer than its TC and DTC"
     return f"bounds on the loss, {name}: {lower:.4g} to {bounds.least:.4g} ({each}){steps}{of}"

@@ -33,8 +33,8 @@ def show_judgement(found: dict[str, Any]) -> None:
     print_table(("measure", "value", "error, or interval of 95 %"), rows)
     if found["unseen"] is not None and found["total_variation"] is None:
         click.echo(
-            f"{100 * found['unseen']:.0f} % of what the sampler makes was not drawn: too much for "
-            "distances by frequencies; pass a larger --num"
+            f"{100 * found['unseen']:.0f} % of what the sampler makes was not drawn: too much to "
+            "estimate distances from frequencies; pass a larger --num"
         )
 
 

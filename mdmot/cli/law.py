@@ -33,7 +33,7 @@ Examples:
 )
 @steps_option("Number of sampling steps.", required=True)
 @reveal_option(
-    "Reveal each token with probability r_k, or a fixed number.  [default: a plan's, or bernoulli]"
+    "Reveal each token by chance, or a fixed number a step.  [default: the plan's, or bernoulli]"
 )
 @common
 def law(
@@ -41,10 +41,10 @@ def law(
 ) -> None:
     """Print how far the K-step parallel sampler is from LAW, exactly.
 
-    LAW is a text file with one sequence a line, optionally followed by a tab and a weight. If any line has
-    a blank inside its sequence all lines are blank-separated tokens, else characters. Or LAW names a test
-    bed, as markov:stay=.9,states=2,length=8 (see `mdmot profile --beds`). The sampler knows the exact
-    conditionals of LAW, so all of its error comes from revealing tokens in parallel.
+    LAW is a text file with one sequence a line, optionally followed by a tab and a weight. Each character
+    is a token; but if any sequence has a blank inside, blanks separate the tokens of all. LAW may also
+    name a test bed, such as markov:stay=.9,states=2,length=8 (see `mdmot profile --beds`). The sampler
+    knows the exact conditionals of LAW, so all of its error comes from revealing tokens in parallel.
     """
     from mdmot.plans import REVEALS, parse_schedule
     from mdmot.workflows.precision import computing_in

@@ -25,7 +25,7 @@ from mdmot.readable import one_line
 
 BAD_INPUT = 2
 
-NO_MEMORY = "out of memory; make what was asked for smaller, as --steps, --length, --width or --batch"
+NO_MEMORY = "out of memory; ask for less, as by a smaller --steps, --length, --width or --batch"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

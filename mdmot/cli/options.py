@@ -74,7 +74,7 @@ def path_option(name: str, metavar: str, about: str) -> Decorator:
 def plots_option(names: Sequence[str]) -> Decorator:
     """--plots, for these plots."""
     files = ", ".join(f"{name}.svg" for name in names)
-    return path_option("--plots", "DIR", f"Write {files} there; made if absent.")
+    return path_option("--plots", "DIR", f"Folder to write {files} to; made if absent.")
 
 
 def schedule_option(about: str, **settings: Any) -> Decorator:

@@ -39,7 +39,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @model_argument("MODEL|LAW|PROFILE")
-@steps_option("Number of steps for which to say what tuning can be worth.", default=32, show_default=True)
+@steps_option("Number of steps for which to print what tuning gains.", default=32, show_default=True)
 @path_option("--out", "FILE", "Write the profile, for `mdmot tune`; - is standard output.")
 @plots_option(PLOTS)
 @profiling
@@ -59,10 +59,11 @@ def profile(
     It decides what parallel steps cost, and so which steps are best. MODEL is the folder of a model that
     mdmot saved or of a pretrained one, measured on a text without generating any; LAW is a law file or a
     test bed (--beds lists them), whose profile is computed if it can be and measured with the exact
-    conditionals if not; PROFILE is one that was written before, to see it again. If it is left out, the
-    model that comes with mdmot is measured.
+    conditionals if not; PROFILE is a saved profile, which is shown again. Without any of them, the model
+    that comes with mdmot is measured.
 
-    The measurement is announced with its time and memory, and goes on after an interruption.
+    Before a long measurement the command says how much time and memory it takes. After an interruption the
+    same command goes on.
     """
     assert_outputs(out, plots, PLOTS, as_json)
     with kept_until_written(resume, out) as state:

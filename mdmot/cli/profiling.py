@@ -25,28 +25,28 @@ profiling = combined(
     path_option(
         "--text",
         "PATH",
-        "Text file or folder to measure a model on, all of it up to 16 MiB; better not what it was trained "
-        "on.  [default: what the training of the model held out, or else Python's library sources]",
+        "Text file or folder to measure a model on, all of it up to 16 MiB, preferably one that it was not "
+        "trained on.  [default: what the training of the model held out, or else Python's library sources]",
     ),
     click.option("--length", type=WHOLE, metavar="N", help="Tokens of a sequence.  [default: the model's]"),
     click.option(
         "--levels",
         type=click.IntRange(2, MOST),
         metavar="M",
-        help=f"Numbers of known tokens at which to measure.  [default: {LEVELS}]",
+        help=f"How many numbers of known tokens to measure at.  [default: {LEVELS}]",
     ),
     click.option(
         "--draws",
         type=click.IntRange(2, MOST),
         metavar="N",
-        help="Masked sequences a level; errors shrink with their square root.  "
-        f"[default: {LAW_DRAWS} of a law, {MODEL_DRAWS} of a network]",
+        help="Masked sequences for each of them; errors shrink with the square root.  "
+        f"[default: {LAW_DRAWS} for a law, {MODEL_DRAWS} for a network]",
     ),
     click.option(
         "--batch",
         type=WHOLE,
         metavar="N",
-        help=f"Sequences of a network call.  [default: {MOST_ROWS_AT_ONCE}, fewer of a large model]",
+        help=f"Sequences in one network call.  [default: {MOST_ROWS_AT_ONCE}, fewer for a large model]",
     ),
     click.option(
         "--estimate", is_flag=True, help="Measure a law by draws even if its profile is known exactly."
@@ -54,8 +54,8 @@ profiling = combined(
     path_option(
         "--resume",
         "FILE",
-        "Where the state of a measurement is kept; the same command goes on from it.  "
-        "[default: beside --out, until that is written]",
+        "File that keeps the state of a measurement; the same command goes on from it.  "
+        "[default: one beside --out, until that is written]",
     ),
     listing_option("--beds", list_beds, "List the test beds with their options and defaults, and exit."),
 )

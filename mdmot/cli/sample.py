@@ -58,13 +58,14 @@ Examples:
     "[default: linear; none for samplers that find their own steps]",
 )
 @steps_option(
-    "Number of sampling steps, of each block if in blocks.  [default: one a masked position]", most=MOST
+    "Number of sampling steps; with --block-length, of each block.  [default: one a masked position]",
+    most=MOST,
 )
-@click.option("--prompt", metavar="TEXT", help="Text on the left that is given.")
+@click.option("--prompt", metavar="TEXT", help="Text that every sample begins with.")
 @path_option(
     "--template",
     "FILE",
-    "Text file with one sequence a line, the mask symbol wherever a token is to be filled in. "
+    "Text file with one sequence a line, and the mask symbol wherever a token is to be filled in. "
     "Lines may differ in length.",
 )
 @click.option(
@@ -80,7 +81,7 @@ Examples:
     metavar="N",
     default=1,
     show_default=True,
-    help="Number of samples, of each line of a template.",
+    help="Number of samples; with a template, of each of its lines.",
 )
 @click.option(
     "--length",
@@ -94,18 +95,19 @@ Examples:
     "--forbid",
     multiple=True,
     metavar="TEXT",
-    help="Tokens that are not drawn; may be given several times.",
+    help="Text whose tokens are never drawn; may be given several times.",
 )
 @click.option(
     "--guidance",
     type=NUMBER,
     metavar="G",
-    help="Push away from what is likely without the prompt, by G; 1 does not. Two calls a step.",
+    help="Strength of guidance: above 1, samples are pushed away from what is likely without the prompt; 1 "
+    "changes nothing. Takes two network calls a step.",
 )
 @click.option(
     "--steps-only",
     is_flag=True,
-    help="Take no more than its steps of a plan, for a sampler that it was not made for.",
+    help="Take the steps of a plan for a sampler that the plan was not made for.",
 )
 @click.option("--block-length", type=WHOLE, metavar="N", help="Fill blocks of N tokens from left to right.")
 @knobs
@@ -130,11 +132,11 @@ def sample(
 
     MODEL is the folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA or Dream in
     Hugging Face's layout), or a law file or test bed (see `mdmot law`), whose exact conditionals then take
-    the network's place. If it is left out, the small model of Python source that comes with mdmot writes.
-    Every sample depends on the seed and its own number alone, however many there are.
+    the network's place. Without MODEL, the small model of Python source that comes with mdmot is sampled.
+    A sample depends on the seed and on its own number alone: asking for more leaves the first as they are.
 
-    Texts go to standard output, with control characters escaped; if one has several lines, lines of ---
-    stand between samples.
+    Texts go to standard output, with control characters escaped; if one has several lines, a line of ---
+    stands between samples.
     """
     if prompt is not None and template is not None:
         raise InputError("--prompt and --template are both given; write the prompt into the template")

@@ -21,7 +21,7 @@ class Sampler:
     """A sampler of the command line.
 
     Attributes:
-      about: What it reveals, in a few words.
+      about: What it reveals, in words that follow "reveals".
       reads: The options that it reads, with their values if they are not given. With a `schedule` of
         None it finds its own steps unless it is given a schedule or a number of steps.
       make: `make(samplers, values)`: the rule, of `mdmot.samplers`, or a preset with its own grid.
@@ -92,30 +92,34 @@ SAMPLERS: dict[str, Sampler] = {
         lambda s, v: s.BernoulliUnmasking(v.choice),
     ),
     "fixed": Sampler(
-        "as many positions a step as the schedule has it, in a fixed order",
+        "as many positions a step as the schedule has it, in an order that does not read the network",
         {**SCHEDULED, "order": "random", "counts": "rounded"},
         lambda s, v: s.FixedUnmasking(v.choice, v.word("order")(), v.word("counts")),
     ),
-    "confidence": Sampler("those with the likeliest tokens first", RANKED, _ranked("MaxProbability")),
-    "margin": Sampler("those with the clearest lead over a second token first", RANKED, _ranked("Margin")),
-    "entropy": Sampler("those of least entropy first", RANKED, _ranked("NegativeEntropy")),
+    "confidence": Sampler(
+        "the positions with the likeliest tokens first", RANKED, _ranked("MaxProbability")
+    ),
+    "margin": Sampler(
+        "the positions whose token leads most over the second first", RANKED, _ranked("Margin")
+    ),
+    "entropy": Sampler("the positions of least entropy first", RANKED, _ranked("NegativeEntropy")),
     "threshold": Sampler(
-        "all whose token has some probability",
+        "all positions whose token has at least some probability",
         {**ADAPTIVE, **_fields(threshold="Threshold.threshold"), "score": "probability"},
         lambda s, v: s.Ranked(s.Threshold(v["threshold"]), v.score, v.choice),
     ),
     "factor": Sampler(
-        "as many as their probabilities allow together",
+        "as many of the surest positions as their probabilities allow together",
         {**ADAPTIVE, **_fields(factor="Factor.factor"), "score": "probability"},
         lambda s, v: s.Ranked(s.Factor(v["factor"]), v.score, v.choice),
     ),
     "entropy-bound": Sampler(
-        "as many as a bound on their entropies allows",
+        "as many of the surest positions as a bound on their entropies allows",
         {**ADAPTIVE, **_fields(entropy_bound="EntropyBound.bound"), "score": "entropy"},
         lambda s, v: s.Ranked(s.EntropyBound(v["entropy_bound"]), v.score, v.choice),
     ),
     "klass": Sampler(
-        "all that are sure and have stopped changing",
+        "all positions that are sure and have stopped changing",
         {
             **ADAPTIVE,
             **_fields(
@@ -132,14 +136,16 @@ SAMPLERS: dict[str, Sampler] = {
         ),
     ),
     "punt": Sampler(
-        "those of which none changes what the network says of a less sure one",
+        "the surest positions of which none changes what the network says of a less sure one",
         {**ADAPTIVE, **_fields(divergence="IndependentUnmasking.divergence"), "score": "probability"},
         lambda s, v: s.IndependentUnmasking(v["divergence"], v.score, v.choice),
     ),
     "bisection": Sampler(
-        "the middles between what is open", ADAPTIVE, lambda s, v: s.BisectionUnmasking(v.choice)
+        "the middle of each gap between revealed positions",
+        ADAPTIVE,
+        lambda s, v: s.BisectionUnmasking(v.choice),
     ),
-    "remdm-cap": _remasking("Cap", "eta at most"),
+    "remdm-cap": _remasking("Cap", "with probability eta at most"),
     "remdm-rescale": _remasking("Rescale", "eta times what the schedule allows"),
     "remdm-conf": _remasking("ByConfidence", "the more readily the less sure it was"),
     "remdm-loop": Sampler(
@@ -291,7 +297,7 @@ def make_run(
 def list_samplers() -> None:
     """Prints all samplers with the options that they read and their defaults."""
     for name, sampler in SAMPLERS.items():
-        click.echo(f"{name}: {sampler.about}")
+        click.echo(f"{name}: reveals {sampler.about}")
         defaults = sampler.defaults().items()
         options = (flag(option) + (f" {value}" if value else "") for option, value in defaults)
         click.echo(f"  {' '.join(options)}")

@@ -13,13 +13,13 @@ searching = combined(
         "--trials",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Also search Beta schedules by samples, N in all, from the plan on (needs the extra tune). "
-        "Finished trials are kept; the same command goes on.",
+        help="Then search among Beta schedules, starting from the plan, for the one whose samples score "
+        "best, in N trials (needs the extra tune). Finished trials are kept; the same command goes on.",
     ),
     click.option(
         "--task",
         metavar="NAME",
-        help=f"What samples are scored by. {ABOUT}.  [default of a law: legal]",
+        help=f"What samples are scored by. {ABOUT}.  [default: legal, for a law]",
     ),
     click.option(
         "--storage",

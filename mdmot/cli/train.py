@@ -51,7 +51,7 @@ Examples:
 @click.option(
     "--language",
     metavar="SPEC",
-    help="Train on sequences that are decidably right, in the place of text: arithmetic:digits=2, "
+    help="Train on sequences of a language instead of text: arithmetic:digits=2, "
     "brackets:length=32,kinds=2 or sudoku:size=4.",
 )
 @click.option(
@@ -66,24 +66,24 @@ Examples:
     metavar="DIR",
     default=pathlib.Path("mdmot-run"),
     show_default=True,
-    help="Folder of this run alone, which is a MODEL from its first checkpoint on; made if absent.",
+    help="Folder of this run alone, made if absent; it is a MODEL from the first checkpoint on.",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on from the newest good checkpoint in --out, with the settings and data that are saved there, "
-    "or to another number of --steps; if there is none, begin.",
+    help="Go on from the newest good checkpoint in --out, with the settings and data that are saved there; "
+    "--steps may change where it ends. Without a checkpoint a new run begins.",
 )
 @click.option(
     "--cache",
     type=click.Path(path_type=pathlib.Path),
     metavar="DIR",
-    help="Folder where tokens are kept, which runs may share.  [default: tokens in --out]",
+    help="Folder where the tokens of the text are kept; runs may share it.  [default: tokens in --out]",
 )
 @click.option(
     "--store",
     type=click.Choice(get_args(Dtype)),
-    help="What the weights of the model are stored in; checkpoints keep them as they are.  "
+    help="Number type that the weights of the model are stored in; checkpoints keep their own.  "
     "[default: float32, or what a resumed run has used]",
 )
 @click.option(
@@ -104,8 +104,8 @@ def train(context: click.Context, out: pathlib.Path, seed: int, as_json: bool, *
     the preset.
 
     About one document in twenty is held out, chosen by its name alone; the others are trained on. A file
-    is cut into documents at ends of lines. All that follows is decided by the settings, the data and the
-    seed: a run that is killed and resumed ends with the weights of one that was not.
+    is cut into documents at ends of lines. The settings, the data and the seed decide all that follows: a
+    run that is killed and resumed ends with the same weights as one that was not.
     """
     chosen = arguments_of({name: value for name, value in given.items() if value not in (None, ())})
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:

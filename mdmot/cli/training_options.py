@@ -52,41 +52,48 @@ OTHERS: dict[str, dict[str, Any]] = {
     },
     "mirror": FLAG
     | {
-        "help": "Mask patterns in pairs that hide different tokens as far as they can (MIRROR); --patterns "
-        "is then 2 if it is not given."
+        "help": "Draw mask patterns in pairs that hide different tokens as far as possible (MIRROR); sets "
+        "--patterns to 2 unless it is given."
     },
     "learned-order": FLAG
     | {
-        "help": "Learn in which order positions are revealed, for data whose positions mean something.",
+        "help": "Learn the order in which positions are revealed, for data whose positions have a meaning.",
     },
     "control-variate": FLAG
-    | {"help": "Take the running mean of the loss at each level off what is measured."},
+    | {
+        "help": "Subtract the running mean of the loss at each level from the loss that is measured, which "
+        "steadies it."
+    },
     "answers-after": {
         "metavar": "TEXT",
-        "help": "Learn answers alone: all up to TEXT, and TEXT itself, is a prompt, which is given; or "
-        f"up to the tokens {IDS}N,N,...",
+        "help": "Learn answers alone: everything up to TEXT, and TEXT itself, is a prompt and never "
+        f"masked. {IDS}N,N and so on names the tokens of TEXT by their numbers.",
     },
     "answers-until": {
         "metavar": "TEXT",
-        "help": "What an answer ends with, after which the next prompt begins.  [default: the end of the "
-        "line in text, of the sequence in a language]",
+        "help": "Text that ends an answer; the next prompt begins after it.  [default: the end of the line "
+        "in text, of the sequence in a language]",
     },
     "isad": {
         "metavar": "TEXT",
-        "help": "Mask delimiters of the answer more often, and weigh their loss by one over it (ISAD): "
+        "help": "Mask the delimiters in answers more often and weigh their loss less in turn (ISAD): "
         f"{TOKENS}.",
     },
     "isad-power": {
         "type": NUMBER,
         "metavar": "P",
-        "help": "They are masked with probability q^P where others are with q.  [default: 0.5]",
+        "help": "Delimiters are masked with probability q^P where other tokens are with q.  [default: 0.5]",
     },
-    "syrm": {"metavar": "TEXT", "help": f"Mask signs of structure in prompts too (SyRM): {TOKENS}."},
+    "syrm": {
+        "metavar": "TEXT",
+        "help": f"Mask tokens that mark structure in prompts too (SyRM): {TOKENS}.",
+    },
     "weight": {
         "multiple": True,
         "default": None,
         "metavar": "W:TEXT",
-        "help": f"Reveal tokens later, if W is below 1, or earlier: {TOKENS}; may be given several times.",
+        "help": f"Reveal some tokens later (W below 1) or earlier (W above 1): {TOKENS}; may be given "
+        "several times.",
     },
 }
 """Options that are no fields as they stand: words for values, and texts for tokens."""

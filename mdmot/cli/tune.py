@@ -86,14 +86,14 @@ def tune(
     """Find the steps that lose least, for a data set and a number of steps.
 
     MODEL is the folder of a model that mdmot saved or of a pretrained one, LAW a law file or a test bed
-    (--beds lists them) and PROFILE a file from `mdmot profile`; the model that comes with mdmot, if all are
-    left out, brings its profile. The information profile, which is measured first if there is none yet,
-    predicts what any steps lose in tokens that are revealed at the same time in random order: the expected
-    divergence of the samples, in nats a sequence. The optimal plan is its exact minimum.
+    (--beds lists them) and PROFILE a file from `mdmot profile`. Without any of them, the profile of the
+    model that comes with mdmot is used. The information profile, which is measured first if need be,
+    predicts what is lost by revealing several tokens at the same time, in random order: the expected
+    divergence of the samples, in nats a sequence. The optimal plan loses least of all.
 
-    An optimum fitted to noise looks better than it is. So of a profile that was measured the gain over as
-    many linear steps is that of plans fitted to one half of the sequences and judged on the other; where it
-    is within its error, linear steps are taken and written, unless --force is given.
+    An optimum fitted to noise looks better than it is. For a measured profile, the gain over as many linear
+    steps is therefore taken from plans that were fitted to one half of the sequences and judged on the
+    other. If it is within its error, linear steps are taken and written, unless --force is given.
     """
     from mdmot.plans import REVEALS
 

@@ -29,7 +29,7 @@ def verify(precision: Precision, seed: int, as_json: bool) -> int:
     status 1 if any check fails.
 
     Takes less than a minute on two cores. The checks fix their own draws, so --seed changes nothing but the
-    echo in the JSON.
+    seed that the JSON repeats.
     """
     _compile_in_haste()
     with progress_shown() as show:

@@ -106,7 +106,7 @@ class Evaluation:
       tokens: Tokens that were evaluated on.
       documents: How many documents, or sequences of a language or a law, they come from.
       source: What they are of, in a word: "text", "language" or "law".
-      least_bits_per_token: The entropy of the law or the language, which no model passes, where known.
+      least_bits_per_token: The entropy of the law or the language, where known; no model needs fewer.
       sampler: What its samples are worth, if any were drawn.
     """
 
@@ -165,30 +165,30 @@ def evaluate(
     show: Show | None = None,
     tell: Tell = silent,
 ) -> Evaluation:
-    """How many bits a text costs under a model, at most, and what its samples are worth.
+    """How many bits a text costs under a model, at most, and how good its samples are.
 
-    Of a text the documents are taken that `mdmot.train` holds out, about one in twenty, chosen by their
+    From a text the documents are taken that `mdmot.train` holds out, about one in twenty, chosen by their
     names, and of their windows a sample, spread evenly. Then a sampler of K steps in random order is
-    judged: by its likelihood of sequences that are right, and by samples. Of a law the sampler knows the
-    exact conditionals, so that all of its error is the steps'.
+    judged: by how likely it makes sequences that are right, and by its samples. For a law the sampler knows
+    the exact conditionals, so that all of its error comes from its steps.
 
     Args:
       name: Model, law or test bed, as `mdmot.load` takes it.
       text: Text file or folder; None for what the model was trained on, or else the sources of Python's
         standard library.
       language: Fresh sequences of a language, by name; None for the one that the model was trained on.
-      everything: Whether to evaluate on all windows of all documents of the text, those too that a model of
-        this text was trained on.
+      everything: Whether to evaluate on all windows of all documents of the text, including those that a
+        model of this text was trained on.
       length: Tokens of a window; None for the model's.
       limit: Windows at most; None for 512 of a text, 4096 sequences of a language or a law.
-      batch: Windows of a network call; None for 64, fewer of a large model.
-      num: Samples to judge, and sequences whose likelihood is measured, 0 for none; None for 256 of a law
-        or a language, 32 of Python, else 0.
+      batch: Windows in one network call; None for 64, fewer for a large model.
+      num: Samples to judge, and sequences whose likelihood is measured, 0 for none; None for 256 for a law
+        or a language, 32 for Python, else 0.
       steps: Sampling steps; None for a plan's, or one a token, 32 at most.
       schedule: Mask schedule or plan of the sampler; None for linear.
       reveal: How its steps reveal tokens; None for a plan's own, or `mdmot.plans.Fixed`.
       orders: Random orders that the likelihood of a sequence is averaged over; None for 8 to 32, by the
-        length, of text 1.
+        length, and for text 1.
       seed: Seed of all draws.
       show: Called as batches end.
       tell: Called with lines on what is evaluated on.

@@ -72,10 +72,10 @@ def profile(
       text: File or folder to measure a model on, all of it up to 16 MiB; better not what it was trained
         on. None for what its training held out, or else Python's library sources.
       length: Tokens of a sequence; None for the model's.
-      levels: Numbers of known tokens at which to measure; None for 33.
-      draws: Masked sequences a level, errors shrink with their square root; None for 1000 of a law and 250
-        of a network.
-      batch: Sequences of a network call; None for 64, fewer of a large model.
+      levels: How many numbers of known tokens to measure at; None for 33.
+      draws: Masked sequences for each of them; errors shrink with the square root. None for 1000 for a law
+        and 250 for a network.
+      batch: Sequences in one network call; None for 64, fewer for a large model.
       estimate: Whether to measure a law even if its profile is known exactly.
       resume: File where the state of a measurement is kept; the same call goes on from it.
       seed: Seed of all draws.

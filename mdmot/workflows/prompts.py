@@ -12,7 +12,7 @@ Row = tuple[int, ...]
 
 
 def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
-    """A prompt on the left, then masks up to the length, by default that of the named.
+    """A prompt on the left, then masks up to the length, by default the model's.
 
     Raises:
       InputError: If it is too long, not in the vocabulary, or of no length that the model has.

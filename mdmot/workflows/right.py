@@ -105,7 +105,8 @@ def of_text(
     """
     if text is None and isinstance(named.vocabulary, Symbols):
         raise InputError(
-            f"{named.name} has symbols of its own, not text; pass --language SPEC, or --text PATH in them"
+            f"{named.name} has symbols of its own, not text; pass --language SPEC, or --text PATH, a text "
+            "of these symbols"
         )
     corpus = read_corpus(text).without(*apart)
     corpus.warn_of_skipped()
@@ -119,8 +120,8 @@ def of_text(
     rows = text_rows(named, corpus, length, f"pass a longer text or a shorter --length{all_too}")
     if not whole and named.held_out_sha256 not in (None, corpus.fingerprint):
         tell(
-            "evaluate: these are not the documents that the model's training held out; of the same text, "
-            "if it has changed, moved or was renamed, some may have been trained on"
+            "evaluate: these are not the documents that the model's training held out; if it is the same "
+            "text, changed, moved or renamed, the model may have been trained on some of them"
         )
     if rows.left_out:
         tell(f"evaluate: left out {rows.left_out:,} windows with tokens unknown to the model")

@@ -77,21 +77,21 @@ def train(
     model itself, model.json and weights.safetensors, which hold the running mean of the weights at the last
     checkpoint: the folder can be loaded as a model from then on.
 
-    About one document in twenty is held out, chosen by its name alone; the others are trained on. All is
-    decided by the settings, the data and the seed: a run that is killed and resumed ends with the weights
-    of one that was not.
+    About one document in twenty is held out, chosen by its name alone; the others are trained on. The
+    settings, the data and the seed decide all that follows: a run that is killed and resumed ends with the
+    same weights as one that was not.
 
     Args:
       out: Folder of this run alone; made if absent.
       preset: Name of the settings to begin with; None for `text`, or those of the run that goes on.
       text: File, or folder of which every file with text is a document; None for the sources of Python's
         standard library, or the text of the run that goes on.
-      language: Sequences that are decidably right in the place of text, as `arithmetic:digits=2`.
+      language: Language to train on instead of text, such as `arithmetic:digits=2`.
       tokenizer: A tokenizer.json of Hugging Face; None for bytes, or that of the run that goes on.
       resume: Whether to go on from the newest good checkpoint in the folder, with the settings and data
-        that are saved there, or to another number of steps; if there is none, the run begins.
-      cache: Folder where tokens are kept, which runs may share; None for one in `out`.
-      store: What the weights of the model are stored in; None for float32, or as before.
+        that are saved there; `num_steps` may change where it ends. Without a checkpoint a new run begins.
+      cache: Folder where the tokens of the text are kept; runs may share it. None for one in `out`.
+      store: Number type that the weights of the model are stored in; None for float32, or as before.
       devices: How many share the windows of a batch; None for all that divide it evenly.
       levels_of: Folder of a trained model: the masked shares follow a curve that is fitted to its losses
         before training, see `EprLevels`; None for `levels`.

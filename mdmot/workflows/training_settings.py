@@ -11,26 +11,29 @@ Dtype: TypeAlias = Literal["float32", "bfloat16"]
 class Numbers(TypedDict, total=False):
     """Fields of `TrainConfig` and of its `TransformerConfig` that are numbers or words."""
 
-    length: Annotated[int, "Tokens of a window, and the longest that the model reads."]
-    width: Annotated[int, "Features a position."]
-    depth: Annotated[int, "Blocks of the network."]
-    heads: Annotated[int, "Attention heads; the width is an even multiple of them."]
-    dtype: Annotated[Dtype, "What the network computes in.  [default: float32]"]
-    num_steps: Annotated[int, "Updates."]
-    batch_size: Annotated[int, "Windows an update."]
-    num_microbatches: Annotated[int, "Parts of a batch, one by one to save memory."]
-    learning_rate: Annotated[float, "The largest, after the warm-up."]
-    num_warm_up: Annotated[
-        int, "Updates in which the learning rate rises.  [default: the preset's share of the steps]"
+    length: Annotated[int, "Tokens of a window, the longest sequence that the model can read."]
+    width: Annotated[int, "Features of each position."]
+    depth: Annotated[int, "Number of blocks of the network."]
+    heads: Annotated[int, "Number of attention heads; the width must be an even multiple of it."]
+    dtype: Annotated[Dtype, "Number type that the network computes in.  [default: float32]"]
+    num_steps: Annotated[int, "Number of updates."]
+    batch_size: Annotated[int, "Windows in one update."]
+    num_microbatches: Annotated[
+        int, "Parts of a batch that are computed one after the other, to save memory."
     ]
-    weight_decay: Annotated[float, "Of AdamW."]
-    clip_norm: Annotated[float, "Norm down to which larger gradients are scaled."]
-    average_decay: Annotated[float, "What an update leaves of the older mean of the weights."]
-    num_patterns: Annotated[int, "Mask patterns of a window in an update."]
-    log_every: Annotated[int, "Updates a line of metrics.jsonl."]
-    save_every: Annotated[int, "Updates a checkpoint; no more are lost to a kill."]
-    keep: Annotated[int, "Checkpoints kept, at least 2."]
-    num_evaluated: Annotated[int, "Held-out windows measured at a checkpoint."]
+    learning_rate: Annotated[float, "Largest learning rate, reached after the warm-up."]
+    num_warm_up: Annotated[
+        int,
+        "Number of updates in which the learning rate rises.  [default: the preset's share of the steps]",
+    ]
+    weight_decay: Annotated[float, "Weight decay of AdamW."]
+    clip_norm: Annotated[float, "Largest norm of a gradient; larger gradients are scaled down to it."]
+    average_decay: Annotated[float, "Share of the running mean of the weights that an update keeps."]
+    num_patterns: Annotated[int, "Mask patterns drawn for each window in an update."]
+    log_every: Annotated[int, "Updates between lines of metrics.jsonl."]
+    save_every: Annotated[int, "Updates between checkpoints; a kill loses no more than that."]
+    keep: Annotated[int, "Number of checkpoints that are kept, at least 2."]
+    num_evaluated: Annotated[int, "Held-out windows that are measured at each checkpoint."]
 
 
 class Settings(Numbers, total=False):

@@ -124,11 +124,11 @@ def tune(
 ) -> Tuned:
     """Finds the steps that lose least, for a data set and a number of steps.
 
-    The information profile predicts what any steps lose in tokens that are revealed at the same time in
-    random order: the expected divergence of the samples, in nats a sequence. The optimal plan is its exact
-    minimum. An optimum fitted to noise looks better than it is: of a profile that was measured, the gain
-    over as many linear steps is that of plans fitted to one half of the sequences and judged on the other,
-    and where it is within its error, linear steps are taken.
+    The information profile predicts what is lost by revealing several tokens at the same time, in random
+    order: the expected divergence of the samples, in nats a sequence. The optimal plan is its exact
+    minimum. An optimum fitted to noise looks better than it is: for a measured profile, the gain over as
+    many linear steps is taken from plans that were fitted to one half of the sequences and judged on the
+    other, and if it is within its error, linear steps are taken.
 
     Args:
       of: What is sampled: a model, a law or a test bed, as `mdmot.load` takes it, whose profile is measured
@@ -188,7 +188,7 @@ def tune(
 
 
 def _profile_of(of: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":
-    """The profile of what is named; what is none is taken for the profile itself."""
+    """The profile of what is named; what is no name is taken for a profile itself."""
     from mdmot.information import Estimate, Profile, estimated_profile, exact_profile, read_profile
     from mdmot.information.profile_like import numbers_of
 
