@@ -211,7 +211,7 @@ def evaluate(
         named = load(name)
         text = None if text is None else pathlib.Path(text)
         right = _right(name, named, text, language, everything, length, limit, seed, tell)
-        sampling = judging.settled(right, num, steps, schedule, reveal, orders)
+        sampling = judging.settled(right, num, steps, schedule, reveal, orders, tell)
         if limit is None and right.source == "text" and not everything:
             limit = WINDOWS
         tokens = right.tokens if limit is None else right.spread(limit)

@@ -34,7 +34,7 @@ from mdmot.workflows.evaluation import (
     TEXT_SAMPLES,
     Judgement,
 )
-from mdmot.workflows.progress import Progress, Show
+from mdmot.workflows.progress import Progress, Show, Tell
 from mdmot.workflows.right import Right
 from mdmot.workflows.sequences import sampled
 from mdmot.workflows.tasks import MASK_SIGN
@@ -71,6 +71,7 @@ def settled(
     schedule: MaskSchedule | Plan | None,
     reveal: RevealKind | None,
     orders: int | None,
+    tell: Tell,
 ) -> Sampling | None:
     """The sampler with its defaults, refused before any long work if they do not fit together.
 
@@ -81,6 +82,7 @@ def settled(
       schedule: Mask schedule or plan.
       reveal: How the steps reveal tokens.
       orders: Orders that the likelihood of a sequence is averaged over.
+      tell: Called with a line where a plan is stretched to the length of the sequences.
 
     Returns:
       The sampler; None if no sample is to be drawn.
@@ -92,11 +94,13 @@ def settled(
     is_asked = any(value is not None for value in (steps, schedule, reveal, orders))
     if isinstance(schedule, Plan):
         kind, steps = reveal or type(schedule.reveal), steps or schedule.steps
-        if (schedule.length, schedule.steps) != (length, steps):
+        if schedule.steps != steps:
             raise InputError(
-                f"the plan has {schedule.length} tokens in {schedule.steps} steps; what is sampled has "
-                f"{length} tokens in {steps} steps"
+                f"the plan has {schedule.steps} steps, and {steps} are asked for; leave them out"
             )
+        if (note := schedule.stretched_note(length)) is not None:
+            tell(f"note: {note}")
+            schedule = schedule.for_length(length)
     else:
         kind, steps = reveal or Fixed, steps or min(length, MOST_STEPS)
     if num is None:

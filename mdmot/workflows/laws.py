@@ -178,7 +178,8 @@ def _steps(
         if (schedule.length, schedule.steps) != (length, steps):
             raise InputError(
                 f"the plan has {schedule.length} tokens in {schedule.steps} steps; "
-                f"the law has {length} tokens, and {steps} steps are asked for"
+                f"the law has {length} tokens, and {steps} steps are asked for: pass its steps, and "
+                f"plan.for_length({length})"
             )
         grid, kind = schedule.grid(), reveal or type(schedule.reveal)
     else:
