@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import chi2
 
-from mdmot.samplers.orders import bisection_level, bisection_order, left_to_right, random_order
+from mdmot.samplers.orders import Bisection, LeftToRight, RandomOrder, bisection_level
 
 LENGTH = 7
 PATTERNS = jnp.asarray(list(itertools.product([False, True], repeat=LENGTH)))
@@ -30,13 +30,13 @@ def turns(opened, is_masked):
 
 
 def test_left_to_right():
-    found = np.asarray(left_to_right(KEYS, PATTERNS))
+    found = np.asarray(LeftToRight()(KEYS, PATTERNS))
     for row, is_masked in zip(found, np.asarray(PATTERNS), strict=True):
         np.testing.assert_array_equal(row, turns(np.flatnonzero(is_masked), is_masked))
 
 
 def test_bisection():
-    order, level = np.asarray(bisection_order(KEYS, PATTERNS)), np.asarray(bisection_level(PATTERNS))
+    order, level = np.asarray(Bisection()(KEYS, PATTERNS)), np.asarray(bisection_level(PATTERNS))
     for row, of_row, is_masked in zip(order, level, np.asarray(PATTERNS), strict=True):
         levels = middles(np.flatnonzero(is_masked).tolist())
         np.testing.assert_array_equal(row, turns(list(itertools.chain(*levels)), is_masked))
@@ -49,7 +49,7 @@ def test_bisection():
 def test_random_order_is_uniform_over_the_masked_positions():
     keys = jax.random.split(jax.random.key(1), 6000)
     is_masked = jnp.asarray([True, False, True, True, False])
-    found = np.asarray(random_order(keys, jnp.broadcast_to(is_masked, (6000, 5))))
+    found = np.asarray(RandomOrder()(keys, jnp.broadcast_to(is_masked, (6000, 5))))
     np.testing.assert_array_equal(found[:, [1, 4]], np.tile([3, 4], (6000, 1)))
     orders, counts = np.unique(found[:, [0, 2, 3]], axis=0, return_counts=True)
     assert {tuple(order) for order in orders.tolist()} == set(itertools.permutations(range(3)))
