@@ -317,7 +317,7 @@ SABOTAGES = [
         ),
     ),
     Sabotage(
-        "half the training",
+        "a quarter of the training",
         "learned_optimum",
         ("learned conditionals",),
         both(
@@ -326,7 +326,7 @@ SABOTAGES = [
             replaced(
                 learned_networks,
                 "fit_to_law",
-                lambda right: functools.partial(right, num_iterations=learned_networks.NUM_ITERATIONS // 2),
+                lambda right: functools.partial(right, num_iterations=learned_networks.NUM_ITERATIONS // 4),
             ),
         ),
     ),

@@ -1,6 +1,7 @@
 """The paper's claims as checks that can fail, one file a theorem."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from mdmot.checks.check import Check, CheckFunction
 from mdmot.checks.discretisation import check_chord_limit, check_even_steps, check_uneven_steps
@@ -59,10 +60,14 @@ CHECKS: tuple[CheckFunction, ...] = (
 )
 
 
+WORKERS = 2
+"""Checks run side by side: most of their time is compilation, which keeps one core busy."""
+
+
 def run_checks(
     progress: Callable[[str], None] = lambda name: None, checks: Sequence[CheckFunction] = CHECKS
 ) -> list[Check]:
-    """Runs checks in JAX's current precision.
+    """Runs checks in JAX's current precision, some side by side.
 
     Args:
       progress: Called with a name as each group of checks ends.
@@ -71,8 +76,15 @@ def run_checks(
     Returns:
       The checks, in the order of the paper's statements.
     """
-    found: list[Check] = []
-    for check in checks:
-        found += check()
-        progress(check.__name__.removeprefix("check_").replace("_", " "))
-    return found
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        # The longest one is the last: it begins first.
+        running = {pool.submit(check): check for check in reversed(checks)}
+        for done in as_completed(running):
+            done.result()
+            progress(running[done].__name__.removeprefix("check_").replace("_", " "))
+    finally:
+        # Whoever interrupts need not wait for what is running.
+        pool.shutdown(wait=False, cancel_futures=True)
+    found = {check: done.result() for done, check in running.items()}
+    return [one for check in checks for one in found[check]]

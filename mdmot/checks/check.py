@@ -8,7 +8,7 @@ import numpy as np
 
 PAPER = "Chen et al., arXiv:2509.13866"
 
-LONG = {"xla_backend_optimization_level": 3}
+LONG = {"xla_backend_optimization_level": 1}
 """Compiler's options of the programs that run for seconds; all others may be compiled in haste."""
 
 

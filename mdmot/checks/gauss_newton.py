@@ -14,6 +14,12 @@ from mdmot._types import Params
 FIRST_DAMPING = 0.1
 AFTER_SUCCESS, AFTER_FAILURE = 1 / 4, 6.0
 
+LEAST_FOR_SINGLE = 1e-4
+"""Damping down to which single precision is enough for J J^T: its rounding is below a tenth of that."""
+
+BLOCK = 256
+"""Rows of a product that is not worth splitting."""
+
 
 def least_squares(
     residuals: Callable[[Params], Float[Array, " residuals"]],
@@ -27,7 +33,7 @@ def least_squares(
     A step solves J^T (J J^T + damping) in the space of the residuals, of which there are fewer than
     weights; SciPy's solvers factor J with the weights as its columns instead. A step that does not lower
     the sum is not taken. The damping is a share of the mean square of a row of J. It falls to where single
-    precision loses J J^T, which is made in the precision in use whatever that of the weights.
+    precision loses J J^T, which is then made in the precision in use whatever that of the weights.
 
     Args:
       residuals: What is to vanish.
@@ -54,13 +60,18 @@ def least_squares(
     def step(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
         number, weights, rest, damping = carry
         rows = [leaf.reshape(rest.size, -1) for leaf in jax.tree.leaves(jacobian(unravel(weights)))]
-        derivative = jnp.concatenate(rows, axis=1).astype(float)
-        gram = derivative @ derivative.T
+        derivative = jnp.concatenate(rows, axis=1)
+        gram = jax.lax.cond(
+            damping > LEAST_FOR_SINGLE,
+            lambda x: _gram(x).astype(float),
+            lambda x: _gram(x.astype(float)),
+            derivative,
+        )
         ridge = damping * jnp.trace(gram) / rest.size
         # Not a number where rounding leaves no positive matrix: not better either.
         factors = cho_factor(gram + ridge * jnp.eye(rest.size, dtype=gram.dtype))
         solution = cho_solve(factors, rest.astype(gram.dtype))
-        tried = weights - (derivative.T @ solution).astype(weights.dtype)
+        tried = weights - (derivative.T @ solution.astype(derivative.dtype)).astype(weights.dtype)
         found = residuals(unravel(tried))
         is_better = jnp.square(found).sum() < jnp.square(rest).sum()
         weights, rest = jnp.where(is_better, tried, weights), jnp.where(is_better, found, rest)
@@ -69,3 +80,12 @@ def least_squares(
     damping = jnp.asarray(FIRST_DAMPING, float)
     begin = (jnp.int32(0), first, residuals(start), damping)
     return unravel(jax.lax.while_loop(is_left, step, begin)[1])
+
+
+def _gram(x: Float[Array, "rows weights"]) -> Float[Array, "rows rows"]:
+    """x x^T from the blocks on and above its diagonal: five eighths of the work of the whole product."""
+    if x.shape[0] <= BLOCK:
+        return x @ x.T
+    first, second = jnp.split(x, [x.shape[0] // 2])
+    corner = first @ second.T
+    return jnp.block([[_gram(first), corner], [corner.T, _gram(second)]])

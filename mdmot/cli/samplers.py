@@ -39,8 +39,10 @@ class Sampler:
         }
 
 
-def _fields(**paths: str) -> dict[str, Any]:
-    return {option: Field(path) for option, path in paths.items()}
+def _fields(owner: str, *options: str, **renamed: str) -> dict[str, Any]:
+    """Options whose defaults are those of the owner's fields, by their names or by other ones."""
+    names = {option: option for option in options} | renamed
+    return {option: Field(f"{owner}.{name}") for option, name in names.items()}
 
 
 def _ranked(score: str) -> "Callable[[Any, Values], Rule]":
@@ -64,7 +66,7 @@ def _remasking(rule: str, about: str) -> Sampler:
         made: Rule = s.RemaskingUnmasking(getattr(s, rule)(v["eta"]), v.choice)
         return made
 
-    return Sampler(f"{REMASKED}, {about}", {**SCHEDULED, **_fields(eta=f"{rule}.eta")}, make)
+    return Sampler(f"{REMASKED}, {about}", {**SCHEDULED, **_fields(rule, "eta")}, make)
 
 
 def _preset(name: str, about: str, reads: Mapping[str, Any], *own: str) -> Sampler:
@@ -80,9 +82,7 @@ def _preset(name: str, about: str, reads: Mapping[str, Any], *own: str) -> Sampl
         made: Preset = getattr(s.presets, name)(v["steps"], choice=v.choice, **arguments)
         return made
 
-    return Sampler(
-        about, {**reads, **_fields(**{option: f"presets.{name}.{option}" for option in own})}, make
-    )
+    return Sampler(about, {**reads, **_fields(f"presets.{name}", *own)}, make)
 
 
 SAMPLERS: dict[str, Sampler] = {
@@ -105,30 +105,22 @@ SAMPLERS: dict[str, Sampler] = {
     "entropy": Sampler("the positions of least entropy first", RANKED, _ranked("NegativeEntropy")),
     "threshold": Sampler(
         "all positions whose token has at least some probability",
-        {**ADAPTIVE, **_fields(threshold="Threshold.threshold"), "score": "probability"},
+        {**ADAPTIVE, **_fields("Threshold", "threshold"), "score": "probability"},
         lambda s, v: s.Ranked(s.Threshold(v["threshold"]), v.score, v.choice),
     ),
     "factor": Sampler(
         "as many of the surest positions as their probabilities allow together",
-        {**ADAPTIVE, **_fields(factor="Factor.factor"), "score": "probability"},
+        {**ADAPTIVE, **_fields("Factor", "factor"), "score": "probability"},
         lambda s, v: s.Ranked(s.Factor(v["factor"]), v.score, v.choice),
     ),
     "entropy-bound": Sampler(
         "as many of the surest positions as a bound on their entropies allows",
-        {**ADAPTIVE, **_fields(entropy_bound="EntropyBound.bound"), "score": "entropy"},
+        {**ADAPTIVE, **_fields("EntropyBound", entropy_bound="bound"), "score": "entropy"},
         lambda s, v: s.Ranked(s.EntropyBound(v["entropy_bound"]), v.score, v.choice),
     ),
     "klass": Sampler(
         "all positions that are sure and have stopped changing",
-        {
-            **ADAPTIVE,
-            **_fields(
-                confidence="Stable.confidence",
-                divergence="Stable.divergence",
-                history="Stable.history",
-                fallback="Stable.fallback",
-            ),
-        },
+        {**ADAPTIVE, **_fields("Stable", "confidence", "divergence", "history", "fallback")},
         lambda s, v: s.Ranked(
             s.Stable(v["confidence"], v["divergence"], v["history"], v["fallback"]),
             s.LargestProbability(),
@@ -137,7 +129,7 @@ SAMPLERS: dict[str, Sampler] = {
     ),
     "punt": Sampler(
         "the surest positions of which none changes what the network says of a less sure one",
-        {**ADAPTIVE, **_fields(divergence="IndependentUnmasking.divergence"), "score": "probability"},
+        {**ADAPTIVE, **_fields("IndependentUnmasking", "divergence"), "score": "probability"},
         lambda s, v: s.IndependentUnmasking(v["divergence"], v.score, v.choice),
     ),
     "bisection": Sampler(
@@ -152,12 +144,8 @@ SAMPLERS: dict[str, Sampler] = {
         f"{REMASKED}, while the number of masks stands still",
         {
             **DRAWN,
-            **_fields(
-                eta="Loop.eta",
-                loop_start="loop_grid.start",
-                loop_stop="loop_grid.stop",
-                loop_alpha="loop_grid.alpha",
-            ),
+            **_fields("Loop", "eta"),
+            **_fields("loop_grid", loop_start="start", loop_stop="stop", loop_alpha="alpha"),
         },
         lambda s, v: s.presets.Preset(
             s.RemaskingUnmasking(s.Loop(v["eta"]), v.choice),
@@ -171,7 +159,7 @@ SAMPLERS: dict[str, Sampler] = {
     ),
     "dfm": Sampler(
         f"{REMASKED}, as a corrector asks, in more than --steps steps",
-        {**DRAWN, **_fields(scale="DFMCorrector.scale", power="DFMCorrector.power")},
+        {**DRAWN, **_fields("DFMCorrector", "scale", "power")},
         lambda s, v: s.presets.Preset(
             s.RemaskingUnmasking(s.DFMCorrector(v["scale"], v["power"]), v.choice),
             s.dfm_grid(v["steps"], s.DFMCorrector(v["scale"], v["power"])),
@@ -179,7 +167,7 @@ SAMPLERS: dict[str, Sampler] = {
     ),
     "p2": Sampler(
         "the surest positions, and masks those again that are the least sure by now",
-        {**SCHEDULED, **_fields(eta="SelfPlanning.eta"), "score": "probability", "counts": "floored"},
+        {**SCHEDULED, **_fields("SelfPlanning", "eta"), "score": "probability", "counts": "floored"},
         lambda s, v: s.SelfPlanning(v["eta"], v.choice, v.score, v.word("counts")),
     ),
     "first-hitting": Sampler(
@@ -189,7 +177,7 @@ SAMPLERS: dict[str, Sampler] = {
     ),
     "theta-trapezoidal": Sampler(
         "each position by chance, in two stages a step, the second corrected",
-        {**SCHEDULED, **_fields(theta="ThetaTrapezoidal.theta"), "split": "alpha"},
+        {**SCHEDULED, **_fields("ThetaTrapezoidal", "theta"), "split": "alpha"},
         lambda s, v: s.ThetaTrapezoidal(v["theta"], v.choice, v.word("split")),
     ),
     "mdlm": _preset("mdlm", "as MDLM does, and the rest in one more step", DRAWN),
