@@ -75,9 +75,8 @@ def _preset(name: str, about: str, reads: Mapping[str, Any], *own: str) -> Sampl
 
     def make(s: Any, v: Values) -> "Preset":
         arguments = {option: v.argument(option) for option in (*words, *own)}
-        if (
-            name == "dream"
-        ):  # makes its score itself; its noise adds to the probability, not to the logarithm
+        if name == "dream":
+            # Its noise adds to the probability, not to the logarithm, and it makes the score itself.
             arguments["score"] = s.Probability if v["score"] == "probability" else v.word("score")
         made: Preset = getattr(s.presets, name)(v["steps"], choice=v.choice, **arguments)
         return made
