@@ -18,7 +18,6 @@ import safetensors.numpy
 
 from mdmot.cli import main
 from mdmot.errors import InputError
-from mdmot.model import Model
 from mdmot.models.pretrained import (
     FAMILIES,
     convert_antiberty,
@@ -134,15 +133,15 @@ def refused(folder, **options):
 def test_folders_are_loaded_in_float32_and_bfloat16(tmp_path, name):
     write(tmp_path, CONFIGS[name], tensors_of(CONFIGS[name]))
     found = load_pretrained(tmp_path)
-    assert (found.family, found.vocab_size, found.mask_id, found.length) == (name, 7, 6, 5)
-    assert {leaf.dtype for leaf in jax.tree.leaves(found.params)} == {jnp.dtype("float32")}
-    logits = logits_of(found.denoiser, found.params, TOKENS)
+    assert (found.family, found.vocab_size, found.model.mask_id, found.length) == (name, 7, 6, 5)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found.model.params)} == {jnp.dtype("float32")}
+    logits = logits_of(found.model.denoiser, found.model.params, TOKENS)
     assert logits.shape == (2, 5, 7)
     assert bool(jnp.isfinite(logits[..., :6]).all())
     half = load_pretrained(tmp_path, dtype=jnp.bfloat16)
-    assert half.denoiser == found.denoiser
-    assert half.params["layers"]["query"]["kernel"].dtype == jnp.bfloat16
-    coarse = logits_of(half.denoiser, half.params, TOKENS)
+    assert half.model.denoiser == found.model.denoiser
+    assert half.model.params["layers"]["query"]["kernel"].dtype == jnp.bfloat16
+    coarse = logits_of(half.model.denoiser, half.model.params, TOKENS)
     assert coarse.dtype == jnp.float32
     # Some twenty roundings of 2^-9 in a row, of numbers up to five.
     np.testing.assert_allclose(coarse[..., :6], logits[..., :6], atol=0.4)
@@ -153,7 +152,7 @@ def test_files_of_halves_are_loaded(tmp_path):
     tensors = {name: x.astype(jnp.bfloat16) for name, x in tensors_of(LLADA).items()}
     found = load_pretrained(write(tmp_path, LLADA, tensors))
     kernel = tensors["model.transformer.blocks.1.q_proj.weight"].astype(np.float32).T
-    np.testing.assert_array_equal(found.params["layers"]["query"]["kernel"][1], kernel)
+    np.testing.assert_array_equal(found.model.params["layers"]["query"]["kernel"][1], kernel)
 
 
 def test_blocks_are_compiled_once(tmp_path):
@@ -163,7 +162,9 @@ def test_blocks_are_compiled_once(tmp_path):
         folder = tmp_path / str(depth)
         folder.mkdir()
         found = load_pretrained(write(folder, settings, tensors_of(settings)))
-        sizes.append(len(logits_of.lower(found.denoiser, found.params, TOKENS).as_text().splitlines()))
+        sizes.append(
+            len(logits_of.lower(found.model.denoiser, found.model.params, TOKENS).as_text().splitlines())
+        )
     assert sizes[0] == sizes[1]
 
 
@@ -173,13 +174,13 @@ def test_padding_is_not_seen_and_changes_nothing_elsewhere(tmp_path):
         folder.mkdir()
         write(folder, settings, tensors_of(settings))
         padded = load_pretrained(folder)
-        whole = logits_of(padded.denoiser, padded.params, TOKENS)
+        whole = logits_of(padded.model.denoiser, padded.model.params, TOKENS)
         # Three positions alone are those of the padded row; sums of another length round otherwise.
-        alone = logits_of(padded.denoiser, padded.params, TOKENS[1:, :3])
+        alone = logits_of(padded.model.denoiser, padded.model.params, TOKENS[1:, :3])
         np.testing.assert_allclose(whole[1, :3], alone[0], atol=1e-5)
         (folder / "config.json").write_text(json.dumps(settings | {"pad_token_id": 5}))
         other = load_pretrained(folder)  # a padding token that these rows do not have
-        seen = logits_of(other.denoiser, other.params, TOKENS)
+        seen = logits_of(other.model.denoiser, other.model.params, TOKENS)
         np.testing.assert_array_equal(whole[0], seen[0])
         assert np.abs(np.asarray(whole - seen))[1, :3, :6].max() > 1e-4
 
@@ -187,10 +188,9 @@ def test_padding_is_not_seen_and_changes_nothing_elsewhere(tmp_path):
 def test_what_is_drawn_is_neither_the_mask_nor_a_token_ruled_out(tmp_path):
     write(tmp_path, BERT, tensors_of(BERT))
     found = load_pretrained(tmp_path, never=(0, 1))
-    model = Model(found.denoiser, found.params, found.mask_id)
-    tokens = jnp.full((64, 5), found.mask_id)
+    tokens = jnp.full((64, 5), found.model.mask_id)
     result = sample(
-        jax.random.key(0), BernoulliUnmasking(), model, grid_from_alpha([0.0, 0.5, 1.0]), tokens
+        jax.random.key(0), BernoulliUnmasking(), found.model, grid_from_alpha([0.0, 0.5, 1.0]), tokens
     )
     assert set(np.unique(result.tokens)) == {2, 3, 4, 5}
 
@@ -201,17 +201,17 @@ def test_masks_are_found_by_their_text(tmp_path):
     message = refused(tmp_path)
     assert '"mask_token_id" into config.json' in message  # for those who cannot pass what follows
     assert "pass mask_id to load_pretrained" in message
-    assert load_pretrained(tmp_path, mask_id=3).mask_id == 3
+    assert load_pretrained(tmp_path, mask_id=3).model.mask_id == 3
     assert "token 7 is none of the 7" in refused(tmp_path, mask_id=7)
     for added in ("null", "3", "[4]", '[{"id": 5}]', '[{"content": "a"}]', '[{"content": 5, "id": "a"}]'):
         (tmp_path / "tokenizer.json").write_text(f'{{"added_tokens": {added}}}')
         assert "tokenizer.json: added_tokens is no list" in refused(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"added_tokens": [{"id": 5, "content": "[MASK]"}]}')
-    assert load_pretrained(tmp_path).mask_id == 5
+    assert load_pretrained(tmp_path).model.mask_id == 5
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "vocab.txt").write_text("[PAD]\na\nb\n[MASK]\nc\nd\ne\n")
     found = load_pretrained(tmp_path)
-    assert (found.mask_id, found.symbols[4]) == (3, "c")
+    assert (found.model.mask_id, found.symbols[4]) == (3, "c")
     (tmp_path / "vocab.txt").write_text("a\nb")
     assert "2 lines for 7 tokens" in refused(tmp_path)
 
@@ -224,7 +224,9 @@ def test_old_and_tied_names_are_known(tmp_path):
     tensors["cls.predictions.decoder.weight"] = table
     tensors["bert.embeddings.position_ids"] = np.arange(5)[None]
     found = load_pretrained(write(tmp_path, BERT, tensors))
-    np.testing.assert_array_equal(found.params["layers"]["mlp_norm"]["scale"][1], tensors[f"{norm}.gamma"])
+    np.testing.assert_array_equal(
+        found.model.params["layers"]["mlp_norm"]["scale"][1], tensors[f"{norm}.gamma"]
+    )
     assert found.unused == ("bert.embeddings.position_ids",)
     tensors["cls.predictions.decoder.weight"] = table + 1
     message = refused(write(tmp_path, BERT, tensors))
@@ -240,14 +242,14 @@ def test_dplm_is_an_esm_of_another_name(tmp_path):
     once, twice = ({old.format(block): np.ones(1, np.float32) for block in range(num)} for num in (1, 2))
     for frequencies in ({}, once, twice):
         dplm = load_pretrained(write(tmp_path, DPLM, tensors | contacts | frequencies))
-        assert (dplm.denoiser, dplm.config) == (esm.denoiser, esm.config)
+        assert (dplm.model.denoiser, dplm.config) == (esm.model.denoiser, esm.config)
         assert dplm.unused == tuple(contacts)
-        jax.tree.map(np.testing.assert_array_equal, dplm.params, esm.params)
+        jax.tree.map(np.testing.assert_array_equal, dplm.model.params, esm.model.params)
     twice[old.format(0)] = twice[old.format(0)] / 2
     message = refused(write(tmp_path, DPLM, tensors | twice))
     assert f"not what they are tied to: {old.format(1)} (frequencies)" in message
     found = load_pretrained(write(tmp_path, DPLM, tensors | {old.format(0): twice[old.format(0)]}))
-    assert found.params["frequencies"].tolist() == [0.5]
+    assert found.model.params["frequencies"].tolist() == [0.5]
 
 
 def test_all_tensors_that_do_not_fit_are_listed(tmp_path):
@@ -353,7 +355,7 @@ def test_shards_are_one_network(tmp_path):
     write(tmp_path, BERT, tensors_of(BERT))
     whole = load_pretrained(tmp_path)
     placed = shards(tmp_path)
-    jax.tree.map(np.testing.assert_array_equal, load_pretrained(tmp_path).params, whole.params)
+    jax.tree.map(np.testing.assert_array_equal, load_pretrained(tmp_path).model.params, whole.model.params)
     first, *others = placed
     reindex(tmp_path, {name: placed[name] for name in others})
     assert f"a.safetensors does not fit, {first} is not listed" in refused(tmp_path)
@@ -393,7 +395,7 @@ def test_damaged_folders_are_refused(tmp_path):
 def test_longer_sequences_are_refused(tmp_path, name):
     found = load_pretrained(write(tmp_path, CONFIGS[name], tensors_of(CONFIGS[name])))
     with pytest.raises(InputError, match="6 tokens, more than the 5"):
-        jax.eval_shape(found.denoiser, found.params, jnp.zeros((1, 6), int))
+        jax.eval_shape(found.model.denoiser, found.model.params, jnp.zeros((1, 6), int))
 
 
 def global_of(module, name):
@@ -513,7 +515,7 @@ def test_antiberty_recovers_residues(tmp_path):
         pytest.skip("set MDMOT_ANTIBERTY_WHEEL to the file of pip download antiberty==0.1.3 --no-deps")
     convert_antiberty(wheel, tmp_path)
     found = load_pretrained(tmp_path, never=range(4))
-    assert found.symbols[found.mask_id] == "[MASK]"
+    assert found.symbols[found.model.mask_id] == "[MASK]"
     heavy = (
         "EVQLVQSGPEVKKPGTSVKVSCKASGFTFMSSAVQWVRQARGQRLEWIGWIVIGSGNTNYAQKFQERVTITRDMSTSTAYMELSSLRSEDTAVYYCAAPY"
         "CSSISCNDGFDIWGQGTMVTVS"
@@ -521,8 +523,8 @@ def test_antiberty_recovers_residues(tmp_path):
     tokens = np.array([2, *map(found.symbols.index, heavy), 3])
     masked = np.tile(tokens, (7, 1))
     is_masked = (np.arange(len(tokens)) % 7 == np.arange(7)[:, None]) & (tokens > 3)
-    masked[is_masked] = found.mask_id
-    logits = logits_of(found.denoiser, found.params, jnp.asarray(masked))
+    masked[is_masked] = found.model.mask_id
+    logits = logits_of(found.model.denoiser, found.model.params, jnp.asarray(masked))
     right = (np.asarray(logits).argmax(-1) == tokens)[is_masked].mean()
     # 122 residues; a network that knows nothing gets one in twenty.
     assert right > 0.8

@@ -56,16 +56,16 @@ def randomised(model):
 
 
 def assert_same(found, tokens, theirs):
-    ours = np.asarray(logits_of(found.denoiser, found.params, jnp.asarray(tokens)))
+    ours = np.asarray(logits_of(found.model.denoiser, found.model.params, jnp.asarray(tokens)))
     assert ours.dtype == np.float32
-    assert (ours[..., found.mask_id] == -np.inf).all()
+    assert (ours[..., found.model.mask_id] == -np.inf).all()
     theirs = theirs.detach().numpy().copy()
-    theirs[..., found.mask_id] = -np.inf
+    theirs[..., found.model.mask_id] = -np.inf
     is_seen = tokens != (-1 if found.pad_id is None else found.pad_id)
-    assert np.isfinite(np.delete(ours, found.mask_id, axis=-1)).all()
+    assert np.isfinite(np.delete(ours, found.model.mask_id, axis=-1)).all()
     np.testing.assert_allclose(ours[is_seen], theirs[is_seen], atol=TOLERANCE)
     positions = np.array([[0, 2], [1, 0], [3, 3]])
-    at = found.denoiser.bind(found.params, jnp.asarray(tokens))(jnp.asarray(positions))
+    at = found.model.denoiser.bind(found.model.params, jnp.asarray(tokens))(jnp.asarray(positions))
     chosen = np.take_along_axis(ours, positions[..., None], axis=1)
     np.testing.assert_allclose(at, chosen, atol=TOLERANCE)
 
@@ -95,12 +95,12 @@ def test_esm(tmp_path, has_dropout, is_tied):
     model = randomised(transformers.EsmForMaskedLM(config))
     model.save_pretrained(tmp_path)
     found = load_pretrained(tmp_path)
-    assert (found.mask_id, found.pad_id) == (MASK, 1)
+    assert (found.model.mask_id, found.pad_id) == (MASK, 1)
     for tokens in (TOKENS, PADDED):
         theirs = model(torch.tensor(tokens), attention_mask=torch.tensor(tokens != 1)).logits
         assert_same(found, tokens, theirs)
     full = jnp.full((1, 8), MASK)  # where theirs divides by zero
-    ours = logits_of(found.denoiser, found.params, full)
+    ours = logits_of(found.model.denoiser, found.model.params, full)
     assert bool(jnp.isfinite(ours[..., :MASK]).all())
 
 

@@ -18,9 +18,9 @@ from mdmot.arguments import concrete
 from mdmot.denoisers import is_impossible
 from mdmot.errors import InputError
 from mdmot.model import Model
+from mdmot.samplers.addressable import own_rows
 from mdmot.samplers.blocks import SemiAutoregressive, described, later
 from mdmot.samplers.choice import Forbid
-from mdmot.samplers.rows import own_rows
 from mdmot.samplers.rule import is_adaptive, is_rule
 from mdmot.schedules.grids import StepGrid
 

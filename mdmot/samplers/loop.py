@@ -14,11 +14,11 @@ from mdmot._types import Tokens
 from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.plans import Plan
+from mdmot.samplers.addressable import own_rows
 from mdmot.samplers.admission import assert_inputs
 from mdmot.samplers.blocks import SemiAutoregressive, later, of_a_block
 from mdmot.samplers.network import Network
 from mdmot.samplers.planned import as_grid
-from mdmot.samplers.rows import own_rows
 from mdmot.samplers.rule import HasTokens, Rule, is_adaptive
 from mdmot.samplers.steps import SampleResult, StepInput
 from mdmot.schedules.grids import StepGrid

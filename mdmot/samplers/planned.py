@@ -11,10 +11,10 @@ from jax.typing import ArrayLike
 from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.plans import Bernoulli, Fixed, Plan, Reveal
+from mdmot.samplers.addressable import own_rows
 from mdmot.samplers.bernoulli import BernoulliUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive, described
 from mdmot.samplers.fixed import FixedUnmasking
-from mdmot.samplers.rows import own_rows
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
 _RULES = {Fixed: FixedUnmasking, Bernoulli: BernoulliUnmasking}

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mdmot._types import Denoiser, Params
 from mdmot.denoisers import WithoutToken
 from mdmot.errors import InputError
+from mdmot.model import Model
 from mdmot.models.config import DTYPES
 from mdmot.models.pretrained import bert, dream, esm, llada, llama
 from mdmot.models.pretrained.fill import Rule, fill
@@ -61,25 +61,21 @@ class Pretrained:
     """A pretrained network, ready to be sampled.
 
     Attributes:
-      denoiser: `denoiser(params, tokens)`, with `logits_at`'s economy; the mask is among its logits, and
-        impossible.
-      params: The weights; those of the blocks are stacked.
+      model: The network, whose head is apart, its weights, those of the blocks stacked, and its mask, which
+        is among its logits, and impossible.
       family: Its `model_type`: bert, esm, llada or Dream.
       config: Its size.
       vocab_size: Number of logits a position.
-      mask_id: The token of a masked position.
       pad_id: The token that nothing attends to, if there is one.
       length: Longest sequence.
       symbols: The text of each token, if the folder has a vocab.txt.
       unused: Tensors of the folder that the network does not need, of other heads.
     """
 
-    denoiser: Denoiser
-    params: Params
+    model: Model
     family: str
     config: Any
     vocab_size: int
-    mask_id: int
     pad_id: int | None
     length: int
     symbols: tuple[str, ...] | None
@@ -129,7 +125,7 @@ def load_pretrained(
       ...     _ = pathlib.Path(folder, "config.json").write_text(json.dumps(config))
       ...     safetensors.numpy.save_file(tensors, pathlib.Path(folder, "model.safetensors"))
       ...     found = load_pretrained(folder)
-      >>> found.family, found.vocab_size, found.mask_id, found.length
+      >>> found.family, found.vocab_size, found.model.mask_id, found.length
       ('llada', 3, 2, 1024)
     """
     folder = pathlib.Path(folder)
@@ -162,12 +158,10 @@ def load_pretrained(
             raise InputError(f"{folder}: token {token} is none of the {config.vocab_size} of the network")
         denoiser = WithoutToken(denoiser, token)
     return Pretrained(
-        denoiser,
-        jax.tree.map(jnp.asarray, filled.params),
+        Model(denoiser, jax.tree.map(jnp.asarray, filled.params), mask_id),
         name,
         config,
         config.vocab_size,
-        mask_id,
         config.pad_id,
         config.length,
         symbols,

@@ -126,17 +126,19 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
             "copy the model's own files"
         )
     before, after = _frame(found, number_of)
-    special = {found.mask_id}
+    special = {found.model.mask_id}
     if found.family in FRAMES:
         special |= {number for text, number in number_of.items() if SPECIAL.fullmatch(text)}
     never = tuple(sorted(number for number in special if number < vocabulary.size))
-    denoiser = PlainDenoiser(found.denoiser, vocabulary.size, found.mask_id, before, after, never)
+    denoiser = PlainDenoiser(
+        found.model.denoiser, vocabulary.size, found.model.mask_id, before, after, never
+    )
     length = found.length - len(before) - len(after)
     if length < 1:
         raise InputError(f"{folder}: sequences of {found.length} tokens, their ends included; none is left")
     return Named(
         str(folder),
-        Model(denoiser, found.params, vocabulary.size),
+        Model(denoiser, found.model.params, vocabulary.size),
         vocabulary,
         length,
         max(found.config.vocab_size, found.config.hidden, found.config.heads * found.length),
