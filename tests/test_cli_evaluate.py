@@ -14,7 +14,7 @@ from mdmot.cli import judging, main
 from mdmot.data import read_language
 from mdmot.distributions import read_law
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
-from mdmot.plans import Bernoulli, Plan, write_plan
+from mdmot.plans import Bernoulli, Fixed, Plan, write_plan
 from mdmot.vocabulary import Bytes
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -171,3 +171,17 @@ def test_samples_follow_a_plan_and_its_reveals(capsys, tmp_path):
     write_plan(plan, Plan(3, Bernoulli([0.0, 0.5, 1.0])))
     sampler = found(capsys, tmp_path / "law.txt", "--schedule", plan, "--num", 4, "--limit", 4)["sampler"]
     assert (sampler["reveal"], sampler["steps"], sampler["schedule"]) == ("bernoulli", 2, str(plan))
+
+
+def test_a_plan_of_another_length_is_stretched_and_says_so(capsys, tmp_path):
+    (tmp_path / "law.txt").write_text(LAW)
+    plan = tmp_path / "plan.json"
+    write_plan(plan, Plan(6, Fixed([2, 4])))
+    arguments = ["evaluate", tmp_path / "law.txt", "--schedule", plan, "--num", 4, "--limit", 4, "--json"]
+    assert main.status([str(argument) for argument in arguments]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["sampler"]["steps"] == 2
+    assert [line for line in captured.err.splitlines() if "stretched" in line] == [
+        "note: the plan is for 6 masked tokens and here are 3: its steps are stretched, and its error is "
+        "unknown"
+    ]

@@ -10,7 +10,8 @@ import click
 from mdmot.cli.options import common, print_json
 from mdmot.cli.outputs import assert_folder, say
 from mdmot.cli.progress import progress_shown
-from mdmot.cli.training_options import arguments_of, settings, show_presets
+from mdmot.cli.training_options import arguments_of, in_options, settings, show_presets
+from mdmot.errors import InputError
 from mdmot.workflows.training import train as train_model
 from mdmot.workflows.training_settings import Dtype
 
@@ -107,14 +108,17 @@ def train(context: click.Context, out: pathlib.Path, seed: int, as_json: bool, *
     is cut into documents at ends of lines. The settings, the data and the seed decide all that follows: a
     run that is killed and resumed ends with the same weights as one that was not.
     """
-    chosen = arguments_of({name: value for name, value in given.items() if value not in (None, ())})
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
-        chosen["seed"] = seed
+        given["seed"] = seed
     assert_folder(out)
     # Orbax logs with a traceback what it raises too, a full disk for one; the error is said in one line.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     with progress_shown() as show:
-        found = train_model(out, show=show, tell=say, **chosen)
+        try:
+            chosen = arguments_of({name: value for name, value in given.items() if value not in (None, ())})
+            found = train_model(out, show=show, tell=say, **chosen)
+        except InputError as error:
+            raise in_options(error, context.command) from None
     if as_json:
         print_json(found.to_json())
     else:

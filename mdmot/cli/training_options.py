@@ -1,5 +1,6 @@
 """The options of `mdmot train` for its settings and for what it says of tokens."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -23,6 +24,15 @@ SHORTER = {
     "num_evaluated": "evaluated",
 }
 """Options that are not called as their fields are."""
+
+
+def in_options(error: InputError, command: click.Command) -> InputError:
+    """The error with options in the place of arguments: those that it begins with, or of several words."""
+    flags = {str(option.name): option.opts[0] for option in command.params}
+    flags |= {field: f"--{option}" for field, option in SHORTER.items()}
+    names = r"^\w+|\b[a-z]+(?:_[a-z]+)+\b"
+    return InputError(re.sub(names, lambda found: flags.get(found[0], found[0]), str(error)))
+
 
 RANGES: dict[str, click.ParamType] = {
     "num_warm_up": click.IntRange(0, 10**6),

@@ -122,7 +122,9 @@ def tune(
             with output_file(out) as path:
                 found.write(path)
     if plots is not None:
-        _draw(plots, found)
+        from mdmot.pages.tuned import write_plots
+
+        write_plots(plots, found)
     if as_json:
         print_json(found.to_json() | {"seed": seed})
     else:
@@ -130,26 +132,6 @@ def tune(
             _show(found)
     if out is not None and not is_standard_output(out):
         say(f"wrote {out}")
-
-
-def _draw(folder: pathlib.Path, found: Tuned) -> None:
-    from mdmot.experiments.data_to_schedule import schedule_study
-    from mdmot.files import prepare_folder, write_atomically
-    from mdmot.pages import figures
-    from mdmot.workflows.precision import computing_in
-
-    tuned = found.tuning
-    with computing_in("float64"):
-        study = schedule_study(found.profile.fitted, tuned.plan.steps, type(tuned.plan.reveal), tuned)
-    drawn = (
-        figures.profile(found.profile),
-        figures.step_plans(study),
-        figures.path_kl_against_steps(study),
-        figures.data_gamma(study),
-    )
-    prepare_folder(folder)
-    for name, svg in zip(PLOTS, drawn, strict=True):
-        write_atomically(folder / f"{name}.svg", svg)
 
 
 def _show(found: Tuned) -> None:
