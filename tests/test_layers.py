@@ -107,3 +107,46 @@ def test_every_name_of_mdmot_is_found_when_it_is_asked_for():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "mdmot.plans False False\n"
+
+
+def test_no_file_imports_itself_through_others():
+    """Annotations of types do not count, nor does what a package exports."""
+    imports = {path: set(files_imported(path)) for path in sorted(ROOT.rglob("*.py"))}
+    assert not circle(imports)
+    first, second = sorted(imports)[:2]
+    assert circle(imports | {first: {second}, second: {first}}) == [first, second, first]
+
+
+def files_imported(path):
+    """The files of the package that a file imports when it runs, __init__ files left out."""
+    for node in runtime_nodes(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mdmot"):
+            base = ROOT.joinpath(*node.module.split(".")[1:])
+            names = [base.with_suffix(".py"), *(base / f"{alias.name}.py" for alias in node.names)]
+            yield from (name for name in names if name.exists())
+
+
+def runtime_nodes(tree):
+    for node in ast.iter_child_nodes(tree):
+        is_typing = (
+            isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        )
+        if not is_typing:
+            yield node
+            yield from runtime_nodes(node)
+
+
+def circle(imports):
+    """One path that ends where it begins; none if there is none."""
+    done = set()
+
+    def search(path):
+        for after in sorted(imports[path[-1]]):
+            if after in path:
+                return [*path[path.index(after) :], after]
+            if after not in done and (found := search([*path, after])):
+                return found
+        done.add(path[-1])
+        return []
+
+    return next((found for start in sorted(imports) if (found := search([start]))), [])

@@ -19,7 +19,7 @@ from mdmot.cli.options import (
 )
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
-from mdmot.workflows import evaluation
+from mdmot.workflows import evaluation, judgement
 from mdmot.workflows.evaluation import Evaluation
 from mdmot.workflows.naming import precision_of
 from mdmot.workflows.precision import computing_in
@@ -61,7 +61,7 @@ Examples:
     type=click.IntRange(2, 10**9),
     metavar="N",
     help="Evaluate on N windows at most, spread evenly over the text.  "
-    f"[default: {evaluation.WINDOWS}; {evaluation.HELD_OUT_SEQUENCES} sequences of a language or a law]",
+    f"[default: {evaluation.WINDOWS}; {judgement.HELD_OUT_SEQUENCES} sequences of a language or a law]",
 )
 @click.option(
     "--batch",
@@ -75,10 +75,10 @@ Examples:
     type=click.IntRange(0, 10**6),
     metavar="N",
     help="Samples to judge, and sequences whose likelihood is measured; 0 for none.  [default: "
-    f"{evaluation.SAMPLES} for a law or a language, {evaluation.TEXT_SAMPLES} for Python, else 0]",
+    f"{judgement.SAMPLES} for a law or a language, {judgement.TEXT_SAMPLES} for Python, else 0]",
 )
 @steps_option(
-    f"Number of sampling steps.  [default: the plan's, or one a token, {evaluation.MOST_STEPS} at most]",
+    f"Number of sampling steps.  [default: the plan's, or one a token, {judgement.MOST_STEPS} at most]",
     most=MOST,
 )
 @schedule_option("Mask schedule of the sampler, as in `mdmot sample`.  [default: linear]")
@@ -88,8 +88,8 @@ Examples:
     type=WHOLE,
     metavar="N",
     help="Random orders that the likelihood of a sequence is averaged over; the more, the closer "
-    f"the bound.  [default: {evaluation.LEAST_ORDERS} to {evaluation.MOST_ORDERS}, by the length; for text "
-    f"{evaluation.TEXT_ORDERS}]",
+    f"the bound.  [default: {judgement.LEAST_ORDERS} to {judgement.MOST_ORDERS}, by the length; for text "
+    f"{judgement.TEXT_ORDERS}]",
 )
 @common
 def evaluate(

@@ -24,7 +24,7 @@ from mdmot.models import Named
 from mdmot.plans import Fixed, Plan, RevealKind
 from mdmot.samplers import rule_for
 from mdmot.schedules import MaskSchedule, StepGrid, masks, step_grid
-from mdmot.workflows.evaluation import (
+from mdmot.workflows.judgement import (
     LEAST_ORDERS,
     LEAST_SAMPLES,
     MOST_ORDERS,

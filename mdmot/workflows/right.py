@@ -11,7 +11,7 @@ from mdmot.data import Language, hold_out_documents, read_corpus, read_language
 from mdmot.errors import InputError
 from mdmot.models import Named
 from mdmot.vocabulary import Symbols, assert_same_vocabulary
-from mdmot.workflows.evaluation import HELD_OUT_SEQUENCES, MOST_LAW_TOKENS
+from mdmot.workflows.judgement import HELD_OUT_SEQUENCES, MOST_LAW_TOKENS
 from mdmot.workflows.progress import Tell
 from mdmot.workflows.texts import is_python, text_rows
 
