@@ -369,6 +369,8 @@ def test_search_without_optuna_names_the_extra(capsys, monkeypatch):
         ("profile BED --out FOLDER", ["is a folder"]),
         ("profile BED --out FILE/p.json", ["cannot be written"]),
         ("profile BED --estimate --draws 9 --resume FILE", ["FILE", "not the state"]),
+        ("profile BED --resume FILE", ["--resume is not read", "known exactly"]),
+        ("tune BED --steps 2 --resume FILE", ["--resume is not read", "known exactly"]),
         ("profile markow:stay=.9", ["'markow' is not known", "markov"]),
         ("profile markov:stay=2", ["stay", "0 to 1"]),
         ("profile parity:length=1", ["two"]),

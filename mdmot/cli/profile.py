@@ -68,7 +68,7 @@ def profile(
     assert_outputs(out, plots, PLOTS, as_json)
     with kept_until_written(resume, out) as state:
         with progress_shown() as show:
-            found = profile_of(model, resume=state, seed=seed, show=show, tell=say, **given)
+            found = profile_of(model, resume=resume, kept=state, seed=seed, show=show, tell=say, **given)
         if out is not None:
             from mdmot.information import write_profile
 

@@ -104,7 +104,9 @@ def tune(
         with progress_shown() as show:
             profile = None
             if is_measured:
-                profile = profile_of(model, resume=state, seed=seed, show=show, tell=say, **given)
+                profile = profile_of(
+                    model, resume=resume, kept=state, seed=seed, show=show, tell=say, **given
+                )
             found = tuned_steps(
                 model,
                 steps,

@@ -39,6 +39,7 @@ class _Measuring:
     draws: int | None
     batch: int | None
     estimate: bool
+    resume: str | os.PathLike[str] | None
 
     def refuse(self, name: Name, options: str, because: str) -> None:
         """Raises InputError if one of these options is given."""
@@ -57,6 +58,7 @@ def profile(
     batch: int | None = None,
     estimate: bool = False,
     resume: str | os.PathLike[str] | None = None,
+    kept: str | os.PathLike[str] | None = None,
     seed: int = 0,
     show: Show | None = None,
     tell: Tell = silent,
@@ -78,6 +80,7 @@ def profile(
       batch: Sequences in one network call; None for 64, fewer for a large model.
       estimate: Whether to measure a law even if its profile is known exactly.
       resume: File where the state of a measurement is kept; the same call goes on from it.
+      kept: The same, for whoever does not know whether there is anything to measure.
       seed: Seed of all draws.
       show: Called as batches end.
       tell: Called with the time and the memory that a long measurement will take, before it begins.
@@ -92,13 +95,14 @@ def profile(
       >>> profile("markov:states=2,length=8")
       Profile(8 tokens, exact: entropy 1.085 nats, total correlation 4.46, dual 0.8847, step ratio 2.49)
     """
-    how = _Measuring(text, length, levels, draws, batch, estimate)
+    how = _Measuring(text, length, levels, draws, batch, estimate, resume)
     if name is not None and pathlib.Path(name).suffix == ".json":
-        how.refuse(name, "text length estimate levels draws batch", "it is a saved profile")
+        how.refuse(name, "text length estimate levels draws batch resume", "it is a saved profile")
         from mdmot.information import read_profile
 
         return read_profile(pathlib.Path(name))
-    state = None if resume is None else pathlib.Path(resume)
+    place = kept if resume is None else resume
+    state = None if place is None else pathlib.Path(place)
     with computing_in(precision_of(name)):
         named = load(name)
         size = named.length if length is None else length
@@ -110,7 +114,7 @@ def profile(
             exact = None if estimate else named.law.profile()
             if exact is not None:
                 because = "its profile is known exactly; --estimate measures it all the same"
-                how.refuse(name, "levels draws batch", because)
+                how.refuse(name, "levels draws batch resume", because)
                 from mdmot.information import exact_profile
 
                 return exact_profile(_float64(exact), _provenance(named, named.law.spec, seed, None))
