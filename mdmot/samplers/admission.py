@@ -32,12 +32,15 @@ def assert_inputs(keys: Array, rule: object, model: object, grid: StepGrid | Non
     for name, value in (("keys", keys), ("tokens", tokens)):
         if not hasattr(value, "dtype"):
             raise InputError(f"{name} of type {type(value).__name__} are no array; pass a JAX array")
+    _assert_made(rule)
     if not (is_rule(rule) or isinstance(rule, SemiAutoregressive)):
         raise InputError(
             f"rule is a {type(rule).__name__}; pass an unmasking rule (of a preset, its .rule and .grid)"
         )
     if not isinstance(model, Model):
         raise InputError(f"model is a {type(model).__name__}; pass mdmot.Model(denoiser, params, mask_id)")
+    if not isinstance(model.mask_id, int | np.integer):
+        raise InputError(f"mask_id of the model is {model.mask_id!r}; pass the number of a token")
     if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise InputError(f"tokens are {tokens.dtype}{list(tokens.shape)}; pass integers [batch, length]")
     if tokens.size == 0:
@@ -66,10 +69,18 @@ def assert_inputs(keys: Array, rule: object, model: object, grid: StepGrid | Non
 
 def _assert_values(part: object) -> None:
     """Asks a rule, its transforms and whatever else it is made of to look at its values."""
+    for inner in _parts(part):
+        _assert_made(inner)
     if hasattr(part, "assert_values"):
         part.assert_values()
     for inner in _parts(part):
         _assert_values(inner)
+
+
+def _assert_made(part: object) -> None:
+    """To pass a class for one of its values is a slip."""
+    if isinstance(part, type):
+        raise InputError(f"{part.__name__} is a class, expected a value of it; pass {part.__name__}(...)")
 
 
 def _assert_forbidden(part: object, vocab_size: int) -> None:

@@ -55,7 +55,7 @@ class PlanStretched(UserWarning):
 def assert_made_for(plan: Plan, rule: object) -> None:
     """Raises InputError unless the rule reveals as the plan does, for which alone it promises its error."""
     kind = getattr(rule, "reveals", None)
-    if kind is None or not isinstance(plan.reveal, kind):
+    if not (isinstance(kind, type) and isinstance(plan.reveal, kind)):
         raise InputError(
             f"the plan has {plan.reveal.name} reveals, which {described(rule)} does not make; pass a rule "
             "that it was made for, or plan.grid() to use its steps all the same"

@@ -80,7 +80,9 @@ class Ranked:
     noise: ChoiceNoise | None = None
 
     def assert_values(self) -> None:
-        """Raises InputError if the size compares scores with a logarithm that they are not."""
+        """Raises InputError if the size is none, or compares scores with a logarithm that they are not."""
+        if not isinstance(self.size, Size):
+            raise InputError(f"size = {self.size!r} is none of a step; pass e.g. Threshold(0.9)")
         if self.size.reads_logarithms and isinstance(self.score, Margin | Probability):
             raise InputError(
                 f"score {type(self.score).__name__} is not the logarithm of a confidence, which "
