@@ -87,7 +87,7 @@ def test_law_of_a_plan(capsys, two_words, tmp_path):
     assert found["legal_mass"] == pytest.approx(1.0)
     status, _, err = run(capsys, "law", two_words, "--schedule", str(path), "--steps", "3")
     assert status == 2
-    assert "5 tokens in 2 steps" in err
+    assert "the plan has 2 steps, and 3 are asked for" in err
 
 
 def test_profile_is_not_negative(capsys, two_words):

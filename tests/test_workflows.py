@@ -203,8 +203,13 @@ def test_an_exact_law_takes_the_steps_and_the_reveals_of_a_plan():
     plan = Plan(4, Fixed([1, 3]))
     found = mdmot.law("permutations:length=4", plan)
     assert (found.steps, found.counts, found.reveal) == (2, (1, 3), Fixed([1, 3]))
-    with pytest.raises(InputError, match="the plan has 4 tokens in 2 steps; the law has 5 tokens"):
-        mdmot.law("permutations:length=5", plan)
+    told = []
+    stretched = mdmot.law("permutations:length=5", plan, tell=told.append)
+    assert (stretched.counts, stretched.steps) == (plan.for_length(5).counts, 2)
+    assert len(told) == 1
+    assert "for 4 masked tokens and here are 5" in told[0]
+    with pytest.raises(InputError, match="the plan has 2 steps, and 3 are asked for"):
+        mdmot.law("permutations:length=4", plan, 3)
     with pytest.raises(InputError, match="pass steps=K"):
         mdmot.law("permutations:length=4", masks.linear())
 

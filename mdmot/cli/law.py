@@ -14,6 +14,7 @@ from mdmot.cli.options import (
     schedule_option,
     steps_option,
 )
+from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
 from mdmot.workflows.laws import law as exact_law
 
@@ -53,7 +54,12 @@ def law(
         schedule = parse_schedule(schedule_text)
     with progress_shown() as show:
         found = exact_law(
-            law_path, schedule, steps, reveal=None if reveal is None else REVEALS[reveal], show=show
+            law_path,
+            schedule,
+            steps,
+            reveal=None if reveal is None else REVEALS[reveal],
+            show=show,
+            tell=say,
         )
     if as_json:
         print_json(found.to_json() | {"seed": seed})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mdmot.errors import InputError
 from mdmot.provenance import jsonable
 from mdmot.workflows.precision import computing_in
-from mdmot.workflows.progress import Show, counted
+from mdmot.workflows.progress import Show, Tell, counted, silent
 
 if TYPE_CHECKING:
     from mdmot.plans import Plan, Reveal, RevealKind
@@ -90,6 +90,7 @@ def law(
     *,
     reveal: "RevealKind | None" = None,
     show: Show | None = None,
+    tell: Tell = silent,
 ) -> ExactLaw:
     """How far the K-step parallel sampler is from a law, exactly, in double precision.
 
@@ -98,11 +99,12 @@ def law(
 
     Args:
       name: Law file or test bed, as markov:stay=.9,states=2,length=8.
-      schedule: Mask schedule, or a plan for sequences of this length.
+      schedule: Mask schedule, or a plan, which is stretched to the length of the sequences.
       steps: Number of sampling steps; None for a plan's.
       reveal: `mdmot.plans.Bernoulli`, each token by chance, or `mdmot.plans.Fixed`, a fixed number a step;
         None for a plan's own, or else by chance.
       show: Called as parts of the computation end.
+      tell: Called with a line where a plan is stretched.
 
     Returns:
       The distances, with the steps and the law's information profile.
@@ -128,7 +130,7 @@ def law(
         steps = _number_of(schedule, steps)
         exact_law.require_feasible(length, steps)
         table = target.table()
-        alpha, reveals = _steps(schedule, steps, length, reveal)
+        alpha, reveals = _steps(schedule, steps, length, reveal, tell)
         support = len(table.sequences)
         # As even as can be: every size is compiled apart.
         size = -(-support // -(-support * 3**length * steps // BATCH_TERMS))
@@ -168,19 +170,18 @@ def _number_of(schedule: "MaskSchedule | Plan", steps: int | None) -> int:
 
 
 def _steps(
-    schedule: "MaskSchedule | Plan", steps: int, length: int, reveal: "RevealKind | None"
+    schedule: "MaskSchedule | Plan", steps: int, length: int, reveal: "RevealKind | None", tell: Tell
 ) -> "tuple[tuple[float, ...], Reveal]":
     """The alphas of the steps, and how they reveal tokens."""
     from mdmot.plans import Bernoulli, Plan
     from mdmot.schedules import step_grid
 
     if isinstance(schedule, Plan):
-        if (schedule.length, schedule.steps) != (length, steps):
-            raise InputError(
-                f"the plan has {schedule.length} tokens in {schedule.steps} steps; "
-                f"the law has {length} tokens, and {steps} steps are asked for: pass its steps, and "
-                f"plan.for_length({length})"
-            )
+        if schedule.steps != steps:
+            raise InputError(f"the plan has {schedule.steps} steps, and {steps} are asked for")
+        if (note := schedule.stretched_note(length)) is not None:
+            tell(f"note: {note}")
+            schedule = schedule.for_length(length)
         grid, kind = schedule.grid(), reveal or type(schedule.reveal)
     else:
         grid, kind = step_grid(schedule, steps), reveal or Bernoulli
