@@ -218,12 +218,12 @@ def test_resuming_needs_no_options_and_refuses_others(capsys, text, whole, tmp_p
     tokenizer.write_text(TOKENIZER)
     (moved / "7.txt").write_text("other words")
     for other, words in (
-        (["--learning-rate", 0.5], "cannot resume: learning_rate was 0.01 and is 0.5"),
+        (["--learning-rate", 0.5], "cannot resume: --learning-rate was 0.01 and is 0.5"),
         (["--seed", 5], "cannot resume: seed was 0 and is 5"),
         (["--width", 12], "model.width was 8 and is 12"),
-        (["--mirror", "--patterns", 2], "num_patterns was 1 and is 2"),
+        (["--mirror", "--patterns", 2], "--patterns was 1 and is 2"),
         (["--levels", "stratified"], "levels.spread.class was 'Shifted' and is 'Stratified'"),
-        (["--preset", "tiny"], "cannot resume: batch_size was 4 and is 8"),
+        (["--preset", "tiny"], "cannot resume: --batch was 4 and is 8"),
         (["--text", moved], "cannot resume: data."),
         (["--tokenizer", tokenizer], "has a vocabulary of 4 tokenizer tokens"),
         (["--language", "sudoku"], "begun with text, not with sudoku:size=4"),
@@ -256,7 +256,7 @@ def test_a_run_goes_on_with_another_number_of_steps(capsys, text, whole, tmp_pat
     assert read_stages(out / "config.json") == ((12, 12),)
     assert load_checkpoint(out).provenance["stages"] == [{"until": 12, "num_steps": 12}]
     line = refused(capsys, "train", "--out", out, "--resume", "--steps", 16)
-    assert "keeps step 20, and num_steps = 16; pass at least 20" in line
+    assert "keeps step 20, and --steps = 16; pass at least 20" in line
     assert read_config(out / "config.json")[0] == config
     note_extension(out / "config.json", config, 8)  # as after a fall back to an older checkpoint
     assert read_stages(out / "config.json") == (Stage(8, 12),)
