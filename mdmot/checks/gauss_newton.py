@@ -15,7 +15,7 @@ FIRST_DAMPING = 0.1
 AFTER_SUCCESS, AFTER_FAILURE = 1 / 4, 6.0
 
 LEAST_FOR_SINGLE = 1e-4
-"""Damping down to which single precision is enough for J J^T: its rounding is below a tenth of that."""
+"""Damping down to which J J^T is made in single precision: fits take as many steps as without."""
 
 BLOCK = 256
 """Rows of a product that is not worth splitting."""

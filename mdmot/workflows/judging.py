@@ -99,8 +99,7 @@ def settled(
                 f"the plan has {schedule.steps} steps, and {steps} are asked for; leave them out"
             )
         if (note := schedule.stretched_note(length)) is not None:
-            tell(f"note: {note}")
-            schedule = schedule.for_length(length)
+            tell(f"note: {note}")  # the counts of any length are read from its alphas
     else:
         kind, steps = reveal or Fixed, steps or min(length, MOST_STEPS)
     if num is None:
