@@ -27,6 +27,7 @@ LAYERS = [
     {"exact_law"},
     {"information"},
     {"plans"},
+    {"export"},
     {"samplers"},
     {"models"},
     {"training"},

@@ -10,6 +10,7 @@ import click
 
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
+from mdmot.cli.export import export
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.profile import profile
@@ -41,7 +42,7 @@ def commands() -> None:
     """
 
 
-for command in (verify, energy, law, profile, tune, sample, train, evaluate, report):
+for command in (verify, energy, law, profile, tune, export, sample, train, evaluate, report):
     commands.add_command(command)
 
 
