@@ -192,12 +192,17 @@ def by_stability(logits, masked, history, confidence, divergence, steps, fallbac
 
 
 def bisections(places):
-    """The middles of a run of positions, then those of both halves, level by level."""
+    """The middles of a run of positions, then those of both halves, level by level, last turns first."""
+    ways = sorted(ways_to(places), key=lambda way: (len(way[0]), way[0][::-1]))
+    return [[place for _, place in level] for _, level in itertools.groupby(ways, lambda way: len(way[0]))]
+
+
+def ways_to(places, way=()):
     if not places:
         return []
     middle = len(places) // 2
-    halves = bisections(places[:middle]), bisections(places[middle + 1 :])
-    return [[places[middle]]] + [one + other for one, other in itertools.zip_longest(*halves, fillvalue=[])]
+    halves = ways_to(places[:middle], (*way, 0)), ways_to(places[middle + 1 :], (*way, 1))
+    return [(way, places[middle]), *halves[0], *halves[1]]
 
 
 def by_bisection(logits, masked, history, first_masked):

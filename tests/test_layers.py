@@ -25,6 +25,7 @@ LAYERS = [
     {"energies"},
     {"distributions"},
     {"exact_law"},
+    {"orders"},
     {"information"},
     {"plans"},
     {"export"},

@@ -1,5 +1,15 @@
 """Samplers: one loop, and unmasking rules that know no network."""
 
+from mdmot.orders import (
+    Bisection,
+    LeftToRight,
+    LowDiscrepancy,
+    Order,
+    Permutation,
+    RandomOrder,
+    Stride,
+    VanDerCorput,
+)
 from mdmot.samplers import presets
 from mdmot.samplers.bernoulli import BernoulliUnmasking
 from mdmot.samplers.bisection import BisectionUnmasking
@@ -11,7 +21,6 @@ from mdmot.samplers.fixed import FixedUnmasking
 from mdmot.samplers.independence import IndependentUnmasking
 from mdmot.samplers.loop import raise_if_failed, sample, sample_trajectory
 from mdmot.samplers.network import Network
-from mdmot.samplers.orders import Bisection, LeftToRight, Order, RandomOrder
 from mdmot.samplers.planned import PlanStretched, rule_for
 from mdmot.samplers.ranked import Ranked
 from mdmot.samplers.remasking import RemaskingUnmasking
@@ -69,6 +78,10 @@ __all__ = [  # noqa: RUF022 by what they are for
     "RandomOrder",
     "LeftToRight",
     "Bisection",
+    "LowDiscrepancy",
+    "VanDerCorput",
+    "Stride",
+    "Permutation",
     # sizes of ranked steps
     "Scheduled",
     "Threshold",

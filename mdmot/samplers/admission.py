@@ -18,9 +18,11 @@ from mdmot.arguments import concrete
 from mdmot.denoisers import is_impossible
 from mdmot.errors import InputError
 from mdmot.model import Model
+from mdmot.orders import Permutation, assert_order_fits
 from mdmot.samplers.addressable import own_rows
 from mdmot.samplers.blocks import SemiAutoregressive, described, later
 from mdmot.samplers.choice import Forbid
+from mdmot.samplers.planned import masked_numbers
 from mdmot.samplers.rule import is_adaptive, is_rule
 from mdmot.schedules.grids import StepGrid
 
@@ -63,6 +65,7 @@ def assert_inputs(keys: Array, rule: object, model: object, grid: StepGrid | Non
     _assert_mask(model, vocab_size)
     _assert_tokens(tokens, model.mask_id, vocab_size)
     _assert_forbidden(rule, vocab_size)
+    _assert_order(rule, blocks or rule, tokens, model.mask_id)
     if blocks is not None and blocks.end_id is not None and not 0 <= blocks.end_id < vocab_size:
         raise InputError(f"end_id {blocks.end_id} is no clean token (0 to {vocab_size - 1})")
 
@@ -91,6 +94,14 @@ def _assert_forbidden(part: object, vocab_size: int) -> None:
             raise InputError(f"forbidden token {known} is no clean token (0 to {vocab_size - 1})")
     for inner in _parts(part):
         _assert_forbidden(inner, vocab_size)
+
+
+def _assert_order(rule: object, parts: object, tokens: Array, mask_id: int) -> None:
+    """A permutation is for rows, or blocks of them, of as many masked positions."""
+    order = getattr(rule, "order", None)
+    if isinstance(order, Permutation) and not isinstance(tokens, jax.core.Tracer):
+        for _, rows in own_rows(tokens):
+            assert_order_fits(order, *masked_numbers(rows, parts, mask_id))
 
 
 def _parts(part: object) -> list[object]:

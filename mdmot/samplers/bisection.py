@@ -7,30 +7,31 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from mdmot._types import Tokens
+from mdmot.orders import Bisection, level_end
 from mdmot.samplers.choice import Categorical, Choice
 from mdmot.samplers.counts import fewest
 from mdmot.samplers.draw import uniforms
 from mdmot.samplers.network import Network
-from mdmot.samplers.orders import bisection_level
 from mdmot.samplers.rule import configuration
-from mdmot.samplers.selection import largest
 from mdmot.samplers.steps import StepInfo, StepInput
 
 
 class BisectionState(NamedTuple):
-    """The sequences so far, the bisections that open their positions, and the noise of their tokens.
+    """The sequences so far, the turns of their positions, and the noise of their tokens.
 
     Attributes:
       tokens: The sequences so far.
       uniform: Two uniforms a position: each position is filled once.
-      level: The bisection that opens each masked position, from 0.
+      turn: Place of each masked position in the order of bisection, from 0; given positions come after.
       num_masked: Masked positions of each row at the start.
+      num_left: Masked positions of each row now.
     """
 
     tokens: Tokens
     uniform: Float[Array, "batch length 2"]
-    level: Int[Array, "batch length"]
+    turn: Int[Array, "batch length"]
     num_masked: Int[Array, " batch"]
+    num_left: Int[Array, " batch"]
 
 
 @configuration
@@ -40,7 +41,7 @@ class BisectionUnmasking:
     A row of n masked positions takes ceil(log2(n + 1)) steps, and its positions are chosen before the
     network is called. Where a position depends on others only through its open neighbours on both sides,
     as in a Markov chain, no step loses dependence: with exact conditionals the sample is exact. A grid
-    that asks for more makes a step go on into the next bisection, from left to right.
+    that asks for more makes a step go on into the next bisection, in the order of `mdmot.orders.Bisection`.
 
     Attributes:
       choice: How tokens are chosen.
@@ -70,22 +71,20 @@ class BisectionUnmasking:
         return length.bit_length()
 
     def init(self, keys: Key[Array, " batch"], network: Network, tokens: Tokens) -> BisectionState:
-        """The given tokens and the bisections of each row."""
+        """The given tokens and the turns of each row."""
         is_masked = network.is_masked(tokens)
-        uniform, level = uniforms(keys, tokens.shape[1], 2), bisection_level(is_masked)
-        return BisectionState(tokens, uniform, level, is_masked.sum(axis=1, dtype=jnp.int32))
+        num_masked = is_masked.sum(axis=1, dtype=jnp.int32)
+        uniform = uniforms(keys, tokens.shape[1], 2)
+        return BisectionState(tokens, uniform, Bisection()(keys, is_masked), num_masked, num_masked)
 
     def step(
         self, keys: Key[Array, " batch"], network: Network, state: BisectionState, step: StepInput
     ) -> tuple[BisectionState, StepInfo]:
         """Reveals the rest of the first bisection that is not done."""
         del keys
-        is_masked = network.is_masked(state.tokens)
-        num_left = is_masked.sum(axis=1, dtype=jnp.int32)
-        earliness = -state.level.astype(jnp.float32)
-        first = jnp.where(is_masked, earliness, -jnp.inf).max(axis=1, keepdims=True)
-        size = (is_masked & (earliness == first)).sum(axis=1, dtype=jnp.int32)
-        count = jnp.maximum(size, fewest(step, state.num_masked, num_left))
-        unmask = largest(earliness, count, is_masked)
+        first = state.num_masked - state.num_left
+        size = jnp.minimum(level_end(first) - first, state.num_left)
+        count = jnp.maximum(size, fewest(step, state.num_masked, state.num_left))
+        unmask = (first[:, None] <= state.turn) & (state.turn < (first + count)[:, None])
         tokens, info = network.fill(state.tokens, unmask, state.uniform, self.choice)
-        return state._replace(tokens=tokens), info
+        return state._replace(tokens=tokens, num_left=state.num_left - count), info

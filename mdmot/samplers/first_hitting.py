@@ -8,11 +8,11 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from mdmot._types import Tokens
+from mdmot.orders import RandomOrder
 from mdmot.samplers.choice import Categorical, Choice
 from mdmot.samplers.counts import fewest
 from mdmot.samplers.draw import uniforms
 from mdmot.samplers.network import Network
-from mdmot.samplers.orders import RandomOrder
 from mdmot.samplers.rule import configuration
 from mdmot.samplers.steps import StepInfo, StepInput
 

@@ -8,12 +8,12 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from mdmot._types import Tokens
+from mdmot.orders import Order, RandomOrder
 from mdmot.plans import Fixed, RevealKind
 from mdmot.samplers.choice import Categorical, Choice
 from mdmot.samplers.counts import CountRule, rounded
 from mdmot.samplers.draw import uniforms
 from mdmot.samplers.network import Network
-from mdmot.samplers.orders import Order, RandomOrder
 from mdmot.samplers.rule import configuration, static
 from mdmot.samplers.steps import StepInfo, StepInput
 
