@@ -2,10 +2,13 @@
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jax import Array
 
+from mdmot._types import Params
+from mdmot.distributions.given_entropies import GivenEntropies, exchangeable_given_entropies
 from mdmot.distributions.hidden_chains import (
     HiddenMarkov,
     hidden_markov_denoiser,
@@ -17,6 +20,7 @@ from mdmot.distributions.law import Family, Law
 from mdmot.distributions.markov import (
     markov_denoiser,
     markov_entropy,
+    markov_given_entropies,
     markov_log_prob,
     markov_profile,
     markov_sample,
@@ -39,6 +43,7 @@ from mdmot.distributions.tables import MAX_STATES, Tabular, entropy, log_prob, s
 from mdmot.distributions.walk import (
     BernoulliWalk,
     walk_denoiser,
+    walk_given_entropies,
     walk_log_prob,
     walk_profile,
     walk_sample,
@@ -74,6 +79,7 @@ def tables(vocab_size: int) -> Family:
         log_prob=log_prob,
         entropy=lambda law, length: float(entropy(law)),
         profile=lambda law, length: information_profile(law) if 2**length <= MAX_STATES else None,
+        given_entropies=_unknown,
     )
 
 
@@ -103,18 +109,46 @@ def _parity_profile(law: HiddenMarkov, length: int) -> np.ndarray:
     return np.append(np.full(length - 1, math.log(2)), 0.0)
 
 
-def _unknown(law: HiddenMarkov, length: int) -> None:
+def _exchangeable(
+    profile: Callable[[Params, int], np.ndarray | None],
+) -> Callable[[Params, int], GivenEntropies | None]:
+    """The entropies of laws whose positions are all alike, where their profile is known."""
+
+    def given_entropies(law: Params, length: int) -> GivenEntropies | None:
+        known = profile(law, length)
+        return None if known is None else exchangeable_given_entropies(known)
+
+    return given_entropies
+
+
+def _unknown(law: Params, length: int) -> None:
     return None
+
+
+def _permutation_profile(law: object, length: int) -> np.ndarray:
+    return np.asarray(permutation_profile(length))
 
 
 def _permutation_log_prob(law: object, tokens: Array) -> Array:
     return permutation_log_prob(tokens)
 
 
-MARKOV = Family(markov_denoiser, markov_sample, markov_log_prob, markov_entropy, markov_profile)
+MARKOV = Family(
+    markov_denoiser,
+    markov_sample,
+    markov_log_prob,
+    markov_entropy,
+    markov_profile,
+    markov_given_entropies,
+)
 
 HIDDEN = Family(
-    hidden_markov_denoiser, hidden_markov_sample, hidden_markov_log_prob, entropy=_unknown, profile=_unknown
+    hidden_markov_denoiser,
+    hidden_markov_sample,
+    hidden_markov_log_prob,
+    entropy=_unknown,
+    profile=_unknown,
+    given_entropies=_unknown,
 )
 
 WORDS = HIDDEN._replace(entropy=_words_entropy)
@@ -123,6 +157,7 @@ WORDS = HIDDEN._replace(entropy=_words_entropy)
 PARITY = WORDS._replace(
     entropy=lambda law, length: math.log(2) * (length - 1),
     profile=_parity_profile,
+    given_entropies=_exchangeable(_parity_profile),
 )
 
 PERMUTATIONS = Family(
@@ -130,7 +165,8 @@ PERMUTATIONS = Family(
     sample=lambda key, law, length, num: permutation_sample(key, length, num),
     log_prob=_permutation_log_prob,
     entropy=lambda law, length: math.lgamma(length + 1),
-    profile=lambda law, length: permutation_profile(length),
+    profile=_permutation_profile,
+    given_entropies=_exchangeable(_permutation_profile),
 )
 
 WALKS = Family(
@@ -139,6 +175,7 @@ WALKS = Family(
     walk_log_prob,
     entropy=_walk_entropy,
     profile=lambda law, length: walk_profile(float(law.up), length),
+    given_entropies=lambda law, length: walk_given_entropies(float(law.up), length),
 )
 
 MIXTURES = Family(
@@ -147,4 +184,5 @@ MIXTURES = Family(
     log_prob=mixture_log_prob,
     entropy=_mixture_entropy,
     profile=_mixture_profile,
+    given_entropies=_exchangeable(_mixture_profile),
 )

@@ -11,6 +11,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from mdmot._types import Denoiser, Params, PRNGKey
+from mdmot.distributions.given_entropies import GivenEntropies, table_given_entropies
 from mdmot.distributions.sampled_entropy import estimated_entropy
 from mdmot.distributions.tables import MAX_STATES, Tabular, tabular
 from mdmot.errors import InputError
@@ -22,6 +23,9 @@ ENTROPY_DRAWS = 4096
 SEQUENCES_AT_ONCE = 2**16
 """Sequences whose probability is looked up at once."""
 
+MOST_LISTED, MOST_TRIED = 2**16, 2**20
+"""Sequences of a law that is listed for its own sake, and those that are tried to find them."""
+
 
 class Family(NamedTuple):
     """What laws of one kind have in common: pure functions of their arrays.
@@ -32,6 +36,8 @@ class Family(NamedTuple):
       log_prob: `log_prob(params, tokens)` of clean sequences, one a row; -inf for illegal ones.
       entropy: `entropy(params, length)` of a sequence in nats, or None if it has no formula.
       profile: `profile(params, length)`, the information profile in nats, or None if it has no formula.
+      given_entropies: `given_entropies(params, length)`, H(X_i | X_S) as a function of sets S of known
+        positions, or None if it has no formula.
     """
 
     denoiser: Denoiser
@@ -39,6 +45,7 @@ class Family(NamedTuple):
     log_prob: Callable[[Params, Array], Array]
     entropy: Callable[[Params, int], float | None]
     profile: Callable[[Params, int], np.ndarray | Array | None]
+    given_entropies: Callable[[Params, int], GivenEntropies | None]
 
 
 class Entropy(NamedTuple):
@@ -165,6 +172,25 @@ class Law:
         """
         known = self.family.profile(self.params, self.length)
         return None if known is None else jnp.asarray(known)
+
+    def given_entropies(self) -> GivenEntropies | None:
+        """H(X_i | X_S) in nats, exact, as a function of sets S of known positions.
+
+        By its formula, else from its support where that is listed quickly; None if it is too large.
+
+        Example:
+          >>> from mdmot.distributions import read_law
+          >>> entropies = read_law("parity:length=3").given_entropies()
+          >>> entropies(np.array([[True, False, False], [True, True, False]])).round(4).tolist()
+          [[0.0, 0.6931, 0.6931], [0.0, 0.0, 0.0]]
+        """
+        known = self.family.given_entropies(self.params, self.length)
+        if known is not None:
+            return known
+        if not isinstance(self.params, Tabular) and self.vocab_size**self.length > MOST_TRIED:
+            return None
+        table = self.table()
+        return table_given_entropies(table) if len(table.sequences) <= MOST_LISTED else None
 
     def table(self) -> Tabular:
         """The law as a list of its sequences, for the computations that need one.

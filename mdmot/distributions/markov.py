@@ -17,6 +17,7 @@ from mdmot.distributions._conditionals import (
     nearest_given,
     stochastic,
 )
+from mdmot.distributions.given_entropies import GivenEntropies, chain_given_entropies
 from mdmot.distributions.profile_of_chains import chain_profile
 from mdmot.errors import InputError
 
@@ -171,6 +172,31 @@ def markov_profile(law: MarkovChain, length: int) -> Float[np.ndarray, " {length
       >>> bool(np.isclose(profile.sum(), markov_entropy(sticky_chain(0.9, 4), 8)))
       True
     """
+    return chain_profile(*_pair_entropies(law, length))
+
+
+def markov_given_entropies(law: MarkovChain, length: int) -> GivenEntropies:
+    """Entropy of every token given any others, exact: see `chain_given_entropies`.
+
+    Args:
+      law: The chain.
+      length: Tokens in a sequence, n >= 1.
+
+    Returns:
+      The entropies as a function of the known positions.
+
+    Example:
+      >>> entropies = markov_given_entropies(sticky_chain(0.5, 2), 3)
+      >>> entropies(np.array([[True, False, False]])).round(4).tolist()
+      [[0.0, 0.6931, 0.6931]]
+    """
+    return chain_given_entropies(*_pair_entropies(law, length))
+
+
+def _pair_entropies(
+    law: MarkovChain, length: int
+) -> tuple[Float[np.ndarray, " length"], Float[np.ndarray, "length length"]]:
+    """H(X_i) and H(X_{l+k} | X_l) of all positions, in float64 on the host."""
     initial, transition = (np.asarray(x, np.float64) for x in law)
     marginal = np.empty((length, initial.size))
     after = np.empty((length, initial.size))
@@ -178,7 +204,7 @@ def markov_profile(law: MarkovChain, length: int) -> Float[np.ndarray, " {length
     for k in range(length):
         marginal[k], after[k] = initial @ power, entropy_of(power)
         power = power @ transition
-    return chain_profile(entropy_of(marginal), marginal @ after.T)
+    return entropy_of(marginal), marginal @ after.T
 
 
 @jax.jit

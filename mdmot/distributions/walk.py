@@ -17,6 +17,7 @@ from mdmot.distributions._conditionals import (
     log_factorials,
     nearest_given,
 )
+from mdmot.distributions.given_entropies import GivenEntropies, chain_given_entropies
 from mdmot.distributions.profile_of_chains import chain_profile
 from mdmot.errors import InputError
 
@@ -110,6 +111,31 @@ def walk_profile(up: float, length: int) -> Float[np.ndarray, " {length}"]:
       >>> bool(np.isclose(profile.sum(), 6 * np.log(2)))
       True
     """
+    return chain_profile(*_pair_entropies(up, length))
+
+
+def walk_given_entropies(up: float, length: int) -> GivenEntropies:
+    """Entropy of every token given any others, exact: see `chain_given_entropies`.
+
+    Args:
+      up: Probability of heads.
+      length: Number of throws n, at least 1.
+
+    Returns:
+      The entropies as a function of the known positions.
+
+    Example:
+      >>> entropies = walk_given_entropies(0.5, 3)
+      >>> entropies(np.array([[False, True, False]])).round(4).tolist()
+      [[0.3466, 0.0, 0.6931]]
+    """
+    return chain_given_entropies(*_pair_entropies(up, length))
+
+
+def _pair_entropies(
+    up: float, length: int
+) -> tuple[Float[np.ndarray, " length"], Float[np.ndarray, "length length"]]:
+    """H(X_i) and H(X_{l+k} | X_l) of all positions, in float64 on the host."""
     log_factorial = log_factorials(length)
     spread = np.zeros(length + 1)
     for throws in range(1, length + 1):
@@ -118,7 +144,7 @@ def walk_profile(up: float, length: int) -> Float[np.ndarray, " {length}"]:
         spread[throws] = entropy_of(
             np.exp(log_ways + heads * np.log(up) + (throws - heads) * np.log1p(-up))
         )
-    return chain_profile(spread[1:], np.broadcast_to(spread[:-1], (length, length)))
+    return spread[1:], np.broadcast_to(spread[:-1], (length, length))
 
 
 @jax.jit

@@ -2,7 +2,9 @@
 
 from mdmot.distributions.profile_of_tables import information_profile, subset_entropies
 from mdmot.information.curve import profile_curve
+from mdmot.information.entropies import entropy_scorer
 from mdmot.information.estimate import Estimate, Forecast, estimate_profile, forecast_profile
+from mdmot.information.exact_orders import exact_levels, exact_order_table
 from mdmot.information.fit import Fit, ProfileWarning, fit_profile
 from mdmot.information.halves import Half
 from mdmot.information.held_out import (
@@ -14,6 +16,8 @@ from mdmot.information.held_out import (
     teacher_forced,
 )
 from mdmot.information.levels import default_levels
+from mdmot.information.order_estimate import estimate_order_table, estimate_order_tables
+from mdmot.information.order_table import OrderTable
 from mdmot.information.path_kl import (
     bernoulli_path_kl,
     dual_total_correlation,
@@ -31,6 +35,7 @@ __all__ = [
     "Fit",
     "Forecast",
     "Half",
+    "OrderTable",
     "PlanCosts",
     "Profile",
     "ProfileLike",
@@ -43,9 +48,14 @@ __all__ = [
     "callable_scorer",
     "default_levels",
     "dual_total_correlation",
+    "entropy_scorer",
     "error_parts",
+    "estimate_order_table",
+    "estimate_order_tables",
     "estimate_profile",
     "estimated_profile",
+    "exact_levels",
+    "exact_order_table",
     "exact_profile",
     "falling",
     "fit_profile",

@@ -10,7 +10,7 @@ from mdmot.errors import InputError
 from mdmot.files import write_atomically
 from mdmot.information.moments import SplitMoments
 
-VERSION = 2
+KIND, VERSION = "profile-run", 2
 
 SAME_MODEL = 1e-3
 """Relative difference up to which the losses of draws count as those of the same model.
@@ -46,7 +46,7 @@ def write_state(
       probe: Mean losses of the draws of the first batches, by which the model is known again.
     """
     state = {"batches": done, "moments": moments.to_json(), "probe": probe}
-    content = {"kind": "profile-run", "version": VERSION, "run": fingerprint, **state}
+    content = {"kind": KIND, "version": VERSION, "run": fingerprint, **state}
     write_atomically(path, json.dumps(content))
 
 
@@ -58,26 +58,12 @@ def read_state(
     Raises:
       InputError: If the file cannot be read, is damaged, or belongs to another run.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["kind"] != "profile-run" or content["version"] != VERSION:
-            raise ValueError
-        found = dict(content["run"])
-    except OSError as error:
-        raise InputError(f"resume file {path} cannot be read ({error.strerror}); {CURE}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise _no_state(path) from None
-    changed = [name for name in fingerprint if found.get(name) != fingerprint[name]]
-    if changed:
-        raise InputError(
-            f"resume file {path} belongs to a run with other {', '.join(changed)}; repeat that run's"
-            f" settings, or {CURE}"
-        )
+    content = read_content(path, fingerprint, KIND, VERSION)
     try:
         done, probe = content["batches"], np.array(content["probe"], np.float64)
         moments = SplitMoments.from_json(content["moments"], sizes.levels.size)
     except (ValueError, KeyError, TypeError, OverflowError):
-        raise _no_state(path) from None
+        raise _no_state(path, VERSION) from None
     if type(done) is not int or not 0 <= done <= sizes.batches:
         raise InputError(f"resume file {path} counts {done} of {sizes.batches} batches; {CURE}")
     draws = min(done * sizes.batch_size, sizes.total)
@@ -85,6 +71,32 @@ def read_state(
     if moments.values != (draws, draws) or probe.shape != (shown,):
         raise InputError(f"resume file {path} holds other draws than those of {done} batches; {CURE}")
     return done, moments, probe.tolist()
+
+
+def read_content(
+    path: pathlib.Path, fingerprint: dict[str, Any], kind: str, version: int
+) -> dict[str, Any]:
+    """What a file of this kind and version holds, of a run with this fingerprint.
+
+    Raises:
+      InputError: If the file cannot be read, is none of that kind and version, or belongs to another run.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["kind"] != kind or content["version"] != version:
+            raise ValueError
+        found = dict(content["run"])
+    except OSError as error:
+        raise InputError(f"resume file {path} cannot be read ({error.strerror}); {CURE}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _no_state(path, version) from None
+    changed = [name for name in fingerprint if found.get(name) != fingerprint[name]]
+    if changed:
+        raise InputError(
+            f"resume file {path} belongs to a run with other {', '.join(changed)}; repeat that run's"
+            f" settings, or {CURE}"
+        )
+    return dict(content)
 
 
 def assert_same_model(path: pathlib.Path, before: list[float], now: list[float]) -> None:
@@ -101,5 +113,5 @@ def assert_same_model(path: pathlib.Path, before: list[float], now: list[float])
         )
 
 
-def _no_state(path: pathlib.Path) -> InputError:
-    return InputError(f"resume file {path} is not the state of an estimate of version {VERSION}; {CURE}")
+def _no_state(path: pathlib.Path, version: int) -> InputError:
+    return InputError(f"resume file {path} is not the state of an estimate of version {version}; {CURE}")

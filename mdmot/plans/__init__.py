@@ -16,6 +16,7 @@ from mdmot.plans.named_schedules import (
     parse_schedule,
 )
 from mdmot.plans.optimal_bernoulli import optimal_alpha
+from mdmot.plans.optimal_cuts import cheapest_counts, even_counts, plan_levels
 from mdmot.plans.optimal_fixed import bounded_batch_counts, optimal_counts, optimal_path_kls
 from mdmot.plans.plan import Plan, predicted_plan
 from mdmot.plans.plan_file import read_plan, write_plan
@@ -34,8 +35,10 @@ __all__ = [
     "assert_kind",
     "bounded_batch_counts",
     "bounds",
+    "cheapest_counts",
     "dual_total_correlation_alpha",
     "entropic_alpha",
+    "even_counts",
     "greedy_alpha",
     "log_odds_alpha",
     "optimal_alpha",
@@ -45,6 +48,7 @@ __all__ = [
     "parse_mask_schedule",
     "parse_schedule",
     "plan_bounds",
+    "plan_levels",
     "predicted_plan",
     "read_plan",
     "square_root_alpha",
