@@ -14,7 +14,9 @@ from mdmot.cli.knobs import KNOBS, flag
 from mdmot.distributions import read_law, tabular_denoiser
 from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, load_checkpoint, save_checkpoint
-from mdmot.samplers import BernoulliUnmasking, SampleResult, presets, sample
+from mdmot.orders import Permutation
+from mdmot.plans import Fixed, Plan, write_plan
+from mdmot.samplers import BernoulliUnmasking, FixedUnmasking, SampleResult, presets, sample
 from mdmot.schedules import masks, step_grid
 from mdmot.vocabulary import Bytes
 from mdmot.workflows import computing_in, sequences
@@ -91,7 +93,7 @@ def test_the_samples_are_those_of_the_library(capsys, law, monkeypatch):
 
 OPTIONS = {
     "bernoulli": "--temperature 0.7 --schedule poly:2 --steps 2",
-    "fixed": "--order left-to-right --counts even --steps 2",
+    "fixed": "--order low-discrepancy+shift --counts even --steps 2",
     "confidence": "--noise 0.3 --counts floored-rest --steps 2",
     "margin": "--noise annealed:2 --temperature 0",
     "entropy": "--top-k 1 --top-p 0.9",
@@ -160,7 +162,7 @@ def test_every_option_is_tried():
     assert read == {flag(option) for option in (*KNOBS, "schedule", "steps", "forbid")}
 
 
-OTHER_VALUES = {"forbid": (1,), "schedule": "sine", "steps": 4, "order": "bisection", "counts": "even"}
+OTHER_VALUES = {"forbid": (1,), "schedule": "sine", "steps": 4, "order": "stride:2+shift", "counts": "even"}
 OTHER_VALUES |= {
     "score": "margin",
     "noise": "0.5",
@@ -226,6 +228,45 @@ def test_a_plan_brings_its_sampler_and_its_steps(capsys, law, tmp_path):
     status, _, err = run(capsys, law, "--schedule", path, "--steps", 3)
     assert (status, err.count("\n")) == (2, 1)
     assert "the plan has 2 steps, and --steps is 3" in err
+
+
+def test_a_plan_is_played_in_its_order(capsys, law, tmp_path):
+    path, own = tmp_path / "plan.json", tmp_path / "order.json"
+    own.write_text("[2, 0, 1]")
+    write_plan(path, Plan(3, Fixed([1, 2]), order=Permutation([2, 0, 1])))
+    made = samplers.make_run(samplers.SAMPLERS["fixed"], 3, {"schedule": str(path)})
+    assert made.rule == FixedUnmasking(order=Permutation([2, 0, 1]))
+    found = sampled(capsys, law, "--schedule", path, "--num", 4)
+    assert (found["sampler"], found["steps"]) == ("fixed", 2)
+    assert sampled(capsys, law, "--schedule", path, "--num", 4, "--order", own) == found
+    steps = ("--schedule", path, "--num", 4, "--steps-only")
+    assert sampled(capsys, law, *steps)["samples"] != found["samples"]
+    assert sampled(capsys, law, *steps, "--order", own)["samples"] == found["samples"]
+    for words, message in {
+        "--order bisection": "of order permutation, and FixedUnmasking reveals in order bisection; ",
+        "--sampler entropy": "of order permutation, and Ranked by Scheduled reveals in its own order; pass",
+        "--prompt a": "the permutation has 3 positions and 2 are masked",
+    }.items():
+        status, _, err = run(capsys, law, "--schedule", path, *words.split())
+        assert (status, err.count("\n")) == (2, 1)
+        assert message in err
+    # The steps alone are stretched, whatever the order.
+    _, _, err = run(capsys, law, *steps, "--prompt", "a")
+    assert "its steps are stretched" in err
+
+
+def test_an_order_of_ones_own(capsys, law, tmp_path):
+    own = tmp_path / "order.json"
+    own.write_text("[2, 0, 1]")
+    arguments = (law, "--sampler", "fixed", "--num", 3)
+    assert len(sampled(capsys, *arguments, "--order", f"{own}+shift")["samples"]) == 3
+    for words, message in {
+        f"--order {own} --prompt a": "the permutation has 3 positions and 2 are masked; pass one of 2",
+        "--order up": "order 'up' is not known; use random, left-to-right, bisection, low-discrepancy, ",
+    }.items():
+        status, _, err = run(capsys, *arguments, *words.split())
+        assert (status, err.count("\n")) == (2, 1)
+        assert message in err
 
 
 @pytest.mark.usefixtures("traced")

@@ -339,7 +339,7 @@ def test_plan_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3"),
         ({"version": True}, "version true"),
         ({"kind": "profile"}, 'kind is "profile"'),
         ({"length": 4.7}, "length is 4.7; expected a whole number"),

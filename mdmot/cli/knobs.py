@@ -15,6 +15,7 @@ from mdmot.cli.options import NUMBER, SHARE, WHOLE, Number, combined
 from mdmot.errors import InputError
 
 if TYPE_CHECKING:
+    from mdmot.orders import Order
     from mdmot.plans import Plan
     from mdmot.samplers import Choice, ScoreRule
     from mdmot.samplers.scores import ChoiceNoise
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 WORDS = {
     "score": {"probability": "MaxProbability", "margin": "Margin", "entropy": "NegativeEntropy"},
-    "order": {"random": "RandomOrder", "left-to-right": "LeftToRight", "bisection": "Bisection"},
     "counts": {
         "rounded": "counts.rounded",
         "even": "counts.even",
@@ -45,7 +45,13 @@ KNOBS: dict[str, tuple[click.ParamType, str, str]] = {
     "temperature": (NUMBER, "T", "Temperature of the draws; 0 takes the likeliest token."),
     "top_k": (WHOLE, "N", "Draw from the N likeliest tokens."),
     "top_p": (NUMBER, "P", "Draw from the likeliest tokens that have probability P together."),
-    "order": (click.STRING, "NAME", f"Order of the positions: {_listed('order')}."),
+    "order": (
+        click.STRING,
+        "NAME|FILE",
+        "Order of the positions: random, left-to-right, bisection, low-discrepancy, van-der-corput, "
+        "stride:S, or a .json file with every position once; any but random with +shift, which moves it "
+        "by a random number.",
+    ),
     "counts": (
         click.STRING,
         "NAME",
@@ -142,6 +148,18 @@ class Values:
         if self["top_p"] is not None:
             transforms.append(TopP(self["top_p"]))
         return Likeliest(tuple(transforms)) if temperature == 0 else Categorical(tuple(transforms))
+
+    @property
+    def order(self) -> "Order":
+        """The order that --order names, or that of a plan.
+
+        Raises:
+          InputError: If it names none.
+        """
+        from mdmot.orders import Order, parse_order
+
+        order = self["order"]
+        return order if isinstance(order, Order) else parse_order(order)
 
     @property
     def noise(self) -> "ChoiceNoise | None":

@@ -93,7 +93,7 @@ SAMPLERS: dict[str, Sampler] = {
     "fixed": Sampler(
         "as many positions a step as the schedule has it, in an order that does not read the network",
         {**SCHEDULED, "order": "random", "counts": "rounded"},
-        lambda s, v: s.FixedUnmasking(v.choice, v.word("order")(), v.word("counts")),
+        lambda s, v: s.FixedUnmasking(v.choice, v.order, v.word("counts")),
     ),
     "confidence": Sampler(
         "the positions with the likeliest tokens first", RANKED, _ranked("MaxProbability")
@@ -254,6 +254,7 @@ def make_run(
       InputError: If the options make no run.
     """
     from mdmot import samplers
+    from mdmot.orders import RandomOrder
     from mdmot.plans import Plan, parse_schedule
     from mdmot.samplers.planned import assert_made_for
 
@@ -264,6 +265,12 @@ def make_run(
     schedule = None if text is None else parse_schedule(text)
     if steps is None and (schedule is not None or "schedule" not in options):
         steps = schedule.steps if isinstance(schedule, Plan) else num_masked
+    if isinstance(schedule, Plan):
+        if steps_only:
+            # Its order is not looked at, and need not fit the rows.
+            schedule = dataclasses.replace(schedule, order=RandomOrder())
+        elif "order" in sampler.reads and "order" not in given:
+            options["order"] = schedule.order
     values = Values({**options, "steps": steps}, schedule)
     made = sampler.make(samplers, values)
     rule, grid = made if isinstance(made, samplers.presets.Preset) else (made, values.grid())
@@ -276,7 +283,7 @@ def make_run(
         try:
             assert_made_for(grid, rule)
         except InputError as error:
-            advice = "; pass another --sampler, or --steps-only"
+            advice = "; pass another --sampler or --order, or --steps-only"
             raise InputError(f"--schedule {text}: {str(error).partition(';')[0]}{advice}") from None
     return Run(rule, grid.grid(), text, steps, grid)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
+from mdmot.orders import RandomOrder
 from mdmot.plans import Fixed, Plan
 
 VERSION = 1
@@ -62,11 +63,15 @@ def counts_of(plan: Plan) -> tuple[int, ...]:
     """Tokens a step, steps that reveal nothing left out: they would cost a call.
 
     Raises:
-      InputError: If the plan reveals each token by chance.
+      InputError: If the plan reveals each token by chance, or is of another order than random.
     """
     if not isinstance(plan.reveal, Fixed):
         raise InputError(
             f"the plan reveals tokens by {plan.reveal.name} draws and this loop a fixed number a step; "
             'tune with --reveal fixed, or export it for "dream-origin", which draws'
+        )
+    if plan.order != RandomOrder():
+        raise InputError(
+            f"the plan is of order {plan.order.name}, and this loop has its own; pass one of random order"
         )
     return tuple(count for count in plan.reveal.counts if count)

@@ -18,7 +18,7 @@ from mdmot.plans.named_schedules import (
 from mdmot.plans.optimal_bernoulli import optimal_alpha
 from mdmot.plans.optimal_cuts import cheapest_counts, even_counts, plan_levels
 from mdmot.plans.optimal_fixed import bounded_batch_counts, optimal_counts, optimal_path_kls
-from mdmot.plans.plan import Plan, predicted_plan
+from mdmot.plans.plan import Plan, assert_random_order, predicted_plan
 from mdmot.plans.plan_file import read_plan, write_plan
 from mdmot.plans.reveals import REVEALS, Bernoulli, Fixed, Reveal, RevealKind, assert_kind
 from mdmot.plans.rules import entropic_alpha, greedy_alpha
@@ -33,6 +33,7 @@ __all__ = [
     "RevealKind",
     "as_mask_schedule",
     "assert_kind",
+    "assert_random_order",
     "bounded_batch_counts",
     "bounds",
     "cheapest_counts",

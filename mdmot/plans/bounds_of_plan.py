@@ -17,7 +17,7 @@ from mdmot.plans.bounds import (
     log_odds_bound,
     total_correlation_bound,
 )
-from mdmot.plans.plan import Plan
+from mdmot.plans.plan import Plan, assert_random_order
 from mdmot.plans.reveals import Bernoulli
 
 
@@ -61,7 +61,7 @@ def plan_bounds(profile: ProfileLike, plan: Plan) -> PlanBounds:
       The bounds.
 
     Raises:
-      InputError: If a known profile rises by more than rounding.
+      InputError: If a known profile rises by more than rounding, or the plan's order is not random.
 
     Example:
       >>> from mdmot.plans import Fixed, predicted_plan
@@ -70,6 +70,7 @@ def plan_bounds(profile: ProfileLike, plan: Plan) -> PlanBounds:
       >>> round(found.least, 4), found.linear_steps
       (0.75, 3)
     """
+    assert_random_order(plan, "the bounds are of")
     profile = falling(profile)
     *found, fall = (float(bound) for bound in _bounds(profile, jnp.asarray(plan.alpha, profile.dtype)))
     log_odds = found[3] if isinstance(plan.reveal, Bernoulli) else None

@@ -9,7 +9,8 @@ import numpy as np
 from mdmot.arguments import whole
 from mdmot.errors import InputError
 from mdmot.information import ProfileLike, falling
-from mdmot.plans.reveals import Reveal
+from mdmot.orders import Order, RandomOrder, assert_order_fits
+from mdmot.plans.reveals import Fixed, Reveal
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
 
@@ -23,9 +24,11 @@ class Plan:
       path_kl: The factorisation error that the plan was predicted to have, in nats; None if unknown.
       provenance: Where the plan comes from, for people: JSON values by name. Plans that differ only in it
         are equal.
+      order: The order in which positions are revealed; of reveals by chance it is random.
 
     Raises:
-      InputError: If the length is no whole number of at least 1, or not the sum of the counts.
+      InputError: If the length is no whole number of at least 1, or not the sum of the counts, or the order
+        is none, is a permutation of another length, or is to go with reveals by chance.
 
     Example:
       >>> from mdmot.plans import Fixed
@@ -38,6 +41,7 @@ class Plan:
     reveal: Reveal
     path_kl: float | None = None
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    order: Order = dataclasses.field(default=RandomOrder())
 
     def __post_init__(self) -> None:
         length = whole("length", self.length)
@@ -45,6 +49,16 @@ class Plan:
             raise InputError(
                 f"counts sum to {sum(self.counts)}; the plan is for {length} tokens: pass as many"
             )
+        if isinstance(self.order, type) or not isinstance(self.order, Order):
+            raise InputError(
+                f"order = {self.order!r} is no order; pass one of mdmot.orders, as Bisection()"
+            )
+        if self.order != RandomOrder() and not isinstance(self.reveal, Fixed):
+            raise InputError(
+                f"{self.reveal.name} reveals are in random order and not in order {self.order.name}; pass "
+                "fixed ones"
+            )
+        assert_order_fits(self.order, length)
         object.__setattr__(self, "length", length)
 
     @property
@@ -88,7 +102,8 @@ class Plan:
           as `stretched_from` the length, the error and the provenance of this one.
 
         Raises:
-          InputError: If the length is no whole number of at least 1.
+          InputError: If the length is no whole number of at least 1, or the order is a permutation, which
+            is for one length.
 
         Example:
           >>> from mdmot.plans import Fixed
@@ -98,8 +113,9 @@ class Plan:
         """
         if whole("length", length) == self.length:
             return self
+        assert_order_fits(self.order, length)
         was = {"length": self.length, "path_kl": self.path_kl, "provenance": dict(self.provenance)}
-        return Plan(length, self.reveal.for_length(length), None, {"stretched_from": was})
+        return Plan(length, self.reveal.for_length(length), None, {"stretched_from": was}, self.order)
 
     def stretched_note(self, *lengths: int) -> str | None:
         """In one line, what becomes of the plan where rows have these numbers of masked tokens.
@@ -110,6 +126,9 @@ class Plan:
         Returns:
           The line; None if the plan was made for all of them.
 
+        Raises:
+          InputError: If the order is a permutation, which is for one length.
+
         Example:
           >>> from mdmot.plans import Fixed
           >>> print(Plan(4, Fixed([1, 3])).stretched_note(8))
@@ -117,6 +136,7 @@ class Plan:
         """
         if not {*lengths} - {self.length}:
             return None
+        assert_order_fits(self.order, *lengths)
         least, most = min(lengths), max(lengths)
         number = str(least) if least == most else f"{least} to {most}"
         return (
@@ -152,6 +172,22 @@ def predicted_plan(
     profile = falling(profile)
     # Rounding may leave the error below 0.
     return Plan(profile.size, reveal, max(float(reveal.path_kl(profile)), 0.0), dict(provenance or {}))
+
+
+def assert_random_order(plan: Plan, what: str) -> None:
+    """Refuses a plan of another order where that would not be looked at.
+
+    Args:
+      plan: The plan.
+      what: What is of random order only, for the message.
+
+    Raises:
+      InputError: If the plan's order is not random.
+    """
+    if plan.order != RandomOrder():
+        raise InputError(
+            f"{what} random order, and the plan is of order {plan.order.name}; pass a random one"
+        )
 
 
 def gamma_of(alpha: tuple[float, ...]) -> tuple[float, ...]:

@@ -10,10 +10,12 @@ import numpy as np
 from mdmot.arguments import is_whole
 from mdmot.errors import InputError, shown
 from mdmot.files import write_atomically
+from mdmot.orders import Order, RandomOrder, order_as_json, order_from_json
 from mdmot.plans.plan import Plan, gamma_of
 from mdmot.plans.reveals import REVEALS, Bernoulli, Fixed, Reveal
 
-VERSION = 1
+VERSION = 2
+"""Of the files written; those of version 1 have no order."""
 
 MOST = 10**9
 """Tokens of a sequence, or steps, that are no slip."""
@@ -30,7 +32,8 @@ def write_plan(path: str | pathlib.Path, plan: Plan) -> None:
       plan: The plan.
 
     Raises:
-      InputError: If the file cannot be written, or the plan's provenance is not made of JSON values.
+      InputError: If the file cannot be written, the plan's provenance is not made of JSON values, or its
+        order is none of `mdmot.orders`.
 
     Example:
       >>> import tempfile
@@ -47,6 +50,7 @@ def write_plan(path: str | pathlib.Path, plan: Plan) -> None:
         "provenance": dict(plan.provenance),
         "steps": plan.steps,
         "reveal": plan.reveal.name,
+        "order": order_as_json(plan.order),
         "counts": plan.counts,
         "alpha": plan.alpha,
         "gamma": plan.gamma,
@@ -65,8 +69,8 @@ def read_plan(path: str | pathlib.Path, length: int | None = None) -> Plan:
     """Reads a plan file and refuses whatever it does not understand.
 
     Args:
-      path: A JSON file with `kind` "plan", `version` 1, `length`, `steps`, `reveal`, `counts`, `alpha`, and
-        perhaps `gamma`, `path_kl`, `provenance`.
+      path: A JSON file with `kind` "plan", `version` 1 or 2, `length`, `steps`, `reveal`, `counts`,
+        `alpha`, and perhaps `gamma`, `path_kl`, `provenance` and, in version 2, `order`: without it random.
       length: Tokens that the plan must be for; None for any number.
 
     Returns:
@@ -88,8 +92,8 @@ def read_plan(path: str | pathlib.Path, length: int | None = None) -> Plan:
     if content.get("kind") != "plan":
         raise InputError(f'plan {path}: kind is {shown(content.get("kind"))}; expected "plan"')
     version = content.get("version")
-    if version != VERSION or isinstance(version, bool):
-        raise InputError(f"plan {path}: version {shown(version)}; this mdmot reads {VERSION}")
+    if version not in (1, VERSION) or isinstance(version, bool):
+        raise InputError(f"plan {path}: version {shown(version)}; this mdmot reads 1 and {VERSION}")
     plan = _plan(path, content)
     if length not in (None, plan.length):
         raise InputError(
@@ -114,13 +118,23 @@ def _plan(path: pathlib.Path, content: dict[str, Any]) -> Plan:
     try:
         grid = Bernoulli(alpha)
         reveal: Reveal = grid if counts is None else Fixed(counts)
-        plan = Plan(length, reveal, path_kl, provenance)
+        plan = Plan(length, reveal, path_kl, provenance, _order(content))
     except InputError as error:
         raise InputError(f"plan {path}: {error}") from None
     _require_agreement(path, plan, grid)
     if "gamma" in content:
         _require_gamma(path, alpha, _shares(path, "gamma", content["gamma"], steps))
     return plan
+
+
+def _order(content: dict[str, Any]) -> Order:
+    if "order" not in content:
+        return RandomOrder()
+    if content["version"] != VERSION:
+        raise InputError(
+            f"version {content['version']} has no order; set version to {VERSION}, or leave it out"
+        )
+    return order_from_json(content["order"])
 
 
 def _require_gamma(path: pathlib.Path, alpha: tuple[float, ...], gamma: tuple[float, ...]) -> None:

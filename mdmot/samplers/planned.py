@@ -10,25 +10,24 @@ from jax.typing import ArrayLike
 
 from mdmot.errors import InputError
 from mdmot.model import Model
-from mdmot.plans import Bernoulli, Fixed, Plan, Reveal
+from mdmot.orders import RandomOrder
+from mdmot.plans import Fixed, Plan
 from mdmot.samplers.addressable import own_rows
 from mdmot.samplers.bernoulli import BernoulliUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive, described
 from mdmot.samplers.fixed import FixedUnmasking
 from mdmot.schedules.grids import StepGrid, grid_from_alpha
 
-_RULES = {Fixed: FixedUnmasking, Bernoulli: BernoulliUnmasking}
 
-
-def rule_for(reveal: Reveal) -> FixedUnmasking | BernoulliUnmasking:
-    """The rule that reveals tokens so, at random positions, drawing them from the network's distribution.
+def rule_for(plan: Plan) -> FixedUnmasking | BernoulliUnmasking:
+    """The rule that keeps to a plan and its order, and draws tokens from the network's distribution.
 
     Example:
-      >>> rule_for(Fixed([1, 2])) == FixedUnmasking()
+      >>> from mdmot.orders import Bisection
+      >>> rule_for(Plan(3, Fixed([1, 2]), order=Bisection())) == FixedUnmasking(order=Bisection())
       True
     """
-    rule: FixedUnmasking | BernoulliUnmasking = _RULES[type(reveal)]()
-    return rule
+    return FixedUnmasking(order=plan.order) if isinstance(plan.reveal, Fixed) else BernoulliUnmasking()
 
 
 def as_grid(
@@ -53,12 +52,23 @@ class PlanStretched(UserWarning):
 
 
 def assert_made_for(plan: Plan, rule: object) -> None:
-    """Raises InputError unless the rule reveals as the plan does, for which alone it promises its error."""
+    """Raises InputError unless the rule reveals as the plan does, for which alone it promises its error.
+
+    A rule without an order of its own, such as one that ranks positions, takes the plans of random order.
+    """
     kind = getattr(rule, "reveals", None)
     if not (isinstance(kind, type) and isinstance(plan.reveal, kind)):
         raise InputError(
             f"the plan has {plan.reveal.name} reveals, which {described(rule)} does not make; pass a rule "
             "that it was made for, or plan.grid() to use its steps all the same"
+        )
+    order = getattr(rule.rule if isinstance(rule, SemiAutoregressive) else rule, "order", None)
+    if (RandomOrder() if order is None else order) != plan.order:
+        own = "its own order" if order is None else f"order {order.name}"
+        other = "another " if order is not None and order.name == plan.order.name else ""
+        raise InputError(
+            f"the plan is of order {plan.order.name}, and {described(rule)} reveals in {other}{own}; pass "
+            "rule_for(plan), or plan.grid() to use its steps all the same"
         )
 
 

@@ -21,7 +21,7 @@ from mdmot.metrics import (
     total_variation_to_law,
 )
 from mdmot.models import Named
-from mdmot.plans import Fixed, Plan, RevealKind
+from mdmot.plans import Fixed, Plan, RevealKind, assert_random_order
 from mdmot.samplers import rule_for
 from mdmot.schedules import MaskSchedule, StepGrid, masks, step_grid
 from mdmot.workflows.judgement import (
@@ -93,6 +93,7 @@ def settled(
     length, is_text = right.tokens.shape[1], right.source == "text"
     is_asked = any(value is not None for value in (steps, schedule, reveal, orders))
     if isinstance(schedule, Plan):
+        assert_random_order(schedule, "a sampler is judged in")
         kind, steps = reveal or type(schedule.reveal), steps or schedule.steps
         if schedule.steps != steps:
             raise InputError(
@@ -170,7 +171,8 @@ def _sampled(
     named: Named, rows: np.ndarray, sampling: Sampling, seed: int, show: Show | None
 ) -> np.ndarray:
     """The masks of rows filled in."""
-    rule = rule_for(sampling.kind.from_alpha(sampling.grid.alpha, rows.shape[1]))
+    length = rows.shape[1]
+    rule = rule_for(Plan(length, sampling.kind.from_alpha(sampling.grid.alpha, length)))
     found = sampled(seed, rule, named, sampling.grid, rows.tolist(), work="samples", show=show)
     return np.array([one.tokens for one in found], np.int32)
 

@@ -173,10 +173,11 @@ def _steps(
     schedule: "MaskSchedule | Plan", steps: int, length: int, reveal: "RevealKind | None", tell: Tell
 ) -> "tuple[tuple[float, ...], Reveal]":
     """The alphas of the steps, and how they reveal tokens."""
-    from mdmot.plans import Bernoulli, Plan
+    from mdmot.plans import Bernoulli, Plan, assert_random_order
     from mdmot.schedules import step_grid
 
     if isinstance(schedule, Plan):
+        assert_random_order(schedule, "the law is that of")
         if schedule.steps != steps:
             raise InputError(f"the plan has {schedule.steps} steps, and {steps} are asked for")
         if (note := schedule.stretched_note(length)) is not None:

@@ -154,7 +154,7 @@ class Searching:
             model = named.model
             score = tuning.sampled_score(
                 jax.random.key(seed),
-                rule_for(plan.reveal),
+                rule_for(plan),
                 model,
                 jnp.full((1, plan.length), model.mask_id, jnp.int32),
                 TASKS[word].rate(named, spec, plan.length),
