@@ -94,7 +94,7 @@ def jax_row(case: str, name: str, steps: int) -> dict:
 
     from mdmot.model import Model
     from mdmot.samplers import sample
-    from mdmot.samplers.loop import _sample
+    from mdmot.samplers.sampling import _sample
     from mdmot.schedules import masks, pad_grid, step_grid
 
     shape = CASES[case]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mdmot.pages import report as report
     from mdmot.samplers import BernoulliUnmasking as BernoulliUnmasking
     from mdmot.samplers import FixedUnmasking as FixedUnmasking
+    from mdmot.samplers import log_likelihood as log_likelihood
     from mdmot.samplers import sample as sample
     from mdmot.schedules import interpolations as interpolations
     from mdmot.schedules import masks as masks
@@ -45,6 +46,7 @@ _HOMES = {
     "interpolations": "schedules",
     "law": "workflows",
     "load": "workflows",
+    "log_likelihood": "samplers",
     "masks": "schedules",
     "profile": "workflows",
     "report": "pages",

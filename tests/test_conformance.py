@@ -56,7 +56,7 @@ from mdmot.samplers import (
     sample,
     sample_trajectory,
 )
-from mdmot.samplers.loop import _sample
+from mdmot.samplers.sampling import _sample
 from mdmot.samplers.trapezoidal import by_alpha
 from mdmot.schedules import StepGrid, grid_from_alpha, pad_grid
 

@@ -16,9 +16,9 @@ from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Forbid, Likeliest, TopP
 from mdmot.samplers.counts import even, rounded_share
 from mdmot.samplers.fixed import FixedUnmasking
-from mdmot.samplers.loop import raise_if_failed, sample
 from mdmot.samplers.network import Network
 from mdmot.samplers.presets import dllm, dream, dream_origin, llada, llada_random, maskgit, md4, mdlm
+from mdmot.samplers.sampling import raise_if_failed, sample
 from mdmot.samplers.scores import Margin, MaxProbability, NegativeEntropy, Probability
 from mdmot.samplers.steps import StepInput
 from mdmot.schedules import masks

@@ -41,7 +41,7 @@ from mdmot.samplers import (
     raise_if_failed,
     sample,
 )
-from mdmot.samplers.loop import _sample
+from mdmot.samplers.sampling import _sample
 from mdmot.schedules import grid_from_alpha
 from mdmot.training import Batch, NelboObjective, Update, split_rows
 

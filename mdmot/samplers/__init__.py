@@ -19,8 +19,8 @@ from mdmot.samplers.draw import categorical, uniforms
 from mdmot.samplers.first_hitting import FirstHitting
 from mdmot.samplers.fixed import FixedUnmasking
 from mdmot.samplers.independence import IndependentUnmasking
-from mdmot.samplers.loop import raise_if_failed, sample, sample_trajectory
-from mdmot.samplers.network import Network
+from mdmot.samplers.likelihood import log_likelihood
+from mdmot.samplers.network import Network, Revealed
 from mdmot.samplers.planned import PlanStretched, rule_for
 from mdmot.samplers.ranked import Ranked
 from mdmot.samplers.remasking import RemaskingUnmasking
@@ -36,6 +36,7 @@ from mdmot.samplers.remasking_rules import (
     Rescale,
 )
 from mdmot.samplers.rule import Rule, configuration, is_adaptive, static
+from mdmot.samplers.sampling import raise_if_failed, sample, sample_trajectory
 from mdmot.samplers.scores import (
     AnnealedNoise,
     ChoiceNoise,
@@ -50,7 +51,7 @@ from mdmot.samplers.scores import (
 from mdmot.samplers.self_planning import SelfPlanning
 from mdmot.samplers.sizes import EntropyBound, Factor, Judged, Ranking, Scheduled, Size, Threshold
 from mdmot.samplers.stable import Stable
-from mdmot.samplers.steps import SampleResult, StepInfo, StepInput
+from mdmot.samplers.steps import Likelihood, SampleResult, StepInfo, StepInput
 from mdmot.samplers.trapezoidal import ThetaTrapezoidal
 from mdmot.samplers.truncation import truncated_gumbel_law
 
@@ -60,6 +61,8 @@ __all__ = [  # noqa: RUF022 by what they are for
     "sample_trajectory",
     "raise_if_failed",
     "SampleResult",
+    "log_likelihood",
+    "Likelihood",
     "PlanStretched",
     "rule_for",
     "presets",
@@ -122,6 +125,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "Choice",
     "Transform",
     "Network",
+    "Revealed",
     "StepInput",
     "StepInfo",
     "Ranking",

@@ -120,7 +120,7 @@ def _assert_keys(keys: Array, batch: int) -> None:
         )
 
 
-def _once(check: Callable[..., None]) -> Callable[..., None]:
+def once(check: Callable[..., None]) -> Callable[..., None]:
     """A check of an array's values that looks at the same array once: JAX's arrays never change.
 
     Of a traced array there is nothing to see. A small network's run takes not much longer than a look.
@@ -140,7 +140,7 @@ def _once(check: Callable[..., None]) -> Callable[..., None]:
     return checked
 
 
-@_once
+@once
 def _assert_alpha(alpha: Array) -> None:
     values = np.asarray(alpha)
     if not (values[0] == 0 and values[-1] == 1 and (np.diff(values) >= 0).all()):
@@ -149,7 +149,7 @@ def _assert_alpha(alpha: Array) -> None:
         )
 
 
-@_once
+@once
 def _assert_reveal(reveal: Array) -> None:
     values = np.asarray(reveal)
     if not ((values >= 0).all() and values.max() == 1):
@@ -228,7 +228,7 @@ def _assert_tokens(tokens: Array, mask_id: int, vocab_size: int) -> None:
     _assert_rows(tokens, mask_id, vocab_size)
 
 
-@_once
+@once
 def _assert_rows(tokens: Array, mask_id: int, vocab_size: int) -> None:
     for first, values in own_rows(tokens):
         wrong = (values != mask_id) & ((values < 0) | (values >= vocab_size))

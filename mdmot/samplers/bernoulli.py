@@ -50,6 +50,10 @@ class BernoulliUnmasking:
         """By chance."""
         return Bernoulli
 
+    @property
+    def reads_drawn(self) -> None:
+        """It is token-blind."""
+
     def max_steps(self, length: int) -> None:
         """As many as the grid has."""
         del length

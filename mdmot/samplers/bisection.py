@@ -66,6 +66,10 @@ class BisectionUnmasking:
     def reveals(self) -> None:
         """Its own steps."""
 
+    @property
+    def reads_drawn(self) -> None:
+        """It is token-blind."""
+
     def max_steps(self, length: int) -> int:
         """The bisections of a row: ceil(log2(length + 1))."""
         return length.bit_length()

@@ -47,6 +47,11 @@ class SemiAutoregressive:
         """As the rule does, in each block."""
         return self.rule.reveals
 
+    @property
+    def reads_drawn(self) -> str | None:
+        """As the rule does: which block comes next is known, and an end counts once its block is done."""
+        return self.rule.reads_drawn
+
     def num_blocks(self, length: int) -> int:
         """Blocks of a row that is masked from its first position on."""
         return -(-length // self.block_length)

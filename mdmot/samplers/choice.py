@@ -1,7 +1,7 @@
 """How a token is chosen from the logits at its position: transforms, then a draw or the likeliest."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,8 @@ from mdmot._types import Knob
 from mdmot.arguments import concrete
 from mdmot.errors import InputError
 from mdmot.samplers.draw import categorical
+from mdmot.samplers.logits import Number, RowLogits, argmax, is_law, log_prob
 from mdmot.samplers.selection import block_sums, largest, nucleus, places
-
-RowLogits: TypeAlias = Float[Array, "*shape vocab"]
 
 
 @runtime_checkable
@@ -131,11 +130,18 @@ class Choice(Protocol):
     def transforms(self) -> tuple[Transform, ...]:
         """Changes of the logits, the first one first."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether chance has a part in it."""
+
     def law(self, logits: RowLogits) -> RowLogits:
         """The logits of the law that tokens are chosen from, in float32."""
 
     def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
         """Tokens of a law."""
+
+    def log_prob(self, law: RowLogits, tokens: Int[Array, "*shape"]) -> Number:
+        """Log-probability that these are the tokens that are picked of a law, in float32."""
 
 
 class Categorical(NamedTuple):
@@ -161,9 +167,18 @@ class Categorical(NamedTuple):
         """The transformed logits."""
         return transformed(self.transforms, logits)
 
+    @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
+
     def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
         """Tokens drawn from the law."""
         return categorical(uniform, law)
+
+    def log_prob(self, law: RowLogits, tokens: Int[Array, "*shape"]) -> Number:
+        """That of the law."""
+        return log_prob(law, tokens)
 
 
 class Likeliest(NamedTuple):
@@ -188,10 +203,19 @@ class Likeliest(NamedTuple):
         """The transformed logits."""
         return transformed(self.transforms, logits)
 
+    @property
+    def draws(self) -> bool:
+        """It does not."""
+        return False
+
     def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
         """The likeliest tokens; the uniforms are not looked at."""
         del uniform
         return argmax(law)
+
+    def log_prob(self, law: RowLogits, tokens: Int[Array, "*shape"]) -> Number:
+        """0 for the likeliest tokens, -inf for others."""
+        return jnp.where(tokens == argmax(law), 0.0, -jnp.inf).astype(jnp.float32)
 
 
 class Either(NamedTuple):
@@ -212,6 +236,11 @@ class Either(NamedTuple):
         """None that both share."""
         return ()
 
+    @property
+    def draws(self) -> bool:
+        """If one of them does."""
+        return self.first.draws or self.second.draws
+
     def law(self, logits: RowLogits) -> RowLogits:
         """The law of the one that counts."""
         return jnp.where(self.is_first, self.first.law(logits), self.second.law(logits))
@@ -219,6 +248,10 @@ class Either(NamedTuple):
     def pick(self, uniform: Float[Array, "*shape 2"], law: RowLogits) -> Int[Array, "*shape"]:
         """Tokens as the one that counts picks them."""
         return jnp.where(self.is_first, self.first.pick(uniform, law), self.second.pick(uniform, law))
+
+    def log_prob(self, law: RowLogits, tokens: Int[Array, "*shape"]) -> Number:
+        """That of the one that counts."""
+        return jnp.where(self.is_first, self.first.log_prob(law, tokens), self.second.log_prob(law, tokens))
 
 
 class Chosen(NamedTuple):
@@ -239,11 +272,6 @@ def choose(choice: Choice, uniform: Float[Array, "*shape 2"], logits: RowLogits)
     return Chosen(choice.pick(uniform, law), is_law(logits) & is_law(law))
 
 
-def is_law(logits: RowLogits) -> Bool[Array, "*shape"]:
-    """Whether logits are a distribution: the largest is nan if any is, and -inf only if all are."""
-    return jnp.isfinite(logits.max(axis=-1))
-
-
 def _assert_transforms(transforms: object) -> None:
     # A transform is itself a tuple, of numbers.
     if not isinstance(transforms, tuple) or not all(callable(part) for part in transforms):
@@ -256,12 +284,3 @@ def transformed(transforms: tuple[Transform, ...], logits: RowLogits) -> RowLogi
     for transform in transforms:
         logits = transform(logits)
     return logits
-
-
-def argmax(logits: RowLogits) -> Int[Array, "*shape"]:
-    """The likeliest token, of equal ones the first; arbitrary where a logit is nan.
-
-    Two passes that vectorise, where XLA's own argmax on CPU does not.
-    """
-    is_peak = logits == logits.max(axis=-1, keepdims=True)
-    return jnp.where(is_peak, places(logits.shape), logits.shape[-1] - 1).min(axis=-1)

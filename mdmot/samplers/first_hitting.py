@@ -78,6 +78,10 @@ class FirstHitting:
     def reveals(self) -> None:
         """Its own steps."""
 
+    @property
+    def reads_drawn(self) -> None:
+        """It is token-blind."""
+
     def max_steps(self, length: int) -> int:
         """One step for each position."""
         return length

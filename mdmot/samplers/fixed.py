@@ -61,6 +61,10 @@ class FixedUnmasking:
         """Fixed numbers of positions, as a plan rounds them or in another way."""
         return Fixed if self.counts is rounded else None
 
+    @property
+    def reads_drawn(self) -> None:
+        """It is token-blind."""
+
     def max_steps(self, length: int) -> None:
         """As many as the grid has."""
         del length

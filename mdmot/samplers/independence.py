@@ -11,12 +11,13 @@ from mdmot._types import Knob, Tokens
 from mdmot.arguments import concrete
 from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
-from mdmot.samplers.choice import Choice, Likeliest, is_law
+from mdmot.samplers.choice import Choice, Likeliest
 from mdmot.samplers.counts import fewest
 from mdmot.samplers.draw import uniforms
+from mdmot.samplers.logits import divergence, is_law
 from mdmot.samplers.network import Network
 from mdmot.samplers.rule import configuration
-from mdmot.samplers.scores import MaxProbability, ScoreRule, divergence
+from mdmot.samplers.scores import MaxProbability, ScoreRule
 from mdmot.samplers.selection import largest, ordered_bits
 from mdmot.samplers.steps import StepInfo, StepInput
 
@@ -90,6 +91,11 @@ class IndependentUnmasking:
     @property
     def reveals(self) -> None:
         """Its own steps."""
+
+    @property
+    def reads_drawn(self) -> str:
+        """It is not token-blind."""
+        return "shows the network the tokens that it draws to find out which of them to keep"
 
     def max_steps(self, length: int) -> int:
         """One a position."""

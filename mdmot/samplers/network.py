@@ -12,7 +12,8 @@ from mdmot._types import Tokens
 from mdmot.denoisers import LogitsAt, bind, calls_of, has_head_apart, reads_time
 from mdmot.denoisers.reading import take
 from mdmot.model import Model
-from mdmot.samplers.choice import Choice, choose
+from mdmot.samplers.choice import Choice
+from mdmot.samplers.logits import RowLogits, is_law
 from mdmot.samplers.steps import StepInfo
 
 Values = TypeVar("Values")
@@ -27,6 +28,24 @@ CHUNKS, NARROWEST, WIDEST = 8, 8, 64
 """A chunk is an eighth of the length, within these widths: few of them, and little in the last."""
 
 
+class Revealed(NamedTuple):
+    """What masked positions become when they are revealed.
+
+    Attributes:
+      tokens: Their tokens.
+      log_prob: log q of each token, in float32; None in a run that draws them, where nobody asks.
+    """
+
+    tokens: Tokens
+    log_prob: Float[Array, "batch length"] | None
+
+    def total(self, where: Bool[Array, "batch length"]) -> Float[Array, " batch"] | None:
+        """log q of the tokens at these positions together, for the step's report."""
+        if self.log_prob is None:
+            return None
+        return jnp.where(where, self.log_prob, 0.0).sum(axis=1, dtype=float)
+
+
 class Network(NamedTuple):
     """A model at some time: what a rule asks in a step.
 
@@ -37,6 +56,8 @@ class Network(NamedTuple):
       model: The network, its weights and its mask.
       t: Time of each row, measured by alpha, which is told to a network that reads it; None for the
         unmasked share of the row.
+      clean: The sequences whose likelihood is asked for: revealed positions become their tokens. None if
+        tokens are drawn.
 
     Example:
       >>> import jax.numpy as jnp
@@ -52,6 +73,7 @@ class Network(NamedTuple):
 
     model: Model
     t: Float[Array, " batch"] | None = None
+    clean: Tokens | None = None
 
     def at(self, t: Float[Array, " batch"]) -> "Network":
         """The network at a time of each row, measured by alpha."""
@@ -81,6 +103,32 @@ class Network(NamedTuple):
         time = (self.t,) if self.t is not None and reads_time(denoiser) else ()
         return bind(denoiser, params, tokens, *time)
 
+    def unrevealed(self, tokens: Tokens) -> Revealed:
+        """The sequences as they are: what `read` and `survey` keep where they do not look."""
+        return Revealed(tokens, None if self.clean is None else jnp.zeros(tokens.shape, jnp.float32))
+
+    def revealed(
+        self,
+        choice: Choice,
+        positions: Int[Array, "batch width"],
+        law: RowLogits,
+        picked: Int[Array, "batch width"],
+    ) -> Revealed:
+        """What positions become: the tokens picked, or the clean ones with their probability.
+
+        This is all by which the likelihood of a rule differs from its samples.
+
+        Args:
+          choice: How the tokens were picked.
+          positions: The positions.
+          law: What the choice made of their logits.
+          picked: The tokens that it picked of that law, in the type of the sequences.
+        """
+        if self.clean is None:
+            return Revealed(picked, None)
+        clean = jnp.take_along_axis(self.clean, positions, axis=1)
+        return Revealed(clean, choice.log_prob(law, clean))
+
     def fill(
         self,
         tokens: Tokens,
@@ -99,12 +147,22 @@ class Network(NamedTuple):
         Returns:
           The sequences after the step, and the report.
         """
+        revealed, info = self.read(
+            tokens, unmask, self.drawing(tokens, uniform, choice), self.unrevealed(tokens)
+        )
+        return revealed.tokens, info._replace(log_prob=revealed.total(unmask))
 
-        def draw(positions: Array, logits: Array) -> tuple[Array, IsLaw]:
-            drawn, is_law = choose(choice, take(uniform, positions), logits)
-            return drawn.astype(tokens.dtype), is_law
+    def drawing(
+        self, tokens: Tokens, uniform: Float[Array, "batch length 2"], choice: Choice
+    ) -> Summary[Revealed]:
+        """Of logits, what positions become: a summary for `read`."""
 
-        return self.read(tokens, unmask, draw, tokens)
+        def draw(positions: Array, logits: Array) -> tuple[Revealed, IsLaw]:
+            law = choice.law(logits)
+            picked = choice.pick(take(uniform, positions), law).astype(tokens.dtype)
+            return self.revealed(choice, positions, law, picked), is_law(logits) & is_law(law)
+
+        return draw
 
     def read(
         self,

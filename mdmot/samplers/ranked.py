@@ -11,9 +11,10 @@ from mdmot._types import Tokens
 from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
 from mdmot.plans import RevealKind
-from mdmot.samplers.choice import Choice, Likeliest, is_law
+from mdmot.samplers.choice import Choice, Likeliest
 from mdmot.samplers.draw import uniforms
-from mdmot.samplers.network import Network
+from mdmot.samplers.logits import is_law
+from mdmot.samplers.network import Network, Revealed
 from mdmot.samplers.rule import configuration
 from mdmot.samplers.scores import ChoiceNoise, Margin, MaxProbability, Probability, ScoreRule, gumbel
 from mdmot.samplers.selection import largest
@@ -38,7 +39,7 @@ class RankedState(NamedTuple):
 class _Proposal(NamedTuple):
     """What the network proposes at each position, and what the size keeps of it."""
 
-    tokens: Int[Array, "batch length"]
+    revealed: Revealed
     scores: Float[Array, "batch length"]
     seen: PyTree
 
@@ -94,6 +95,16 @@ class Ranked:
         """As the size does."""
         return self.size.reveals
 
+    @property
+    def reads_drawn(self) -> str | None:
+        """Whether its score looks at the drawn token."""
+        if not (self.choice.draws and self.score.reads_token):
+            return None
+        return (
+            f"ranks positions by the tokens that it draws there (score {type(self.score).__name__}; "
+            "LargestProbability, Margin and NegativeEntropy do not read them)"
+        )
+
     def max_steps(self, length: int) -> int | None:
         """As the size does."""
         return self.size.max_steps(length)
@@ -116,13 +127,14 @@ class Ranked:
 
         def summary(positions: Array, logits: Array) -> tuple[_Proposal, Bool[Array, "batch width"]]:
             law = self.choice.law(logits)
-            chosen = self.choice.pick(take(uniform, positions), law)
-            seen = self.size.look(logits, law)
-            proposal = _Proposal(chosen.astype(tokens.dtype), self.score(logits, chosen), seen)
+            picked = self.choice.pick(take(uniform, positions), law)
+            revealed = network.revealed(self.choice, positions, law, picked.astype(tokens.dtype))
+            proposal = _Proposal(revealed, self.score(logits, picked), self.size.look(logits, law))
             return proposal, is_law(logits) & is_law(law)
 
         unsure = jnp.full(tokens.shape, -jnp.inf, jnp.float32)
-        nothing = _Proposal(tokens, unsure, self.size.unseen(tokens, state.memory))
+        unseen = self.size.unseen(tokens, state.memory)
+        nothing = _Proposal(network.unrevealed(tokens), unsure, unseen)
         proposal, info = network.survey(tokens, is_masked & (least > 0)[:, None], summary, nothing)
         order = proposal.scores
         if self.noise is not None:
@@ -130,7 +142,8 @@ class Ranked:
         ranking = Ranking(proposal.scores, order, is_masked)
         judged = self.size.judge(ranking, proposal.seen, state.memory)
         unmask = largest(judged.order, jnp.maximum(judged.number, least), is_masked)
-        tokens = jnp.where(unmask, proposal.tokens, tokens)
+        tokens = jnp.where(unmask, proposal.revealed.tokens, tokens)
+        info = info._replace(log_prob=proposal.revealed.total(unmask))
         return RankedState(tokens, state.num_masked, judged.memory), info
 
     def _keys(self, keys: Key[Array, " batch"]) -> tuple[Key[Array, " batch"], Key[Array, " batch"]]:

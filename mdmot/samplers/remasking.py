@@ -79,6 +79,11 @@ class RemaskingUnmasking:
         """By chance; what is masked again is made up for."""
         return Bernoulli
 
+    @property
+    def reads_drawn(self) -> str:
+        """It is not token-blind."""
+        return "masks tokens again that it drew"
+
     def max_steps(self, length: int) -> None:
         """As many as the grid has."""
         del length

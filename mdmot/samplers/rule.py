@@ -61,6 +61,15 @@ class Rule(Protocol[State]):
     def reveals(self) -> RevealKind | None:
         """The kind of the plans that it keeps to; None if it finds its own steps, or makes other ones."""
 
+    @property
+    def reads_drawn(self) -> str | None:
+        """What it does with the tokens that a step draws but reveal them, in words that follow "it".
+
+        None for a *token-blind* rule: which positions a step reveals depends on the tokens known before it
+        and on chance alone, so that the rule has a likelihood. Its step hands what positions become to
+        `Network.revealed`, if `Network.fill` does not do it, and reports `log_prob`.
+        """
+
     def max_steps(self, length: int) -> int | None:
         """Steps that suffice for a row of this length whatever the network says; None if a grid says."""
 

@@ -10,8 +10,9 @@ from jaxtyping import Float, Int, Key
 from mdmot._types import Knob
 from mdmot.arguments import concrete
 from mdmot.errors import InputError
-from mdmot.samplers.choice import RowLogits, Transform, argmax, transformed
-from mdmot.samplers.selection import block_sums, places
+from mdmot.samplers.choice import Transform, transformed
+from mdmot.samplers.logits import RowLogits, argmax, entropy, log_prob, peak_and_others
+from mdmot.samplers.selection import places
 from mdmot.samplers.steps import StepInput
 
 Score = Float[Array, "*shape"]
@@ -24,6 +25,10 @@ class ScoreRule(Protocol):
     @property
     def transforms(self) -> tuple[Transform, ...]:
         """Changes of the logits before they are judged."""
+
+    @property
+    def reads_token(self) -> bool:
+        """Whether the score of a position depends on the token that was chosen there."""
 
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores of these tokens at their positions, in float32."""
@@ -43,6 +48,11 @@ class MaxProbability(NamedTuple):
 
     transforms: tuple[Transform, ...] = ()
 
+    @property
+    def reads_token(self) -> bool:
+        """It does."""
+        return True
+
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
         return log_prob(transformed(self.transforms, logits), tokens)
@@ -56,6 +66,11 @@ class LargestProbability(NamedTuple):
     """
 
     transforms: tuple[Transform, ...] = ()
+
+    @property
+    def reads_token(self) -> bool:
+        """It does not."""
+        return False
 
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
@@ -72,6 +87,11 @@ class Probability(NamedTuple):
     """
 
     transforms: tuple[Transform, ...] = ()
+
+    @property
+    def reads_token(self) -> bool:
+        """It does."""
+        return True
 
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
@@ -90,13 +110,18 @@ class Margin(NamedTuple):
 
     transforms: tuple[Transform, ...] = ()
 
+    @property
+    def reads_token(self) -> bool:
+        """It does not."""
+        return False
+
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
         del tokens
         logits = transformed(self.transforms, logits)
         is_first = places(logits.shape) == argmax(logits)[..., None]
         second = jnp.where(is_first, -jnp.inf, logits).max(axis=-1)
-        peak, others = _peak_and_others(logits)
+        peak, others = peak_and_others(logits)
         return -jnp.expm1(second - peak) / (1 + others)
 
 
@@ -109,53 +134,15 @@ class NegativeEntropy(NamedTuple):
 
     transforms: tuple[Transform, ...] = ()
 
+    @property
+    def reads_token(self) -> bool:
+        """It does not."""
+        return False
+
     def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
         """The scores."""
         del tokens
         return -entropy(transformed(self.transforms, logits))
-
-
-def log_prob(logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
-    """log p of tokens, in float32, with all digits where p is nearly 1."""
-    logits = logits.astype(jnp.float32)
-    peak, others = _peak_and_others(logits)
-    chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
-    return (chosen - peak) - jnp.log1p(others)
-
-
-def entropy(logits: RowLogits) -> Score:
-    """Entropy in nats of the distribution, in float32, with all digits where it is nearly 0."""
-    logits = logits.astype(jnp.float32)
-    peak, others = _peak_and_others(logits)
-
-    def term(logits: Array) -> Array:
-        below = logits - peak[..., None]
-        weights = jnp.exp(below)
-        # 0 log 0 = 0 at impossible tokens.
-        return jnp.where(weights > 0, weights * below, 0.0)
-
-    return jnp.log1p(others) - block_sums(logits, of=term).sum(axis=-1) / (1 + others)
-
-
-def divergence(log_p: Float[Array, "*shape vocab"], log_q: Float[Array, "*shape vocab"]) -> Score:
-    """KL(p || q) in nats; infinite where q misses what p has, nan where either is no distribution."""
-    p = jnp.exp(log_p)
-    # 0 log 0 = 0 at impossible tokens; the sum of rounded terms may come out below 0.
-    terms = jnp.where(p == 0, 0.0, p * (log_p - log_q))
-    return jnp.maximum(block_sums(terms).sum(axis=-1), 0.0)
-
-
-def _peak_and_others(logits: RowLogits) -> tuple[Score, Score]:
-    """The largest logit, and the sum of the other weights exp(logit - peak), small where p is near 1."""
-    peak = logits.max(axis=-1)
-    is_peak = logits == peak[..., None]
-
-    def weight(logits: Array) -> Array:
-        below = logits - peak[..., None]
-        return jnp.where(below == 0, 0.0, jnp.exp(below))
-
-    rest = block_sums(logits, of=weight).sum(axis=-1)
-    return peak, rest + (is_peak.sum(axis=-1, dtype=jnp.int32) - 1).astype(jnp.float32)
 
 
 @runtime_checkable

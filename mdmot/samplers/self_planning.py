@@ -104,6 +104,11 @@ class SelfPlanning:
         """Fixed numbers of positions more than before."""
         return Fixed
 
+    @property
+    def reads_drawn(self) -> str:
+        """It is not token-blind."""
+        return "keeps the tokens that it draws by how sure the network is of them, and masks others again"
+
     def max_steps(self, length: int) -> None:
         """As many as the grid has."""
         del length

@@ -10,11 +10,10 @@ from mdmot._types import Knob, Tokens
 from mdmot.arguments import concrete
 from mdmot.errors import InputError
 from mdmot.plans import Fixed, RevealKind
-from mdmot.samplers.choice import RowLogits
 from mdmot.samplers.counts import CountRule, Rows, fewest, rounded
+from mdmot.samplers.logits import RowLogits, entropy
 from mdmot.samplers.network import Network
 from mdmot.samplers.rule import configuration, static
-from mdmot.samplers.scores import entropy
 from mdmot.samplers.selection import in_order
 from mdmot.samplers.steps import StepInput
 

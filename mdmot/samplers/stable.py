@@ -10,10 +10,9 @@ from jaxtyping import Float, Int
 from mdmot._types import Knob, Tokens
 from mdmot.arguments import concrete, whole
 from mdmot.errors import InputError
-from mdmot.samplers.choice import RowLogits
+from mdmot.samplers.logits import RowLogits, divergence
 from mdmot.samplers.network import Network
 from mdmot.samplers.rule import configuration, static
-from mdmot.samplers.scores import divergence
 from mdmot.samplers.sizes import Judged, Ranking, Size
 
 LogProbs = Float[Array, "batch length vocab"]

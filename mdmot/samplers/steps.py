@@ -33,10 +33,13 @@ class StepInfo(NamedTuple):
       network_calls: Network calls that the row needed in the step.
       finite: Whether every distribution that the row looked at was one: no logit nan or +inf, and not
         all of them -inf. A logit of -inf is an impossible token.
+      log_prob: log q of the tokens that the row's revealed positions became, given what was known before;
+        None in a run that draws them.
     """
 
     network_calls: Int[Array, " batch"]
     finite: Bool[Array, " batch"]
+    log_prob: Float[Array, " batch"] | None = None
 
 
 class SampleResult(NamedTuple):
@@ -49,5 +52,20 @@ class SampleResult(NamedTuple):
     """
 
     tokens: Tokens
+    network_calls: Int[Array, " batch"]
+    finite: Bool[Array, " batch"]
+
+
+class Likelihood(NamedTuple):
+    """How likely a rule is to draw given sequences.
+
+    Attributes:
+      log_prob: log q(x | u) of each row in nats, u being the randomness drawn apart from the tokens;
+        -inf if the rule never draws the row.
+      network_calls: Network calls that each row needed: those of a sample that comes out so.
+      finite: Whether each row's tokens came from proper distributions only; a row that did not is garbage.
+    """
+
+    log_prob: Float[Array, " batch"]
     network_calls: Int[Array, " batch"]
     finite: Bool[Array, " batch"]

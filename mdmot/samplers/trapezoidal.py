@@ -10,18 +10,18 @@ from jaxtyping import Bool, Float, Key
 
 from mdmot._types import Knob, Tokens
 from mdmot.arguments import concrete
-from mdmot.denoisers.reading import take
 from mdmot.errors import InputError
 from mdmot.plans import Bernoulli
 from mdmot.samplers.bernoulli import BernoulliState
-from mdmot.samplers.choice import Categorical, Choice, RowLogits, choose
+from mdmot.samplers.choice import Categorical, Choice
 from mdmot.samplers.draw import happens, uniforms
-from mdmot.samplers.network import Network, in_chunks
+from mdmot.samplers.logits import RowLogits
+from mdmot.samplers.network import Network, Revealed, in_chunks
 from mdmot.samplers.rule import configuration, static
 from mdmot.samplers.steps import StepInfo, StepInput
 
-Filled: TypeAlias = tuple[Tokens, Bool[Array, "batch length"]]
-"""Sequences, and whether the logits were a distribution at each position."""
+Filled: TypeAlias = tuple[Revealed, Bool[Array, "batch length"]]
+"""What positions became, and whether the logits were a distribution at each."""
 
 Split: TypeAlias = Callable[[Float[Array, ""], Float[Array, ""]], Float[Array, ""]]
 """`split(theta, reveal)`: P(a masked position is revealed in the first stage), out of that in the step."""
@@ -97,6 +97,10 @@ class ThetaTrapezoidal:
         """By chance, in either stage."""
         return Bernoulli
 
+    @property
+    def reads_drawn(self) -> None:
+        """It is token-blind."""
+
     def max_steps(self, length: int) -> None:
         """As many as the grid has."""
         del length
@@ -123,25 +127,24 @@ class ThetaTrapezoidal:
         first = is_masked & happens(chance, early)
         second = is_masked & ~first & happens(chance, reveal)
 
-        def draw(positions: Array, logits: Array) -> tuple[Array, Bool[Array, "batch width"]]:
-            drawn, is_law = choose(self.choice, take(state.uniform, positions), logits)
-            return drawn.astype(state.tokens.dtype), is_law
+        draw = network.drawing(state.tokens, state.uniform, self.choice)
 
         def call_network(unseen: Filled) -> Filled:
-            logits_before = before.look(unseen[0])
+            logits_before = before.look(unseen[0].tokens)
 
             def call_again(halfway: Filled) -> Filled:
-                logits_after = after.look(halfway[0])
+                logits_after = after.look(halfway[0].tokens)
                 logits_at = lambda place: extrapolated(theta, logits_before(place), logits_after(place))  # noqa: E731
                 return in_chunks(logits_at, second, draw, halfway)
 
             halfway = in_chunks(logits_before, first, draw, unseen)
             return lax.cond(second.any(), call_again, lambda halfway: halfway, halfway)
 
-        unseen = state.tokens, jnp.ones((batch, length), bool)
-        tokens, is_law = lax.cond((first | second).any(), call_network, lambda unseen: unseen, unseen)
+        unseen = network.unrevealed(state.tokens), jnp.ones((batch, length), bool)
+        revealed, is_law = lax.cond((first | second).any(), call_network, lambda unseen: unseen, unseen)
         calls = (first | second).any(axis=1).astype(jnp.int32) + second.any(axis=1).astype(jnp.int32)
-        return state._replace(tokens=tokens), StepInfo(network.calls * calls, is_law.all(axis=1))
+        info = StepInfo(network.calls * calls, is_law.all(axis=1), revealed.total(first | second))
+        return state._replace(tokens=revealed.tokens), info
 
 
 def extrapolated(theta: Float[Array, ""], before: RowLogits, after: RowLogits) -> RowLogits:
