@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mdmot.workflows import evaluate as evaluate
     from mdmot.workflows import law as law
     from mdmot.workflows import load as load
+    from mdmot.workflows import order_tables as order_tables
     from mdmot.workflows import profile as profile
     from mdmot.workflows import train as train
     from mdmot.workflows import tune as tune
@@ -48,6 +49,7 @@ _HOMES = {
     "load": "workflows",
     "log_likelihood": "samplers",
     "masks": "schedules",
+    "order_tables": "workflows",
     "profile": "workflows",
     "report": "pages",
     "sample": "samplers",

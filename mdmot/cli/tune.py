@@ -17,6 +17,7 @@ from mdmot.cli.options import (
     reveal_option,
     steps_option,
 )
+from mdmot.cli.orders import ORDER_PLOTS, order_option, show_order
 from mdmot.cli.outputs import (
     assert_outputs,
     beside_output,
@@ -28,6 +29,8 @@ from mdmot.cli.outputs import (
 from mdmot.cli.profiling import profiling
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.searching import search_lines, searching
+from mdmot.workflows.order_tuning import OrderTuned, refuse_with_order
+from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.profiling import profile as profile_of
 from mdmot.workflows.searching import asked
 from mdmot.workflows.tuning import Tuned
@@ -40,6 +43,8 @@ Examples:
   mdmot sample markov:stay=.99,states=4,length=256 --schedule plan.json
   mdmot tune profile.json --steps 16 --reveal bernoulli --plots plots
   mdmot tune my-model --steps 16 --out plan.json
+  mdmot tune markov:stay=.97,states=4,length=64 --steps 8 --order best --out plan.json
+  mdmot tune my-model --text PATH --steps 16 --order bisection --out plan.json
   mdmot tune ngram:length=64 --steps 8 --trials 40 --out plan.json
 """
 
@@ -57,6 +62,7 @@ PLANS = {
 @click.command(epilog=EXAMPLES)
 @model_argument("MODEL|LAW|PROFILE")
 @steps_option("Number of sampling steps.", required=True)
+@order_option
 @reveal_option("Reveal each token by chance, or a fixed number a step.", default="fixed", show_default=True)
 @path_option("--out", "FILE", "Write the plan, for `mdmot sample` and `mdmot law`; - is standard output.")
 @click.option(
@@ -71,6 +77,7 @@ PLANS = {
 def tune(
     model: pathlib.Path | None,
     steps: int,
+    order: str | None,
     reveal: str,
     out: pathlib.Path | None,
     force: bool,
@@ -94,44 +101,59 @@ def tune(
     An optimum fitted to noise looks better than it is. For a measured profile, the gain over as many linear
     steps is therefore taken from plans that were fitted to one half of the sequences and judged on the
     other. If it is within its error, linear steps are taken and written, unless --force is given.
+
+    With --order the positions are not revealed in random order but in that one, and what its steps lose
+    is computed, or measured like a profile; the plan that is written has its order. A law's loss is what is
+    lost beyond its entropy, a model's the whole -log-likelihood of its sampler. --order best takes random
+    order unless another one is told to lose less, on the same sequences.
     """
     from mdmot.plans import REVEALS
 
+    if order is not None:
+        refuse_with_order(REVEALS[reveal], trials, task, storage)
     asked(model, trials, task, storage, given["length"])
-    assert_outputs(out, plots, PLOTS, as_json)
+    assert_outputs(out, plots, PLOTS if order is None else ORDER_PLOTS, as_json)
+    found: Tuned | OrderTuned
     is_measured = model is not None or resume is not None or any(given.values())
     with kept_until_written(resume, out) as state:
         with progress_shown() as show:
-            profile = None
-            if is_measured:
-                profile = profile_of(
-                    model, resume=resume, kept=state, seed=seed, show=show, tell=say, **given
+            shown: dict[str, Any] = {"seed": seed, "show": show, "tell": say}
+            if order is not None:
+                tables = order_tables(model, order, steps, resume=resume, kept=state, **shown, **given)
+                found = tuned_steps(model, steps, order=tables, force=force, **shown)
+            else:
+                profile = None
+                if is_measured:
+                    profile = profile_of(model, resume=resume, kept=state, **shown, **given)
+                found = tuned_steps(
+                    model,
+                    steps,
+                    reveal=REVEALS[reveal],
+                    force=force,
+                    profile=profile,
+                    trials=trials,
+                    task=task,
+                    storage=storage,
+                    **shown,
                 )
-            found = tuned_steps(
-                model,
-                steps,
-                reveal=REVEALS[reveal],
-                force=force,
-                profile=profile,
-                trials=trials,
-                task=task,
-                storage=storage,
-                seed=seed,
-                show=show,
-                tell=say,
-            )
         if out is not None:
             with output_file(out) as path:
                 found.write(path)
     if plots is not None:
-        from mdmot.pages.tuned import write_plots
+        from mdmot.pages.tuned import write_order_plots, write_plots
 
-        write_plots(plots, found)
+        if isinstance(found, OrderTuned):
+            write_order_plots(plots, found)
+        else:
+            write_plots(plots, found)
     if as_json:
         print_json(found.to_json() | {"seed": seed})
     else:
         with beside_output(out):
-            _show(found)
+            if isinstance(found, OrderTuned):
+                show_order(found)
+            else:
+                _show(found)
     if out is not None and not is_standard_output(out):
         say(f"wrote {out}")
 

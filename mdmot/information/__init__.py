@@ -16,7 +16,11 @@ from mdmot.information.held_out import (
     teacher_forced,
 )
 from mdmot.information.levels import default_levels
-from mdmot.information.order_estimate import estimate_order_table, estimate_order_tables
+from mdmot.information.order_estimate import (
+    estimate_order_table,
+    estimate_order_tables,
+    forecast_order_tables,
+)
 from mdmot.information.order_table import OrderTable
 from mdmot.information.path_kl import (
     bernoulli_path_kl,
@@ -61,6 +65,7 @@ __all__ = [
     "fit_profile",
     "fixed_path_kl",
     "fixed_step_ratio",
+    "forecast_order_tables",
     "forecast_profile",
     "held_out_path_kl",
     "information_profile",

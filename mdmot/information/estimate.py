@@ -188,14 +188,28 @@ def forecast_profile(
       2
     """
     run = _Run(seed, scorer, np.asarray(data), draws, batch_size, levels)
+    return forecast_of(run.score, run.batches, device)
+
+
+def forecast_of(score: Callable[[int], Any], batches: int, device: jax.Device | None) -> Forecast:
+    """What a measurement will take, from running its first batch twice.
+
+    Args:
+      score: Runs a batch.
+      batches: Number of batches.
+      device: The JAX device whose memory is reported.
+
+    Returns:
+      The forecast.
+    """
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        run.score(0)
+        score(0)
         seconds.append(time.perf_counter() - start)
     stats = (device.memory_stats() if device is not None else None) or {}
     device_bytes = stats.get("peak_bytes_in_use")
-    return Forecast((run.batches - 1) * seconds[1], seconds[0], run.batches, _host_bytes(), device_bytes)
+    return Forecast((batches - 1) * seconds[1], seconds[0], batches, _host_bytes(), device_bytes)
 
 
 class _Run:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from mdmot.errors import InputError
-from mdmot.information.estimate import SAVE_SECONDS, assert_run
+from mdmot.information.estimate import SAVE_SECONDS, Forecast, assert_run, forecast_of
 from mdmot.information.levels import checked_levels
 from mdmot.information.order_state import read_order_state, write_order_state
 from mdmot.information.order_table import OrderTable
@@ -152,6 +152,47 @@ def estimate_order_tables(
         if progress is not None:
             progress(batch + 1, run.batches)
     return run.tables(losses, known)
+
+
+def forecast_order_tables(
+    seed: int,
+    scorer: Scorer,
+    orders: Sequence[Order],
+    data: np.ndarray,
+    *,
+    draws: int,
+    batch_size: int,
+    levels: Sequence[int] | np.ndarray | None = None,
+    device: jax.Device | None = None,
+) -> Forecast:
+    """Time and memory that `estimate_order_tables` will take, from running its first batch twice.
+
+    Args:
+      seed: As for the estimate, and so are the other arguments.
+      scorer: The model.
+      orders: At least one.
+      data: Clean sequences [rows, length].
+      draws: Draws of a row and its orders.
+      batch_size: Rows of a call of the scorer.
+      levels: Increasing numbers of known positions; None for `default_levels`.
+      device: The JAX device whose memory is reported.
+
+    Returns:
+      The forecast.
+
+    Raises:
+      InputError: As the estimate.
+
+    Example:
+      >>> from mdmot.information import callable_scorer
+      >>> from mdmot.orders import Bisection
+      >>> scorer = callable_scorer(lambda tokens: np.zeros((*tokens.shape, 2)), mask_id=2)
+      >>> data = np.eye(4, dtype=int)
+      >>> forecast_order_tables(0, scorer, [Bisection()], data, draws=8, batch_size=16).batches
+      2
+    """
+    run = _Run(seed, scorer, orders, np.asarray(data), draws, batch_size, levels, None)
+    return forecast_of(run.score, run.batches, device)
 
 
 class _Run:

@@ -1,10 +1,11 @@
-"""The plots of a profile and of the steps that were tuned for it."""
+"""The plots of a profile or of an order, and of the steps that were tuned for it."""
 
 import pathlib
 
 from mdmot.experiments.data_to_schedule import schedule_study
 from mdmot.files import prepare_folder, write_atomically
 from mdmot.pages import figures
+from mdmot.workflows.order_tuning import OrderTuned
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.tuning import Tuned
 
@@ -25,6 +26,24 @@ def write_plots(folder: pathlib.Path, found: Tuned) -> None:
         "path_kl_against_steps": figures.path_kl_against_steps(study),
         "data_gamma": figures.data_gamma(study),
     }
+    _write(folder, drawn)
+
+
+def write_order_plots(folder: pathlib.Path, found: OrderTuned) -> None:
+    """Writes order_losses and order_steps as .svg, the folder made if absent.
+
+    Args:
+      folder: Where.
+      found: What `mdmot.tune` returned for an order.
+    """
+    drawn = {
+        "order_losses": figures.order_losses(found.taken.table),
+        "order_steps": figures.order_steps(found.plan),
+    }
+    _write(folder, drawn)
+
+
+def _write(folder: pathlib.Path, drawn: dict[str, str]) -> None:
     prepare_folder(folder)
     for name, svg in drawn.items():
         write_atomically(folder / f"{name}.svg", svg)

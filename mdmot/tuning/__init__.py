@@ -11,6 +11,8 @@ from mdmot.tuning.descent import (
 from mdmot.tuning.from_profile import StepRatio, Tuning, plan_step_ratio, tune
 from mdmot.tuning.gain import Gain, exact_gain, held_out_gain, interval_gain, profile_gain
 from mdmot.tuning.learning import LearnedBeta, LearnedSpline, learn_beta, learn_spline
+from mdmot.tuning.order_choice import OrderChoice, choose_order
+from mdmot.tuning.order_tuning import Loss, OrderTuning, tune_order
 from mdmot.tuning.profile_plans import linear_plan, optimal_plan, scheduled_plan
 from mdmot.tuning.records import Score, Search, SearchResult, TrialRecord
 from mdmot.tuning.reference import BetaPoint, baselines, equivalent_linear_steps, paper_grid
@@ -27,6 +29,9 @@ __all__ = [
     "Gain",
     "LearnedBeta",
     "LearnedSpline",
+    "Loss",
+    "OrderChoice",
+    "OrderTuning",
     "PathKL",
     "Score",
     "Search",
@@ -37,6 +42,7 @@ __all__ = [
     "TrialRecord",
     "Tuning",
     "baselines",
+    "choose_order",
     "conclude",
     "equivalent_linear_steps",
     "exact_gain",
@@ -57,5 +63,6 @@ __all__ = [
     "search_schedule",
     "spline_logits",
     "tune",
+    "tune_order",
     "usual_starts",
 ]

@@ -130,7 +130,9 @@ def held_out_gain(profile: Profile, num_steps: int, reveal: RevealKind) -> Gain:
     return interval_gain(nats, error, min(first.sequences, second.sequences), size)
 
 
-def interval_gain(nats: float, standard_error: float, sequences: int, size: float) -> Gain:
+def interval_gain(
+    nats: float, standard_error: float, sequences: int, size: float, confidence: float = CONFIDENCE
+) -> Gain:
     """The gain of a plan on sequences that it was not fitted to, from its mean there.
 
     Args:
@@ -138,6 +140,7 @@ def interval_gain(nats: float, standard_error: float, sequences: int, size: floa
       standard_error: Of the mean.
       sequences: Independent sequences that the error is estimated from, at least two.
       size: Of the numbers whose difference the gain is; what rounding leaves of them is no gain.
+      confidence: Of the interval; more than 95% where several gains are to hold together.
 
     Returns:
       The gain, with the interval of Student's t.
@@ -148,7 +151,7 @@ def interval_gain(nats: float, standard_error: float, sequences: int, size: floa
     """
     from scipy.special import stdtrit
 
-    margin = float(stdtrit(sequences - 1, (1 + CONFIDENCE) / 2)) * float(standard_error)
+    margin = float(stdtrit(sequences - 1, (1 + confidence) / 2)) * float(standard_error)
     interval = (float(nats) - margin, float(nats) + margin)
     return Gain(float(nats), interval, "held out", ROUNDING * abs(float(size)))
 

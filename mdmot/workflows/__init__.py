@@ -7,6 +7,8 @@ from mdmot.workflows.checking import Verification, verify
 from mdmot.workflows.evaluation import Evaluation, evaluate
 from mdmot.workflows.laws import ExactLaw, law
 from mdmot.workflows.naming import load
+from mdmot.workflows.order_tuning import OrderTuned
+from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.precision import Precision, computing_in
 from mdmot.workflows.profiling import profile
 from mdmot.workflows.progress import Progress, Show, Tell
@@ -17,6 +19,7 @@ from mdmot.workflows.tuning import Tuned, tune
 __all__ = [
     "Evaluation",
     "ExactLaw",
+    "OrderTuned",
     "Precision",
     "Progress",
     "Settings",
@@ -29,6 +32,7 @@ __all__ = [
     "evaluate",
     "law",
     "load",
+    "order_tables",
     "profile",
     "train",
     "tune",

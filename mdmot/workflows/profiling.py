@@ -1,8 +1,10 @@
 """`mdmot.profile`: the information profile of a model or a law, computed or measured."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError
@@ -30,7 +32,7 @@ MAX_BYTES = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
-class _Measuring:
+class Measuring:
     """How to measure; None is for what was not given, as in `profile`."""
 
     text: str | os.PathLike[str] | None
@@ -95,7 +97,7 @@ def profile(
       >>> profile("markov:states=2,length=8")
       Profile(8 tokens, exact: entropy 1.085 nats, total correlation 4.46, dual 0.8847, step ratio 2.49)
     """
-    how = _Measuring(text, length, levels, draws, batch, estimate, resume)
+    how = Measuring(text, length, levels, draws, batch, estimate, resume)
     if name is not None and pathlib.Path(name).suffix == ".json":
         how.refuse(name, "text length estimate levels draws batch resume", "it is a saved profile")
         from mdmot.information import read_profile
@@ -117,14 +119,14 @@ def profile(
                 how.refuse(name, "levels draws batch resume", because)
                 from mdmot.information import exact_profile
 
-                return exact_profile(_float64(exact), _provenance(named, named.law.spec, seed, None))
+                return exact_profile(_float64(exact), measured_from(named, named.law.spec, seed, None))
         measurement = _Measurement(name, named, how, size, state, seed)
         estimated = measurement.run(show, tell)
     with computing_in("float64"):
         from mdmot.information import estimated_profile
 
         return estimated_profile(
-            estimated, _provenance(named, measurement.described, seed, measurement.draws)
+            estimated, measured_from(named, measurement.described, seed, measurement.draws)
         )
 
 
@@ -135,7 +137,7 @@ class _Measurement:
         self,
         name: Name,
         named: "Named",
-        how: _Measuring,
+        how: Measuring,
         length: int,
         state: pathlib.Path | None,
         seed: int,
@@ -147,7 +149,7 @@ class _Measurement:
         levels = default_levels(length, how.levels or LEVELS)
         batch_size = how.batch or named.rows_at_once(MOST_ROWS_AT_ONCE)
         self.sizes: dict[str, Any] = {"levels": levels, "draws": self.draws, "batch_size": batch_size}
-        data, self.described = _sequences(name, named, how.text, length, self.draws * len(levels), seed)
+        data, self.described = sequences(name, named, how.text, length, self.draws * len(levels), seed)
         self.arguments = (seed, jax_scorer(named.model), data)
 
     def run(self, show: Show | None, tell: Tell) -> Any:
@@ -159,38 +161,68 @@ class _Measurement:
 
         forecast = forecast_profile(*self.arguments, **self.sizes, device=jax.local_devices()[0])
         if forecast.seconds > LONG_SECONDS:
-            tell(self._announcement(forecast))
+            total = len(self.sizes["levels"]) * self.draws
+            tell(announcement("profile", total, self.length, forecast, self.state))
         if self.state is not None:
             prepare_folder(self.state.parent)
 
-        def report(done: int, total: int) -> None:
-            if show is not None:
-                show(Progress("profile", done, total, f"{done} of {total} batches"))
-
-        if show is not None:
-            show(Progress("profile", 0, forecast.batches, ""))
-        try:
+        with measuring("profile", forecast.batches, self.state, show, tell) as report:
             return estimate_profile(*self.arguments, **self.sizes, resume_file=self.state, progress=report)
-        except KeyboardInterrupt:
-            if self.state is not None:
-                tell(f"kept in {self.state}; the same command goes on from there")
-            raise
 
-    def _announcement(self, forecast: "Forecast") -> str:
-        total = len(self.sizes["levels"]) * self.draws
-        held = [
-            f", {held_bytes / 2**20:.0f} MB {where}"
-            for held_bytes, where in (
-                (forecast.host_bytes, "of memory"),
-                (forecast.device_bytes, "on the device"),
-            )
-            if held_bytes is not None
-        ]
-        kept = f"{self.state} keeps what is done" if self.state else "--resume FILE would keep what is done"
-        return (
-            f"profile: {total} sequences of {self.length} tokens in {forecast.batches} batches, "
-            f"about {_duration(forecast.seconds)}{''.join(held)}; {kept}"
+
+@contextlib.contextmanager
+def measuring(
+    work: str, batches: int, state: pathlib.Path | None, show: Show | None, tell: Tell
+) -> Iterator[Callable[[int, int], None]]:
+    """What to call as batches end; whoever interrupts is told where the state is kept.
+
+    Args:
+      work: What is measured, in a word.
+      batches: Number of batches.
+      state: File of the state.
+      show: Called as batches end.
+      tell: Called if it is interrupted.
+    """
+
+    def report(done: int, total: int) -> None:
+        if show is not None:
+            show(Progress(work, done, total, f"{done} of {total} batches"))
+
+    if show is not None:
+        show(Progress(work, 0, batches, ""))
+    try:
+        yield report
+    except KeyboardInterrupt:
+        if state is not None:
+            tell(f"kept in {state}; the same command goes on from there")
+        raise
+
+
+def announcement(
+    work: str, sequences: int, length: int, forecast: "Forecast", state: pathlib.Path | None
+) -> str:
+    """What a long measurement will take, in a line.
+
+    Args:
+      work: What is measured, in a word.
+      sequences: Rows of network calls in all.
+      length: Their tokens.
+      forecast: Of the measurement.
+      state: File of the state.
+    """
+    held = [
+        f", {held_bytes / 2**20:.0f} MB {where}"
+        for held_bytes, where in (
+            (forecast.host_bytes, "of memory"),
+            (forecast.device_bytes, "on the device"),
         )
+        if held_bytes is not None
+    ]
+    kept = f"{state} keeps what is done" if state else "--resume FILE would keep what is done"
+    return (
+        f"{work}: {sequences} sequences of {length} tokens in {forecast.batches} batches, "
+        f"about {_duration(forecast.seconds)}{''.join(held)}; {kept}"
+    )
 
 
 def _duration(seconds: float) -> str:
@@ -199,7 +231,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _sequences(
+def sequences(
     name: Name,
     named: "Named",
     given: str | os.PathLike[str] | None,
@@ -207,7 +239,16 @@ def _sequences(
     most: int,
     seed: int,
 ) -> "tuple[np.ndarray, Any]":
-    """Sequences to mask, drawn from a law or cut from a text, and where they come from."""
+    """Sequences to mask, drawn from a law or cut from a text, and where they come from.
+
+    Args:
+      name: What the user called it.
+      named: What is measured.
+      given: File or folder of the text; None for what the training held out, or Python's library sources.
+      length: Tokens of a sequence.
+      most: Sequences that are asked for.
+      seed: Seed of the draws.
+    """
     from mdmot.data import read_language
     from mdmot.vocabulary import Symbols
     from mdmot.workflows.texts import text_rows
@@ -241,11 +282,14 @@ def _corpus(text: pathlib.Path | None, apart: tuple[pathlib.Path, ...], *, held_
     return dataclasses.replace(corpus, entries=corpus.entries[:num])
 
 
-def _provenance(named: "Named", data: Any, seed: int, draws: int | None) -> dict[str, Any]:
+def measured_from(
+    named: "Named", data: Any, seed: int, draws: int | None, command: str = "mdmot profile"
+) -> dict[str, Any]:
+    """Where numbers about a model or a law come from; exact ones have no draws."""
     weights = {} if named.weights_sha256 is None else {"weights_sha256": named.weights_sha256}
     method = {"method": "exact"} if draws is None else {"method": "measured", "draws": draws}
     return {
-        "command": "mdmot profile",
+        "command": command,
         "source": named.name,
         **weights,
         "data": data,

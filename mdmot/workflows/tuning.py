@@ -3,19 +3,22 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from mdmot.errors import InputError
 from mdmot.provenance import jsonable, versions
 from mdmot.workflows import profiling
 from mdmot.workflows.naming import BUNDLED, Name
+from mdmot.workflows.order_tuning import OrderTuned, refuse_with_order, tune_orders
+from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Show, Tell, silent
 from mdmot.workflows.searching import Searched, asked
 
 if TYPE_CHECKING:
-    from mdmot.information import Profile, ProfileLike
+    from mdmot.information import OrderTable, Profile, ProfileLike
+    from mdmot.orders import Order
     from mdmot.plans import Plan, PlanBounds, RevealKind
     from mdmot.tuning import Tuning
 
@@ -108,6 +111,7 @@ class Tuned:
         return {"lower": self.least_loss, "upper": bounds.least, **bounds._asdict(), "of": of}
 
 
+@overload
 def tune(
     of: "Name | Profile | ProfileLike" = None,
     steps: int = 32,
@@ -121,7 +125,42 @@ def tune(
     seed: int = 0,
     show: Show | None = None,
     tell: Tell = silent,
-) -> Tuned:
+) -> Tuned: ...
+
+
+@overload
+def tune(
+    of: Name = None,
+    steps: int = 32,
+    *,
+    order: "str | Order | Sequence[OrderTable]",
+    reveal: "RevealKind | None" = None,
+    force: bool = False,
+    profile: None = None,
+    trials: None = None,
+    task: None = None,
+    storage: None = None,
+    seed: int = 0,
+    show: Show | None = None,
+    tell: Tell = silent,
+) -> OrderTuned: ...
+
+
+def tune(
+    of: "Name | Profile | ProfileLike" = None,
+    steps: int = 32,
+    *,
+    order: "str | Order | Sequence[OrderTable] | None" = None,
+    reveal: "RevealKind | None" = None,
+    force: bool = False,
+    profile: "Profile | None" = None,
+    trials: int | None = None,
+    task: str | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    show: Show | None = None,
+    tell: Tell = silent,
+) -> Tuned | OrderTuned:
     """Finds the steps that lose least, for a data set and a number of steps.
 
     The information profile predicts what is lost by revealing several tokens at the same time, in random
@@ -130,11 +169,18 @@ def tune(
     many linear steps is taken from plans that were fitted to one half of the sequences and judged on the
     other, and if it is within its error, linear steps are taken.
 
+    With an order, what steps along it lose takes the place of the profile (`mdmot.order_tables`): the
+    best plan that stops at measured levels, even steps where its held-out gain is within its error, and of
+    several orders the one that loses least on the same sequences, random order unless another is told to
+    be better.
+
     Args:
       of: What is sampled: a model, a law or a test bed, as `mdmot.load` takes it, whose profile is measured
         first as `mdmot.profile` does; the .json file of a saved profile; or a profile itself, of any kind.
         None for the model that comes with mdmot, which brings its profile.
       steps: Number of sampling steps.
+      order: Order of the positions: an order, what `mdmot.orders.parse_order` reads, "best" of some, or the
+        tables of orders that were measured already. None for random order, by the profile.
       reveal: `mdmot.plans.Bernoulli`, each token by chance, or `mdmot.plans.Fixed`, a fixed number a step;
         None for that.
       force: Whether to take the optimal plan even where its gain is within its error or unknown.
@@ -149,7 +195,7 @@ def tune(
       tell: Called with lines on what long work will take and what was decided.
 
     Returns:
-      The plan, what it was made from and what it is compared with.
+      The plan, what it was made from and what it is compared with; with an order an `OrderTuned`.
 
     Raises:
       InputError: If the name or the options do not fit.
@@ -160,6 +206,9 @@ def tune(
       >>> tune([0.7, 0.3, 0.1], 2).plan.counts
       (1, 2)
     """
+    if order is not None:
+        refuse_with_order(reveal, trials, task, storage, profile)
+        return tune_orders(_tables_of(of, order, steps, seed, show, tell), steps, force=force, seed=seed)
     name = of if of is None or isinstance(of, str | os.PathLike) else None
     if trials is not None and of is not name:
         raise InputError("trials sample what a profile is of; pass its name, and the profile as profile=")
@@ -185,6 +234,26 @@ def tune(
         tell(f"planned by the profile that came with {BUNDLED}; --text, --length or --draws measures anew")
     plan = dataclasses.replace(plan, provenance=_provenance(profile, seed))
     return Tuned(plan, is_optimal, found, profile, searched)
+
+
+def _tables_of(
+    of: Any,
+    order: "str | Order | Sequence[OrderTable]",
+    steps: int,
+    seed: int,
+    show: Show | None,
+    tell: Tell,
+) -> "Sequence[OrderTable]":
+    """The tables of the orders that are asked for."""
+    from mdmot.orders import Order
+
+    if not isinstance(order, str | Order):
+        return order
+    if not (of is None or isinstance(of, str | os.PathLike)):
+        raise InputError(
+            "a profile knows random order only; name the model or the law, or leave out the order"
+        )
+    return order_tables(of, order, steps, seed=seed, show=show, tell=tell)
 
 
 def _profile_of(of: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":

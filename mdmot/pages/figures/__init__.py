@@ -3,12 +3,15 @@
 from mdmot.pages.figures.data_to_schedule import data_gamma, path_kl_against_steps, profile, step_plans
 from mdmot.pages.figures.energy import energy_planes, schedule_pairs
 from mdmot.pages.figures.optima import learned_optima
+from mdmot.pages.figures.orders import order_losses, order_steps
 from mdmot.pages.figures.toy_laws import toy_law
 
 __all__ = [
     "data_gamma",
     "energy_planes",
     "learned_optima",
+    "order_losses",
+    "order_steps",
     "path_kl_against_steps",
     "profile",
     "schedule_pairs",
