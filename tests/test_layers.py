@@ -34,6 +34,7 @@ LAYERS = [
     {"training"},
     {"metrics"},
     {"tuning"},
+    {"partitions"},
     {"checks"},
     {"experiments"},
     {"workflows"},
