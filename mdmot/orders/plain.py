@@ -4,7 +4,6 @@ import dataclasses
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int, Key
 
@@ -67,7 +66,6 @@ class Stride(Shiftable):
         return f"stride:{self.stride}"
 
     def rank(self, place: Places, number: Numbers) -> Int[Array, "batch length"]:
-        """The positions of the runs before its own, and those before it in its own."""
+        """One run after the other, each with room for the longest."""
         stride = min(self.stride, place.shape[1])
-        run = place % stride
-        return run * (number // stride) + jnp.minimum(run, number % stride) + place // stride
+        return place % stride * (number // stride + 1) + place // stride
