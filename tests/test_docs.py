@@ -88,15 +88,15 @@ def test_the_pytorch_program_of_the_tuning_page_runs(monkeypatch, tmp_path):
 def test_the_programs_of_the_theory_of_decoders_print_what_the_page_says():
     printed = output(program("decoders-theory.md")).split("\n")
     said = re.findall(r"^# (.*)$", program("decoders-theory.md"), re.M)
-    assert len(said) == 7
-    assert [re.split("  +", line)[0] for line in said] == printed[:5] + printed[9:11]
+    assert len(said) == 10
+    assert [re.split("  +", line)[0] for line in said] == printed[:5] + printed[9:14]
     # The program finds the best of all plans; its cost is the decoder's own; with fewer stops it is more.
     values = [float(re.search(r"\d\.\d+", line).group()) for line in printed[5:9]]
     assert values[0] == values[1] == pytest.approx(values[2], abs=1e-12)  # sums of 32 terms near 1
     assert values[3] > values[0]
     assert [line.split("(")[1] for line in printed[5:7]] == ["0, 1, 3, 5)"] * 2
-    assert printed[11] == "bisection 0.000"
-    assert float(printed[12].removeprefix("left to right ")) > 0.1
+    assert printed[14] == "bisection 0.000"
+    assert float(printed[15].removeprefix("left to right ")) > 0.1
 
 
 @pytest.mark.slow  # seven programs of training to compile
