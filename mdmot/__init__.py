@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mdmot.schedules import interpolations as interpolations
     from mdmot.schedules import masks as masks
     from mdmot.schedules import step_grid as step_grid
+    from mdmot.workflows import audit as audit
     from mdmot.workflows import evaluate as evaluate
     from mdmot.workflows import law as law
     from mdmot.workflows import load as load
@@ -39,6 +40,7 @@ _HOMES = {
     "BernoulliUnmasking": "samplers",
     "FixedUnmasking": "samplers",
     "InputError": "errors",
+    "audit": "workflows",
     "bernoulli_law": "exact_law",
     "Model": "model",
     "energy": "energies",

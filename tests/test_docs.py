@@ -53,6 +53,15 @@ def test_the_program_of_the_export_page_makes_the_tables():
     assert (amused, origin) == ("[1, 2, 4, 9]", "(1.0, 0.75, 0.0)")
 
 
+def test_the_program_of_the_auditing_page_tells_the_samplers_apart():
+    right, wrong, kl, exact = output(program("auditing.md")).splitlines()
+    assert "not told apart from the law" in right
+    assert wrong.startswith("False differs from the law: log-probability (p = 0)")
+    # KL(sampler || law) of the two-step sampler by enumeration is .870, and .691 the other way round.
+    assert abs(float(kl.split()[0]) - 0.870) < 5 * float(kl.split()[2])
+    assert exact.startswith("0.6906")
+
+
 def test_the_pytorch_program_of_the_tuning_page_runs(monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)

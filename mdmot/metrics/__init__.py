@@ -1,6 +1,8 @@
 """Metrics: what samples and models are worth, each number with its error."""
 
+from mdmot.metrics.equality import Finding, chi_square_of_sequences, deviation, hotelling
 from mdmot.metrics.estimate import Estimate, Share, mean_of, share_of
+from mdmot.metrics.foreign import Sampler, draw_checked
 from mdmot.metrics.laws import (
     Distance,
     kl_to_law,
@@ -9,7 +11,9 @@ from mdmot.metrics.laws import (
     token_error_rate,
     total_variation_to_law,
 )
+from mdmot.metrics.laws_of_pairs import PairLaw, distances_of, pair_laws
 from mdmot.metrics.likelihood import SamplerLikelihood, sampler_likelihood
+from mdmot.metrics.pairs import PairStatistics, compare_pairs
 from mdmot.metrics.perplexity import HeldOut, generative_perplexity, held_out_bits
 from mdmot.metrics.samples import (
     distinct_n,
@@ -24,17 +28,28 @@ from mdmot.metrics.samples import (
 __all__ = [
     "Distance",
     "Estimate",
+    "Finding",
     "HeldOut",
+    "PairLaw",
+    "PairStatistics",
+    "Sampler",
     "SamplerLikelihood",
     "Share",
+    "chi_square_of_sequences",
+    "compare_pairs",
+    "deviation",
+    "distances_of",
     "distinct_n",
+    "draw_checked",
     "exact_match",
     "generative_perplexity",
     "held_out_bits",
+    "hotelling",
     "kl_to_law",
     "kl_to_sampler",
     "legal_share",
     "mean_of",
+    "pair_laws",
     "parse_rate",
     "parses",
     "sampler_likelihood",

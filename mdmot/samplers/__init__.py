@@ -18,6 +18,7 @@ from mdmot.samplers.choice import Categorical, Choice, Forbid, Likeliest, Temper
 from mdmot.samplers.draw import categorical, uniforms
 from mdmot.samplers.first_hitting import FirstHitting
 from mdmot.samplers.fixed import FixedUnmasking
+from mdmot.samplers.foreign import callable_sampler
 from mdmot.samplers.independence import IndependentUnmasking
 from mdmot.samplers.likelihood import log_likelihood
 from mdmot.samplers.network import Network, Revealed
@@ -60,6 +61,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "sample",
     "sample_trajectory",
     "raise_if_failed",
+    "callable_sampler",
     "SampleResult",
     "log_likelihood",
     "Likelihood",

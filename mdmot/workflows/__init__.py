@@ -3,6 +3,8 @@
 Modules here load JAX when a function is called, not before: the command line reads their signatures.
 """
 
+from mdmot.workflows.audited import Audit
+from mdmot.workflows.auditing import audit
 from mdmot.workflows.checking import Verification, verify
 from mdmot.workflows.evaluation import Evaluation, evaluate
 from mdmot.workflows.laws import ExactLaw, law
@@ -17,6 +19,7 @@ from mdmot.workflows.training_settings import Settings
 from mdmot.workflows.tuning import Tuned, tune
 
 __all__ = [
+    "Audit",
     "Evaluation",
     "ExactLaw",
     "OrderTuned",
@@ -28,6 +31,7 @@ __all__ = [
     "Training",
     "Tuned",
     "Verification",
+    "audit",
     "computing_in",
     "evaluate",
     "law",
