@@ -18,6 +18,7 @@ import scipy.special
 
 import mdmot.samplers
 from mdmot.denoisers import Timed
+from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.samplers import (
     AnnealedNoise,
@@ -53,6 +54,7 @@ from mdmot.samplers import (
     ThetaTrapezoidal,
     Threshold,
     is_adaptive,
+    log_likelihood,
     sample,
     sample_trajectory,
 )
@@ -293,6 +295,23 @@ def test_adaptive_sampler_stops_without_a_grid(case):
     assert_is_sample(
         result, np.asarray(TOKENS[:3]), case.inner.max_steps(LENGTH) * case.calls * case.rounds
     )
+
+
+@every_case
+def test_token_blind_rule_is_as_dear_to_judge_as_to_run(case):
+    """With the same keys the likelihood goes the way of the sample, in every kind of row."""
+    if case.rule.reads_drawn is not None:
+        with pytest.raises(InputError, match="has no likelihood: it "):
+            log_likelihood(KEYS, case.rule, case.model(), PADDED, TOKENS.at[...].set(0))
+        return
+    drawn, given = run(case), TOKENS != MASK
+    found = log_likelihood(KEYS, case.rule, case.model(), PADDED, jnp.asarray(drawn.tokens), given)
+    np.testing.assert_array_equal(found.network_calls, drawn.network_calls)
+    assert found.finite.all()
+    assert (found.log_prob > -np.inf).all()
+    assert found.log_prob[2] == 0  # nothing to draw
+    if not case.inner.choice.draws:
+        assert (found.log_prob == 0).all()
 
 
 @functools.cache
