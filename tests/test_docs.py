@@ -33,6 +33,8 @@ def test_the_programs_of_the_sampling_page_run():
     # The prompt of the first row stays; the first of four steps rounds to no token and calls nothing.
     assert "[[1 2 3" in printed
     assert "[3 3]" in printed
+    # Products of the five probabilities, and of the last two alone where the first two are given.
+    assert printed.splitlines()[-2:] == ["[0.0054 0.0006] [2 2]", "[0.06 0.06]"]
 
 
 def test_the_program_of_the_tuning_page_finds_a_better_plan():
