@@ -35,6 +35,7 @@ LAYERS = [
     {"metrics"},
     {"tuning"},
     {"partitions"},
+    {"decoders"},
     {"checks"},
     {"experiments"},
     {"workflows"},

@@ -42,6 +42,7 @@ from mdmot.samplers.scores import (
     AnnealedNoise,
     ChoiceNoise,
     ConstantNoise,
+    Indifferent,
     LargestProbability,
     Margin,
     MaxProbability,
@@ -99,6 +100,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "Probability",
     "Margin",
     "NegativeEntropy",
+    "Indifferent",
     "ConstantNoise",
     "AnnealedNoise",
     # remasking

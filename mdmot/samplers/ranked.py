@@ -16,7 +16,15 @@ from mdmot.samplers.draw import uniforms
 from mdmot.samplers.logits import is_law
 from mdmot.samplers.network import Network, Revealed
 from mdmot.samplers.rule import configuration
-from mdmot.samplers.scores import ChoiceNoise, Margin, MaxProbability, Probability, ScoreRule, gumbel
+from mdmot.samplers.scores import (
+    ChoiceNoise,
+    Indifferent,
+    Margin,
+    MaxProbability,
+    Probability,
+    ScoreRule,
+    gumbel,
+)
 from mdmot.samplers.selection import largest
 from mdmot.samplers.sizes import Ranking, Scheduled, Size
 from mdmot.samplers.steps import StepInfo, StepInput
@@ -84,7 +92,7 @@ class Ranked:
         """Raises InputError if the size is none, or compares scores with a logarithm that they are not."""
         if not isinstance(self.size, Size):
             raise InputError(f"size = {self.size!r} is none of a step; pass e.g. Threshold(0.9)")
-        if self.size.reads_logarithms and isinstance(self.score, Margin | Probability):
+        if self.size.reads_logarithms and isinstance(self.score, Margin | Probability | Indifferent):
             raise InputError(
                 f"score {type(self.score).__name__} is not the logarithm of a confidence, which "
                 f"{type(self.size).__name__} compares; pass MaxProbability or NegativeEntropy"

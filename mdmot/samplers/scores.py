@@ -145,6 +145,28 @@ class NegativeEntropy(NamedTuple):
         return -entropy(transformed(self.transforms, logits))
 
 
+class Indifferent(NamedTuple):
+    """0 everywhere: with `ConstantNoise` positions come in random order, without any from left to right.
+
+    For a size that looks at the network by itself, as `EntropyBound` does, whatever the order is.
+
+    Attributes:
+      transforms: None; there is nothing to judge.
+    """
+
+    transforms: tuple[Transform, ...] = ()
+
+    @property
+    def reads_token(self) -> bool:
+        """It does not."""
+        return False
+
+    def __call__(self, logits: RowLogits, tokens: Int[Array, "*shape"]) -> Score:
+        """The scores."""
+        del tokens
+        return jnp.zeros(logits.shape[:-1], jnp.float32)
+
+
 @runtime_checkable
 class ChoiceNoise(Protocol):
     """Gumbel noise on scores: positions are then drawn, without replacement, not ranked."""
