@@ -48,10 +48,11 @@ def test_the_program_of_the_tuning_page_finds_a_better_plan():
 
 
 def test_the_program_of_the_export_page_makes_the_tables():
-    counts, dream, amused, origin = output(program("export.md")).splitlines()
+    counts, dream, amused, turns, origin = output(program("export.md")).splitlines()
     assert counts == "(1, 2, 4, 9) (1, 2, 4, 9)"
     # By hand: 14.5/16, then 12.5/15 and 8.5/13 of it.
     assert dream == "[1.0, 0.9062, 0.7552, 0.4938, 0.0] [1, 2, 4, 9]"
+    assert turns == "(7, 3, 1, 5, 0, 4, 2, 6)"  # 4; 2, 6; 1, 5, 3, 7; 0
     assert (amused, origin) == ("[1, 2, 4, 9]", "(1.0, 0.75, 0.0)")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from mdmot import InputError, export
 from mdmot.cli import main
+from mdmot.orders import Bisection, Permutation
 from mdmot.plans import Bernoulli, Fixed, Plan, write_plan
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -102,6 +103,48 @@ def test_the_rules_are_those_that_are_published():
     assert amused_loop([1.0] * 4, 10) == export.amused_counts([1.0] * 4, 10) == [3, 2, 3, 2]
 
 
+def plain_bisection(length):
+    """Gaps level after level, inside a level by their way with its bits reversed."""
+    order, level = [], [("", 0, length)]
+    while level:
+        level.sort(key=lambda gap: gap[0][::-1])
+        order += [(a + b) // 2 for _, a, b in level]
+        halves = [(way + turn, *ends) for way, a, b in level for turn, ends in parts(a, b)]
+        level = [half for half in halves if half[1] < half[2]]
+    return order
+
+
+def parts(a, b):
+    middle = (a + b) // 2
+    return (("0", (a, middle)), ("1", (middle + 1, b)))
+
+
+@pytest.mark.parametrize("length", [1, 8, 37])
+def test_a_loop_that_ranks_minus_the_turns_reveals_the_order_of_the_plan(length):
+    counts = [1] * min(3, length) + ([length - 3] if length > 3 else [])
+    order = [range(length)[::-1], plain_bisection(length)]
+    kinds = (Permutation(tuple(order[0])), Bisection())
+    for positions, kind in zip(order, kinds, strict=True):
+        plan = Plan(length, Fixed(counts), order=kind)
+        for table in (export.llada(plan), export.dream(plan)):
+            confidence, start = -np.array(table.turns, float), 0
+            for count in table.tokens_per_step:
+                chosen = np.argsort(-confidence)[:count]
+                assert sorted(chosen) == sorted(positions[start : start + count])
+                confidence[chosen], start = -np.inf, start + count
+    assert export.llada(Plan(length, Fixed(counts))).turns is None
+
+
+def test_an_order_that_a_loop_cannot_be_told_is_refused():
+    plan = Plan(6, Fixed([2, 4]), order=Bisection())
+    for make in (export.llada2, export.amused):
+        with pytest.raises(InputError, match="of order bisection, and this loop has its own"):
+            make(plan)
+    for make in (export.llada, export.dream):
+        with pytest.raises(InputError, match=r"bisection\+shift is drawn anew for each row"):
+            make(Plan(6, Fixed([2, 4]), order=Bisection(shift=True)))
+
+
 def test_the_chances_of_dreams_origin_are_those_of_the_plan():
     alpha = np.sort(np.append(RNG.random(20), [0.0, 0.3, 0.3, 1.0]))
     table = export.dream_origin(Plan(7, Bernoulli(alpha)))
@@ -188,6 +231,36 @@ def test_the_snippets_for_pytorch_reveal_the_numbers_of_the_plan(tmp_path, monke
         seen.append(int(left * (1 - times[i + 1] / times[i])) if i < 3 else int(left))
         left = left - seen[-1]
     assert seen == [1, 2, 3, 9]
+
+    order = plain_bisection(15)
+    table = export.dream(Plan(15, Fixed([1, 2, 0, 3, 9]), order=Bisection())).to_json()
+    x0 = torch.zeros((2, 34), dtype=torch.long)
+    names = {"torch": torch, "x0": x0, "prompt": x0[:, :4], "num_blocks": 2, "table": table}
+    exec(snippet("llada-order"), names)
+    ranked = [names["x0_p"][0, 4 + 15 * block :][:15].argsort(descending=True) for block in (0, 1)]
+    assert [block.tolist() for block in ranked] == [order, order]
+
+    def diffusion_generate(prompt, *, max_new_tokens, steps, generation_tokens_hook_func):
+        """Dream's loop, which reveals from the right, and in the last step all."""
+        x = torch.nn.functional.pad(prompt, (0, max_new_tokens), value=9)
+        x = generation_tokens_hook_func(None, x, None)
+        for i in range(steps):
+            masked = (x[0] == 9).nonzero()[:, 0]
+            seen.append(masked.tolist())
+            x[:, masked if i == steps - 1 else masked[-1:]] = 8
+            logits = torch.full((*x.shape, 10), -torch.inf)
+            logits[..., i] = 0.0
+            x = generation_tokens_hook_func(i, x, logits)
+        return x
+
+    seen = []
+    model = types.SimpleNamespace(diffusion_generate=diffusion_generate)
+    prompt = torch.full((2, 3), 7)
+    names = {"torch": torch, "table": table, "temperature": 1.0, "model": model, "prompt": prompt}
+    exec(snippet("dream-order"), names)
+    assert seen == [sorted(3 + i for i in order[known:]) for known in (0, 1, 3, 6)]
+    steps = np.repeat(np.arange(4), [1, 2, 3, 9])[np.argsort(order)]
+    assert names["out"].tolist() == [[7, 7, 7, *steps]] * 2
 
     class BlockRefinementScheduler:
         def __init__(self, config=None):

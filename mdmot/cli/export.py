@@ -42,6 +42,7 @@ def export(
     Loops: llada is LLaDA's generate (tokens a step of a block); dream is Dream's diffusion_generate with an
     alg that ranks (timesteps whose rounding reveals the plan's numbers), dream-origin the same with
     alg="origin"; llada2 is the scheduler of diffusers' LLaDA2Pipeline, amused that of its aMUSEd pipelines.
+    The first two can be told the order of the plan too, the last two have their own.
     How each takes its table is shown in the documentation, on the page about export.
     """
     from mdmot import export as tables
@@ -69,7 +70,7 @@ def export(
     else:
         with beside_output(out):
             rows = [("loop", table.loop), ("length", str(table.length)), ("steps", str(table.steps))]
-            for name in ("tokens_per_step", "timesteps", "starting_mask_ratios"):
+            for name in ("tokens_per_step", "turns", "timesteps", "starting_mask_ratios"):
                 if (values := getattr(table, name)) is not None:
                     rows.append((name, few([f"{value:.6g}" for value in values], MOST_SHOWN)))
             print_table(("quantity", "value"), rows)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mdmot.errors import InputError
-from mdmot.export.loop_table import LoopTable, counts_of
+from mdmot.export.loop_table import LoopTable, assert_random_order, counts_of
 from mdmot.plans import Plan
 
 
@@ -19,14 +19,15 @@ def amused(plan: Plan) -> LoopTable:
     played before they are returned.
 
     Args:
-      plan: Fixed numbers a step, for all tokens of a sample.
+      plan: Fixed numbers a step, for all tokens of a sample; of random order, as the loop has its own.
 
     Returns:
       The table. The caller's own loop hands each step its ratio: the pipelines of aMUSEd pass one number
       for all.
 
     Raises:
-      InputError: If the plan reveals tokens by chance, or its tokens are too many for float32.
+      InputError: If the plan reveals tokens by chance or in another order, or its tokens are too many for
+        float32.
 
     Example:
       >>> from mdmot.plans import Fixed
@@ -38,6 +39,7 @@ def amused(plan: Plan) -> LoopTable:
       Patil et al., arXiv:2401.01808; Chang et al., arXiv:2202.04200; `scheduling_amused.py` of diffusers
       0.42.1.
     """
+    assert_random_order(plan)
     counts = counts_of(plan)
     steps, length = len(counts), plan.length
     left = length - np.cumsum(counts)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mdmot.errors import InputError
-from mdmot.export.loop_table import LoopTable, counts_of
+from mdmot.export.loop_table import LoopTable, counts_of, turns_of
 from mdmot.plans import Bernoulli, Plan
 
 
@@ -21,14 +21,15 @@ def dream(plan: Plan) -> LoopTable:
     before they are returned.
 
     Args:
-      plan: Fixed numbers a step, for the tokens that are new.
+      plan: Fixed numbers a step, for the tokens that are new; in any order without a shift.
 
     Returns:
       The table: timesteps from 1 to 0. `diffusion_generate` is called with steps = `steps`, and with an
-      `alg` that ranks: "maskgit_plus", "topk_margin", "entropy".
+      `alg` that ranks: "maskgit_plus", "topk_margin", "entropy". The turns are for its hook.
 
     Raises:
-      InputError: If the plan reveals tokens by chance, or its tokens are too many for float32.
+      InputError: If the plan reveals tokens by chance, its order draws a shift, or its tokens are too many
+        for float32.
 
     Example:
       >>> from mdmot.plans import Fixed
@@ -51,7 +52,7 @@ def dream(plan: Plan) -> LoopTable:
             f"{plan.length} tokens in {len(counts)} steps are more than the float32 timesteps of Dream can "
             "tell apart; take fewer, as one block of them"
         )
-    return LoopTable("dream", plan.length, len(counts), counts, tuple(times))
+    return LoopTable("dream", plan.length, len(counts), counts, turns_of(plan), tuple(times))
 
 
 def dream_origin(plan: Plan) -> LoopTable:

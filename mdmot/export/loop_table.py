@@ -5,9 +5,11 @@ import json
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
-from mdmot.orders import RandomOrder
+from mdmot.orders import RandomOrder, order_of
 from mdmot.plans import Fixed, Plan
 
 VERSION = 1
@@ -22,6 +24,7 @@ class LoopTable:
       length: Masked tokens of each row, or of each block of one.
       steps: Network calls, one a step.
       tokens_per_step: Tokens revealed a step, none 0; None where they are drawn.
+      turns: The place of each masked position in the order, from 0; None of a random one.
       timesteps: Noise times from 1 on, falling, one more than steps; None where the loop reads none.
       starting_mask_ratios: One a step; None where the loop reads none.
     """
@@ -30,6 +33,7 @@ class LoopTable:
     length: int
     steps: int
     tokens_per_step: tuple[int, ...] | None = None
+    turns: tuple[int, ...] | None = None
     timesteps: tuple[float, ...] | None = None
     starting_mask_ratios: tuple[float, ...] | None = None
 
@@ -63,15 +67,39 @@ def counts_of(plan: Plan) -> tuple[int, ...]:
     """Tokens a step, steps that reveal nothing left out: they would cost a call.
 
     Raises:
-      InputError: If the plan reveals each token by chance, or is of another order than random.
+      InputError: If the plan reveals each token by chance.
     """
     if not isinstance(plan.reveal, Fixed):
         raise InputError(
             f"the plan reveals tokens by {plan.reveal.name} draws and this loop a fixed number a step; "
             'tune with --reveal fixed, or export it for "dream-origin", which draws'
         )
+    return tuple(count for count in plan.reveal.counts if count)
+
+
+def turns_of(plan: Plan) -> tuple[int, ...] | None:
+    """The turn of each masked position; None of random order.
+
+    Raises:
+      InputError: If the order draws a shift for each row, which one table cannot say.
+    """
+    if plan.order == RandomOrder():
+        return None
+    if plan.order.is_random:
+        raise InputError(
+            f"the plan's order {plan.order.name} is drawn anew for each row, and a table has one; pass "
+            "a plan whose order has no shift"
+        )
+    return tuple(np.argsort(order_of(plan.order, plan.length)).tolist())
+
+
+def assert_random_order(plan: Plan) -> None:
+    """Refuses a plan of an order that a loop cannot be told.
+
+    Raises:
+      InputError: If the order is another than random.
+    """
     if plan.order != RandomOrder():
         raise InputError(
             f"the plan is of order {plan.order.name}, and this loop has its own; pass one of random order"
         )
-    return tuple(count for count in plan.reveal.counts if count)
