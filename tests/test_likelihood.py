@@ -15,6 +15,7 @@ from mdmot.errors import InputError
 from mdmot.information import Scorer, callable_scorer, jax_scorer
 from mdmot.metrics import kl_to_sampler, mean_of, sampler_likelihood, token_error_rate
 from mdmot.model import Model
+from mdmot.orders import LeftToRight
 from mdmot.plans import Bernoulli, Fixed
 from mdmot.schedules import grid_from_alpha
 
@@ -109,6 +110,30 @@ def test_the_token_error_rate_is_bounded_from_above_and_meets_the_exact_one():
     divergence = kl_to_sampler(lambda tokens: np.log(PROB)[draws], rows, found.log_likelihood)
     expected = (PROB * np.log(PROB / q)).sum()
     assert abs(divergence.value - expected) < 5 * divergence.standard_error + small
+
+
+def test_likelihood_along_an_order_of_its_own():
+    """Left to right in steps of 2 and 2, by the table; with a shift the mean over the shifts."""
+    q = [ordered_probability(x, np.arange(LENGTH)) for x in SUPPORT]
+    found = estimated(0, tokens=SUPPORT, plan=Fixed((2, 2)), orders=1, order=LeftToRight())
+    np.testing.assert_allclose(found.log_likelihood, np.log(q), rtol=1e-12)
+    shifted = [
+        [ordered_probability(x, np.roll(np.arange(LENGTH), -k)) for k in range(LENGTH)] for x in SUPPORT
+    ]
+    found = estimated(0, tokens=SUPPORT[:3], plan=Fixed((2, 2)), orders=400, order=LeftToRight(shift=True))
+    # 400 draws of a shift: the error of the mean is below a twentieth of its spread.
+    mean, spread = np.mean(shifted[:3], axis=1), np.std(shifted[:3], axis=1)
+    assert (np.abs(np.exp(found.log_likelihood) - mean) < 5 * spread / 20 + 1e-12).all()
+
+
+def ordered_probability(x, order):
+    """q(x | order) of two steps of two tokens, by sums over the table."""
+    q = 1.0
+    for step, known in ((order[:2], order[:0]), (order[2:], order[:2])):
+        agrees = (SUPPORT[:, known] == x[known]).all(axis=1)
+        for i in step:
+            q *= PROB[agrees & (SUPPORT[:, i] == x[i])].sum() / PROB[agrees].sum()
+    return q
 
 
 def test_one_step_and_one_token_a_step_are_closed_forms():

@@ -13,6 +13,7 @@ from mdmot import orders, plans, samplers
 from mdmot.errors import InputError
 from mdmot.export import llada
 from mdmot.model import Model
+from mdmot.workflows.right import of_law
 
 PROFILE = np.array([0.7, 0.65, 0.6, 0.5, 0.4])
 SHIFTED = orders.Permutation([3, 1, 0, 2, 4], shift=True)
@@ -143,6 +144,21 @@ def test_a_plan_of_random_order_and_two_permutations():
         opened(samplers.rule_for(plan), plan, jnp.full((1, 3), 2).at[0, 0].set(1))
 
 
+def test_evaluate_judges_a_plan_in_its_order():
+    """The likelihood along the order, from losses on the host, is that of the loop that samples."""
+    plan = plans.Plan(5, plans.Fixed([2, 3]), order=orders.LeftToRight())
+    name = "markov:stay=.9,states=2,length=5"
+    found = mdmot.evaluate(name, schedule=plan, num=64).sampler
+    assert (found.orders, found.num) == (1, 64)
+    named = mdmot.load(name)
+    rows = np.asarray(of_law(named, 0, None).spread(64), np.int32)
+    rule = samplers.rule_for(plan)
+    log_q = samplers.log_likelihood(jax.random.key(0), rule, named.model, plan, jnp.asarray(rows)).log_prob
+    assert found.token_error_rate.value == pytest.approx(float(jnp.exp(-log_q.mean() / 5)), rel=1e-5)
+    divergence = named.log_prob(rows) - log_q
+    assert found.kl_to_sampler.value == pytest.approx(float(divergence.mean()), abs=1e-5)
+
+
 def test_what_is_of_random_order_refuses_other_plans():
     plan = plans.Plan(5, plans.Fixed([2, 3]), order=orders.Bisection())
     message = r"^the bounds are of random order, and the plan is of order bisection; pass a random one$"
@@ -152,9 +168,5 @@ def test_what_is_of_random_order_refuses_other_plans():
         InputError, match=r"^the law is that of random order, and the plan is of order bisect"
     ):
         mdmot.law("permutations:length=5", plan)
-    with pytest.raises(
-        InputError, match=r"^a sampler is judged in random order, and the plan is of order bi"
-    ):
-        mdmot.evaluate("permutations:length=5", schedule=plan)
     with pytest.raises(InputError, match=r"^the plan is of order bisection, and this loop has its "):
         llada(plan)

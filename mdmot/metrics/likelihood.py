@@ -1,8 +1,10 @@
-"""How likely sequences are under a sampler of K steps, by teacher forcing along random orders."""
+"""How likely sequences are under a sampler of K steps, by teacher forcing along its orders."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int, Integer
@@ -10,6 +12,7 @@ from jaxtyping import Float, Int, Integer
 from mdmot.errors import InputError
 from mdmot.information import Reveals, Scorer
 from mdmot.information.scorers import assert_scorer
+from mdmot.orders import Order, RandomOrder
 
 Rows = Integer[np.ndarray, "num length"] | Integer[Array, "num length"]
 
@@ -39,9 +42,10 @@ def sampler_likelihood(
     *,
     orders: int,
     batch_size: int,
+    order: Order = RandomOrder(),  # noqa: B008 a value
     progress: Callable[[int, int], None] | None = None,
 ) -> SamplerLikelihood:
-    r"""Estimates log q(x) for a sampler that reveals random positions a step, drawing tokens as they are.
+    r"""Estimates log q(x) for a sampler that goes by an order, drawing tokens as they are.
 
     The sampler reveals the sets A_1, ..., A_K in turn, drawn apart from the tokens; given them,
     q(x | A) is the product over the steps of :math:`\prod_{i \in A_k} \mu_i(x_i | x_{A_1 \cup ... \cup
@@ -53,8 +57,9 @@ def sampler_likelihood(
       tokens: Clean sequences, one a row.
       plan: How its steps reveal tokens: `mdmot.plans.Fixed` for `FixedUnmasking` in random order,
         `mdmot.plans.Bernoulli` for `BernoulliUnmasking`; both at temperature 1, without truncation.
-      orders: Orders of each sequence, at least 1.
+      orders: Orders of each sequence, at least 1; more than 1 are the same if nothing is random in it.
       batch_size: Rows of a call of the scorer, at least 1.
+      order: The order of the positions.
       progress: Called after each call with the number of states done and that of all.
 
     Returns:
@@ -84,7 +89,8 @@ def sampler_likelihood(
             "sequences [num, length], numbers of at least 1 and a seed of at least 0"
         )
     num, length = rows.shape
-    step = np.stack([_steps(seed, row, length, plan, orders) for row in range(num)]).reshape(-1, length)
+    paths = [_steps(seed, row, length, plan, orders, order) for row in range(num)]
+    step = np.stack(paths).reshape(-1, length)
     # One state for each step of each path that reveals something: all others cost nothing.
     most = step.max() + 1
     states = np.unique(np.arange(num * orders)[:, None] * most + step)
@@ -112,11 +118,15 @@ def sampler_likelihood(
 
 
 def _steps(
-    seed: int, row: int, length: int, plan: Reveals, orders: int
+    seed: int, row: int, length: int, plan: Reveals, orders: int, order: Order
 ) -> Int[np.ndarray, "orders length"]:
     """The step in which each position of a row is revealed, along each of its orders."""
     uniforms = np.random.default_rng([seed, 6, row]).random((orders, length))
-    rank = uniforms.argsort(axis=1).argsort(axis=1)
+    if order == RandomOrder():
+        rank = uniforms.argsort(axis=1).argsort(axis=1)
+    else:
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), row), orders)
+        rank = np.asarray(order(keys, jnp.ones((orders, length), bool)))
     # A position is revealed in the step at whose end more tokens are known than come before it.
     return np.stack(
         [

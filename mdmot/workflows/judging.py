@@ -21,7 +21,8 @@ from mdmot.metrics import (
     total_variation_to_law,
 )
 from mdmot.models import Named
-from mdmot.plans import Fixed, Plan, RevealKind, assert_random_order
+from mdmot.orders import Order, Permutation, RandomOrder
+from mdmot.plans import Fixed, Plan, RevealKind
 from mdmot.samplers import rule_for
 from mdmot.schedules import MaskSchedule, StepGrid, masks, step_grid
 from mdmot.workflows.judgement import (
@@ -56,12 +57,18 @@ class Sampling(NamedTuple):
       kind: How they reveal tokens.
       num: Samples, and sequences whose likelihood is measured.
       orders: Orders that the likelihood of a sequence is averaged over.
+      order: The order of the positions.
     """
 
     grid: StepGrid
     kind: RevealKind
     num: int
     orders: int
+    order: Order
+
+    def plan(self, length: int) -> Plan:
+        """Its steps for sequences of one length."""
+        return Plan(length, self.kind.from_alpha(self.grid.alpha, length), order=self.order)
 
 
 def settled(
@@ -93,7 +100,6 @@ def settled(
     length, is_text = right.tokens.shape[1], right.source == "text"
     is_asked = any(value is not None for value in (steps, schedule, reveal, orders))
     if isinstance(schedule, Plan):
-        assert_random_order(schedule, "a sampler is judged in")
         kind, steps = reveal or type(schedule.reveal), steps or schedule.steps
         if schedule.steps != steps:
             raise InputError(
@@ -114,8 +120,12 @@ def settled(
     usual = min(max(LEAST_ORDERS, TOKENS // (num * length * steps)), MOST_ORDERS)
     orders = orders or (TEXT_ORDERS if is_text else usual)
     if isinstance(schedule, Plan):
-        return Sampling(schedule.grid(), kind, num, orders)
-    return Sampling(step_grid(masks.linear() if schedule is None else schedule, steps), kind, num, orders)
+        order = schedule.order
+        sampling = Sampling(schedule.grid(), kind, num, orders if order.is_random else 1, order)
+        sampling.plan(length)  # refuses reveals that the order does not go with
+        return sampling
+    grid = step_grid(masks.linear() if schedule is None else schedule, steps)
+    return Sampling(grid, kind, num, orders, RandomOrder())
 
 
 def judged(named: Named, right: Right, sampling: Sampling, seed: int, show: Show | None) -> Judgement:
@@ -144,7 +154,9 @@ def judged(named: Named, right: Right, sampling: Sampling, seed: int, show: Show
         of_sampler = kl_to_sampler(right.log_prob, rows, likelihood.log_likelihood)
         kl = kl_to_law(seed, right.log_prob, tokens)
         variation = total_variation_to_law(seed, right.log_prob, tokens)
-    if right.language is not None and right.language.asker is not None:
+    # A permutation of all positions is none of those that a question leaves open.
+    has_order = not isinstance(sampling.order, Permutation)
+    if has_order and right.language is not None and right.language.asker is not None:
         questions = right.language.questions(seed, rows)
         match = exact_match(_sampled(named, questions, sampling, seed, show), rows)
     return Judgement(
@@ -172,8 +184,15 @@ def _sampled(
 ) -> np.ndarray:
     """The masks of rows filled in."""
     length = rows.shape[1]
-    rule = rule_for(Plan(length, sampling.kind.from_alpha(sampling.grid.alpha, length)))
-    found = sampled(seed, rule, named, sampling.grid, rows.tolist(), work="samples", show=show)
+    found = sampled(
+        seed,
+        rule_for(sampling.plan(length)),
+        named,
+        sampling.grid,
+        rows.tolist(),
+        work="samples",
+        show=show,
+    )
     return np.array([one.tokens for one in found], np.int32)
 
 
@@ -192,8 +211,9 @@ def _likelihood(
         seed,
         jax_scorer(named.model),
         rows,
-        sampling.kind.from_alpha(sampling.grid.alpha, rows.shape[1]),
+        sampling.plan(rows.shape[1]).reveal,
         orders=sampling.orders,
+        order=sampling.order,
         batch_size=named.rows_at_once(min(MOST_ROWS_AT_ONCE, len(rows) * sampling.orders)),
         progress=report,
     )
