@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mdmot.workflows import audit as audit
     from mdmot.workflows import evaluate as evaluate
     from mdmot.workflows import law as law
+    from mdmot.workflows import learn_order as learn_order
     from mdmot.workflows import load as load
     from mdmot.workflows import order_tables as order_tables
     from mdmot.workflows import profile as profile
@@ -48,6 +49,7 @@ _HOMES = {
     "fixed_law": "exact_law",
     "interpolations": "schedules",
     "law": "workflows",
+    "learn_order": "workflows",
     "load": "workflows",
     "log_likelihood": "samplers",
     "masks": "schedules",

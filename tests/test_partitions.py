@@ -106,13 +106,18 @@ def test_the_search_finds_the_optimum_of_enumeration(num_steps):
 
 def test_the_gain_is_that_of_the_law():
     rows, scorer = parity(6)
-    found = learn_partition(0, scorer, rows, Plan(6, Fixed([3, 3])), evaluations=60, batch_size=8)
+    log_prob = np.full(len(rows), -5 * np.log(2))
+    start = Plan(6, Fixed([3, 3]))
+    found = learn_partition(0, scorer, rows, start, evaluations=60, batch_size=8, log_prob=log_prob)
     assert found.is_told
     assert found.plan == found.learned
     assert found.learned.counts[-1] == 1
+    assert [len(step) for step in found.steps] == list(found.learned.counts)
+    assert sorted(sum(found.steps, ())) == list(range(6))
     assert found.gain == pytest.approx(np.log(2), abs=1e-12)
     assert found.standard_error < 1e-12
-    assert found.start_loss == pytest.approx(6 * np.log(2), abs=1e-12)
+    assert found.start_loss == pytest.approx(np.log(2), abs=1e-12)
+    assert found.learned_loss == pytest.approx(0, abs=1e-12)
     assert found.rows == 20
     assert found.evaluations >= 60 > found.proposals > 0
     assert json.loads(json.dumps(found.to_json()))["verdict"] == "better than its start"

@@ -3,23 +3,62 @@
 import click
 
 from mdmot.cli.gains import gain_line
-from mdmot.cli.options import few, print_table
+from mdmot.cli.options import combined, few, print_table
+from mdmot.errors import InputError
+from mdmot.workflows.order_learning import EVALUATIONS, LEARNED, OrderLearned
 from mdmot.workflows.order_tuning import OrderTuned
 from mdmot.workflows.ordering import BEST
 
 ORDER_PLOTS = ("order_losses", "order_steps")
 MOST_SHOWN = 40
 
-PLANS = {"optimal": "the order's optimal one", "linear": "linear steps"}
+PLANS = {
+    "optimal": "the order's optimal one",
+    "linear": "linear steps",
+    "learned": "the learned order and its steps",
+}
 """What an order is taken with, in words."""
 
-order_option = click.option(
-    "--order",
-    metavar="ORDER",
-    help="Order of the positions instead of random order: random, left-to-right, bisection, "
-    "low-discrepancy, van-der-corput, stride:S, any but random with +shift behind it, or a .json file with "
-    f"every position once; {BEST} compares four of them.",
+ordering = combined(
+    click.option(
+        "--order",
+        metavar="ORDER",
+        help="Order of the positions instead of random order: random, left-to-right, bisection, "
+        "low-discrepancy, van-der-corput, stride:S, any but random with +shift behind it, or a .json file "
+        f"with every position once; {BEST} compares four of them, and {LEARNED} goes on from the best, for "
+        "data whose positions mean something.",
+    ),
+    click.option(
+        "--evaluations",
+        type=click.IntRange(1, 10**9),
+        metavar="N",
+        help=f"How long to search with --order {LEARNED}, in network calls.  [default: {EVALUATIONS}]",
+    ),
 )
+"""Adds the options of an order."""
+
+
+def refuse_evaluations(order: str | None, evaluations: int | None) -> None:
+    """Raises InputError for the length of a search where there is none."""
+    if evaluations is not None and order != LEARNED:
+        raise InputError(f"--evaluations is of a search; leave it out, or pass --order {LEARNED}")
+
+
+def show_learned(found: OrderLearned) -> None:
+    """Prints the known orders, what was learned from the best of them, and what to take."""
+    show_order(found.start)
+    learned = found.learned
+    low, high = learned.interval
+    what = "loss" if found.start.is_of_law else "-log-likelihood"
+    click.echo(
+        f"learned from {learned.start.order.name} in {learned.proposals} proposals: {what} "
+        f"{learned.learned_loss:.4g} against {learned.start_loss:.4g} nats on {learned.rows} other rows"
+    )
+    click.echo(f"gain over the start: {learned.gain:.4g} nats ({low:.3g} to {high:.3g}); {learned.verdict}")
+    click.echo(f"taken: {PLANS[found.kept]}")
+    if found.kept == "learned":
+        for step, opened in enumerate(learned.steps[:MOST_SHOWN]):
+            click.echo(f"step {step + 1}: positions {few([str(each) for each in opened], MOST_SHOWN)}")
 
 
 def show_order(found: OrderTuned) -> None:

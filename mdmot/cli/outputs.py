@@ -11,6 +11,7 @@ import click
 
 from mdmot.errors import InputError
 from mdmot.readable import one_line
+from mdmot.workflows.order_learning import search_state
 
 
 def say(line: str) -> None:
@@ -105,4 +106,5 @@ def kept_until_written(
         return
     state = out.with_name(f"{out.name}.state")
     yield state
-    state.unlink(missing_ok=True)
+    for path in (state, search_state(state)):
+        path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from mdmot.cli.options import (
     reveal_option,
     steps_option,
 )
-from mdmot.cli.orders import ORDER_PLOTS, order_option, show_order
+from mdmot.cli.orders import ORDER_PLOTS, ordering, refuse_evaluations, show_learned, show_order
 from mdmot.cli.outputs import (
     assert_outputs,
     beside_output,
@@ -29,6 +29,7 @@ from mdmot.cli.outputs import (
 from mdmot.cli.profiling import profiling
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.searching import search_lines, searching
+from mdmot.workflows.order_learning import LEARNED, OrderLearned, learn_order
 from mdmot.workflows.order_tuning import OrderTuned, refuse_with_order
 from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.profiling import profile as profile_of
@@ -45,6 +46,7 @@ Examples:
   mdmot tune my-model --steps 16 --out plan.json
   mdmot tune markov:stay=.97,states=4,length=64 --steps 8 --order best --out plan.json
   mdmot tune my-model --text PATH --steps 16 --order bisection --out plan.json
+  mdmot tune my-sums --steps 2 --order learned --out plan.json
   mdmot tune ngram:length=64 --steps 8 --trials 40 --out plan.json
 """
 
@@ -62,7 +64,7 @@ PLANS = {
 @click.command(epilog=EXAMPLES)
 @model_argument("MODEL|LAW|PROFILE")
 @steps_option("Number of sampling steps.", required=True)
-@order_option
+@ordering
 @reveal_option("Reveal each token by chance, or a fixed number a step.", default="fixed", show_default=True)
 @path_option("--out", "FILE", "Write the plan, for `mdmot sample` and `mdmot law`; - is standard output.")
 @click.option(
@@ -78,6 +80,7 @@ def tune(
     model: pathlib.Path | None,
     steps: int,
     order: str | None,
+    evaluations: int | None,
     reveal: str,
     out: pathlib.Path | None,
     force: bool,
@@ -109,16 +112,22 @@ def tune(
     """
     from mdmot.plans import REVEALS
 
+    refuse_evaluations(order, evaluations)
     if order is not None:
         refuse_with_order(REVEALS[reveal], trials, task, storage)
     asked(model, trials, task, storage, given["length"])
     assert_outputs(out, plots, PLOTS if order is None else ORDER_PLOTS, as_json)
-    found: Tuned | OrderTuned
+    found: Tuned | OrderTuned | OrderLearned
     is_measured = model is not None or resume is not None or any(given.values())
     with kept_until_written(resume, out) as state:
         with progress_shown() as show:
             shown: dict[str, Any] = {"seed": seed, "show": show, "tell": say}
-            if order is not None:
+            if order == LEARNED:
+                kept = state if resume is None else resume
+                found = learn_order(
+                    model, steps, evaluations=evaluations, kept=kept, force=force, **shown, **given
+                )
+            elif order is not None:
                 tables = order_tables(model, order, steps, resume=resume, kept=state, **shown, **given)
                 found = tuned_steps(model, steps, order=tables, force=force, **shown)
             else:
@@ -142,18 +151,20 @@ def tune(
     if plots is not None:
         from mdmot.pages.tuned import write_order_plots, write_plots
 
-        if isinstance(found, OrderTuned):
-            write_order_plots(plots, found)
-        else:
+        if isinstance(found, Tuned):
             write_plots(plots, found)
+        else:
+            write_order_plots(plots, found)
     if as_json:
         print_json(found.to_json() | {"seed": seed})
     else:
         with beside_output(out):
-            if isinstance(found, OrderTuned):
+            if isinstance(found, Tuned):
+                _show(found)
+            elif isinstance(found, OrderTuned):
                 show_order(found)
             else:
-                _show(found)
+                show_learned(found)
     if out is not None and not is_standard_output(out):
         say(f"wrote {out}")
 

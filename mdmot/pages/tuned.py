@@ -5,6 +5,7 @@ import pathlib
 from mdmot.experiments.data_to_schedule import schedule_study
 from mdmot.files import prepare_folder, write_atomically
 from mdmot.pages import figures
+from mdmot.workflows.order_learning import OrderLearned
 from mdmot.workflows.order_tuning import OrderTuned
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.tuning import Tuned
@@ -29,12 +30,12 @@ def write_plots(folder: pathlib.Path, found: Tuned) -> None:
     _write(folder, drawn)
 
 
-def write_order_plots(folder: pathlib.Path, found: OrderTuned) -> None:
+def write_order_plots(folder: pathlib.Path, found: OrderTuned | OrderLearned) -> None:
     """Writes order_losses and order_steps as .svg, the folder made if absent.
 
     Args:
       folder: Where.
-      found: What `mdmot.tune` returned for an order.
+      found: What `mdmot.tune` returned for an order, or `mdmot.learn_order`.
     """
     drawn = {
         "order_losses": figures.order_losses(found.taken.table),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from mdmot.arguments import whole
 from mdmot.errors import InputError
@@ -31,6 +31,7 @@ def learn_partition(
     evaluations: int,
     batch_size: int,
     given: Bool[np.ndarray, "*rows positions"] | None = None,
+    log_prob: Float[np.ndarray, " rows"] | None = None,
     resume_file: str | pathlib.Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LearnedPartition:
@@ -60,6 +61,7 @@ def learn_partition(
         change that does not help is mostly given up after one call a step, so 32 to 64 serves well.
       given: Which positions are known from the start, in all rows alike or in each, as many in each; None
         for none. Orders count the others, from left to right.
+      log_prob: log p of each row, where it is known: losses are then what is lost beyond it.
       resume_file: Where to keep the state, replaced every few seconds and when the search is interrupted.
         Called again with the same arguments, it continues from there, and with more evaluations it goes on.
       progress: Called as `progress(evaluations done, those in all)`.
@@ -116,18 +118,28 @@ def learn_partition(
     best = np.array(search.best[0])
     played = plan_turns(start, key, judge.num_rows) if start.order.is_random else turns
     of_start = judge.totals(plan_steps(start, played))
-    gain = of_start - judge.totals(best)
+    of_learned = judge.totals(best)
+    gain, size = of_start - of_learned, float(of_start.mean())
+    if log_prob is not None:
+        of_start, of_learned = of_start + log_prob[halves[1]], of_learned + log_prob[halves[1]]
     return LearnedPartition(
         start=start,
         learned=ordered_plan(best, turns, {"learned_from": start.order.name}),
         start_loss=float(of_start.mean()),
+        size=size,
         gain=float(gain.mean()),
-        standard_error=float(gain.std(ddof=1) / np.sqrt(gain.size)),
+        standard_error=_error(gain),
+        learned_error=_error(of_learned),
         rows=gain.size,
         proposals=search.state.rounds,
         evaluations=search.state.evaluations,
         network_calls=fit.network_calls + judge.network_calls,
     )
+
+
+def _error(values: Float[np.ndarray, " rows"]) -> float:
+    """Standard error of the mean."""
+    return float(values.std(ddof=1) / np.sqrt(values.size))
 
 
 def _given(given: np.ndarray | None, shape: tuple[int, ...]) -> Bool[np.ndarray, "rows positions"]:

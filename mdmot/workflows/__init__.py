@@ -9,6 +9,7 @@ from mdmot.workflows.checking import Verification, verify
 from mdmot.workflows.evaluation import Evaluation, evaluate
 from mdmot.workflows.laws import ExactLaw, law
 from mdmot.workflows.naming import load
+from mdmot.workflows.order_learning import OrderLearned, learn_order
 from mdmot.workflows.order_tuning import OrderTuned
 from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.precision import Precision, computing_in
@@ -22,6 +23,7 @@ __all__ = [
     "Audit",
     "Evaluation",
     "ExactLaw",
+    "OrderLearned",
     "OrderTuned",
     "Precision",
     "Progress",
@@ -35,6 +37,7 @@ __all__ = [
     "computing_in",
     "evaluate",
     "law",
+    "learn_order",
     "load",
     "order_tables",
     "profile",
