@@ -147,6 +147,9 @@ def test_even_steps_that_lose_as_little():
     tuned = tune_order(table, 4)
     even = {k: float((table.costs_of(even_counts(12, k)) + table.log_prob)[0]) for k in range(4, 13)}
     assert tuned.equivalent_even_steps == min(k for k in even if even[k] <= tuned.loss.nats + 1e-8)
+    # Of independent tokens all plans lose nothing: as many even steps do.
+    table = exact_order_table(read_law("markov:stay=.5,states=2,length=6"), Bisection())
+    assert tune_order(table, 3).equivalent_even_steps == 3
     assert tune_order(table_of(noise(0, 5)), 2).equivalent_even_steps is None
 
 
@@ -198,6 +201,10 @@ def test_of_exact_orders_that_are_equal_the_first_is_taken():
     choice = choose_order([exact_order_table(chain, order) for order in orders], 3)
     np.testing.assert_allclose([tuned.loss.nats for tuned in choice.tunings[2:]], 0, atol=1e-12)
     assert choice.taken.table.order == Bisection()
+    # One that is less by rounding is no better.
+    random, bisection = (exact_order_table(chain, order) for order in orders[::2])
+    less = dataclasses.replace(bisection, order=LeftToRight(), costs=bisection.costs * (1 - 1e-14))
+    assert choose_order([random, bisection, less], 3).taken.table is bisection
 
 
 def test_tables_that_do_not_go_together_are_refused():

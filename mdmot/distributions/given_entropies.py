@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from mdmot.distributions.tables import Tabular
 
@@ -70,9 +70,7 @@ def table_given_entropies(law: Tabular) -> GivenEntropies:
     size = int(sequences.max()) + 1
 
     def entropies_of_set(is_known: np.ndarray) -> np.ndarray:
-        same = np.zeros(len(prob), int)
-        if is_known.any():
-            same = np.unique(sequences[:, is_known], axis=0, return_inverse=True)[1].reshape(-1)
+        same = _numbered(sequences[:, is_known], size)
         log_known = np.log(np.bincount(same, prob))[same]
         found = np.zeros(is_known.size)
         for i in np.flatnonzero(~is_known):
@@ -82,6 +80,18 @@ def table_given_entropies(law: Tabular) -> GivenEntropies:
         return found
 
     return lambda is_known: np.stack([entropies_of_set(known) for known in is_known])
+
+
+def _numbered(rows: Int[np.ndarray, "rows length"], size: int) -> Int[np.ndarray, " rows"]:
+    """Numbers below that of the rows, the same for equal rows; of tokens below `size`."""
+    found = np.zeros(len(rows), int)
+    # So many columns at a time as one number of 62 bits holds: sorting rows takes much longer.
+    width = max(1, int(62 / np.log2(max(size, 2))))
+    for first in range(0, rows.shape[1], width):
+        part = rows[:, first : first + width].astype(int)
+        code = np.unique(part @ size ** np.arange(part.shape[1]), return_inverse=True)[1]
+        found = np.unique(found * len(rows) + code, return_inverse=True)[1]
+    return found
 
 
 def exchangeable_given_entropies(profile: Float[np.ndarray, " length"]) -> GivenEntropies:

@@ -23,8 +23,9 @@ ENTROPY_DRAWS = 4096
 SEQUENCES_AT_ONCE = 2**16
 """Sequences whose probability is looked up at once."""
 
-MOST_LISTED, MOST_TRIED = 2**16, 2**20
-"""Sequences of a law that is listed for its own sake, and those that are tried to find them."""
+MOST_LISTED, MOST_TRIED, MOST_COUNTED = 2**16, 2**20, 2**28
+"""Sequences of a law that is listed for its own sake, those that are tried to find them, and the tokens of
+them all times the sets of positions that are counted."""
 
 
 class Family(NamedTuple):
@@ -173,10 +174,14 @@ class Law:
         known = self.family.profile(self.params, self.length)
         return None if known is None else jnp.asarray(known)
 
-    def given_entropies(self) -> GivenEntropies | None:
+    def given_entropies(self, sets: int = 1) -> GivenEntropies | None:
         """H(X_i | X_S) in nats, exact, as a function of sets S of known positions.
 
-        By its formula, else from its support where that is listed quickly; None if it is too large.
+        Args:
+          sets: How many sets will be asked for.
+
+        Returns:
+          The function, by the law's formula, else from its support; None if that is too large for so many.
 
         Example:
           >>> from mdmot.distributions import read_law
@@ -190,7 +195,8 @@ class Law:
         if not isinstance(self.params, Tabular) and self.vocab_size**self.length > MOST_TRIED:
             return None
         table = self.table()
-        return table_given_entropies(table) if len(table.sequences) <= MOST_LISTED else None
+        is_short = len(table.sequences) <= MOST_LISTED and table.sequences.size * sets <= MOST_COUNTED
+        return table_given_entropies(table) if is_short else None
 
     def table(self) -> Tabular:
         """The law as a list of its sequences, for the computations that need one.

@@ -82,18 +82,24 @@ def _of_sets(law: Law, order: Order, levels: np.ndarray) -> tuple[np.ndarray | N
     is_shifted = isinstance(order, Shiftable) and order.shift
     if order.is_random and not is_shifted:
         return None, 0.0
-    entropies = law.given_entropies()
+    sigmas = list(_drawn(order, law.length))
+    entropies = law.given_entropies(len(sigmas) * levels.size)
     if entropies is None:
         return None, 0.0
     total = np.zeros((levels.size, levels.size))
-    sigmas = list(_drawn(order, law.length))
     for sigma in sigmas:
         losses = _known_first(entropies, sigma, levels)
         total += np.add.reduceat(losses, levels, axis=1)
-    # By the chain rule, one position at a time; whatever the order.
-    place = np.arange(law.length)
-    entropy = float(np.trace(_known_first(entropies, place, place)))
-    return total / len(sigmas), entropy
+    return total / len(sigmas), _entropy(entropies, law.length)
+
+
+def _entropy(entropies: GivenEntropies, length: int) -> float:
+    """Of a sequence, by the chain rule: one position after the other, some sets at a time."""
+    place, total = np.arange(length), 0.0
+    for first in range(0, length, MOST_LEVELS):
+        sizes = place[first : first + MOST_LEVELS]
+        total += _known_first(entropies, place, sizes)[np.arange(sizes.size), sizes].sum()
+    return float(total)
 
 
 def _drawn(order: Order, length: int) -> Iterator[Int[np.ndarray, " length"]]:
