@@ -34,7 +34,8 @@ from mdmot.orders import (
     Stride,
     order_of,
 )
-from mdmot.plans import cheapest_counts, even_counts
+from mdmot.plans import Fixed, Plan, cheapest_counts, even_counts
+from mdmot.samplers import FixedUnmasking, log_likelihood
 
 VOCAB, LENGTH = 3, 4
 STATES = np.array(list(itertools.product(range(VOCAB), repeat=LENGTH)))
@@ -285,6 +286,22 @@ def test_a_measured_table_is_that_of_plain_loops(given):
         np.testing.assert_allclose(
             table.standard_error, between.std(axis=0, ddof=1) / np.sqrt(5), atol=1e-13
         )
+
+
+@pytest.mark.parametrize("prompt", [None, np.arange(8) % 4 == 1], ids=["nothing given", "a prompt"])
+@pytest.mark.parametrize("order", [LeftToRight(), Bisection()])
+def test_a_plan_costs_what_the_sampler_that_plays_it_says(order, prompt):
+    law = read_law("markov:stay=.8,states=3,length=8")
+    rows = np.asarray(law.sample(jax.random.key(2), 6))
+    counts = [1, 2, 5] if prompt is None else [1, 2, 3]
+    settings = {"draws": 6, "batch_size": 12, "levels": [0, 1, 3], "given": prompt}
+    table = estimate_order_table(0, jax_scorer(law.model()), order, rows, **settings)
+    plan = Plan(sum(counts), Fixed(counts), order=order)
+    likely = log_likelihood(
+        jax.random.key(0), FixedUnmasking(order=order), law.model(), plan, jnp.asarray(rows), prompt
+    )
+    # The sampler draws from logits in single precision.
+    np.testing.assert_allclose(table.costs_of(counts), -likely.log_prob[table.row], rtol=1e-6)
 
 
 def test_one_order_is_measured_as_among_others():
