@@ -46,15 +46,20 @@ class Scale:
         return float(f"{self.value(place):.{DIGITS}g}")
 
 
+def _stretched(place: float) -> float:
+    """Close steps around 0, where most happens, and long ones to both ends."""
+    return place + place**3 / 4
+
+
 def _logistic(place: float) -> float:
-    return 1 / (1 + math.exp(-place))
+    return 1 / (1 + math.exp(-_stretched(place)))
 
 
-PROBABILITY = Scale(_logistic, -9.0, 13.0)
-"""From 1e-4 to 1 - 2e-6: below the one everything, above the other only what is certain is revealed."""
+PROBABILITY = Scale(_logistic, -3.0, 3.2)
+"""From 6e-5 to 1 - 1e-5: below the one everything, above the other only what is certain is revealed."""
 
-SHRINKING = Scale(lambda place: math.exp(-place), -10.0, 14.0)
-"""From 20,000 to 8e-7."""
+SHRINKING = Scale(lambda place: math.exp(-_stretched(place)), -3.0, 3.2)
+"""From 17,000 to 1e-5."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -196,11 +196,12 @@ class Decoder:
         num_masked: int | None,
         choice: Choice = DRAWN,
         table: OrderTable | None = None,
+        span: int | None = None,
     ) -> Run:
         """The decoder with a number of steps.
 
         Counts are even, N_k = round-half-even(n k / K) revealed after step k, or those of the order's own
-        plan. Blocks share the steps alike, K // blocks each, as if the masked positions were neighbours.
+        plan. Blocks share the steps alike, K // blocks each.
 
         Args:
           steps: K, at least 1; a rule that finds its own does not look at it.
@@ -208,6 +209,8 @@ class Decoder:
           choice: How tokens are chosen.
           table: Of the order, for its own plan: `mdmot.information.OrderTable` of n positions. To judge
             the plan, measure it on other rows.
+          span: Positions from the first masked one of a row to its last, at most: those that lie in blocks.
+            None if masked positions are neighbours, and as many in each row.
 
         Returns:
           The rule and its steps.
@@ -223,40 +226,63 @@ class Decoder:
         """
         steps = whole("steps", steps)
         rule = self.kind.rule(choice)
-        inner = None if isinstance(self.kind, Adaptive) else self._steps(steps, num_masked, table)
+        inner = None if isinstance(self.kind, Adaptive) else self._steps(steps, num_masked, table, span)
         in_blocks = rule if self.block is None else SemiAutoregressive(rule, self.block)
         return Run(in_blocks, inner, self.is_random)
 
-    def one_at_a_time(self, num_masked: int, choice: Choice = DRAWN) -> Run:
-        """The same ranking, one position a step: what a decoder is compared with at temperature 0."""
-        if isinstance(self.kind, InOrder):
-            ranking: Decoder = Decoder(InOrder(self.kind.order), self.block)
-        elif isinstance(self.kind, Surest):
-            ranking = self
-        elif self.is_random:
-            ranking = Decoder(InOrder(RandomOrder()), self.block)
-        else:
-            ranking = Decoder(Surest(self.kind.family.name, self.kind.family.score), self.block)
-        steps = num_masked if self.block is None else self.block * -(-num_masked // self.block)
-        return ranking.at(steps, num_masked, choice)
+    def one_at_a_time(self, span: int, choice: Choice = DRAWN) -> Run:
+        """The same ranking, one position a step: what a decoder is compared with at temperature 0.
 
-    def _steps(self, steps: int, num_masked: int | None, table: OrderTable | None) -> Plan | StepGrid:
+        Args:
+          span: Positions from the first masked one of a row to its last, at most.
+          choice: How tokens are chosen.
+
+        Returns:
+          The rule and its steps, which follow the order or the score of the decoder.
+
+        Example:
+          >>> from mdmot.decoders import parse_decoder
+          >>> run = parse_decoder("threshold:.9").one_at_a_time(8)
+          >>> run.rule.score, run.grid.reveal.size
+          (LargestProbability(transforms=()), 8)
+        """
+        kind: InOrder | Surest
+        if isinstance(self.kind, InOrder):
+            kind = InOrder(self.kind.order)
+        elif isinstance(self.kind, Surest):
+            kind = self.kind
+        elif self.is_random:
+            kind = InOrder(RandomOrder())
+        else:
+            kind = Surest(self.kind.family.name, self.kind.family.score)
+        steps = span if self.block is None else self.block * -(-span // self.block)
+        return Decoder(kind, self.block).at(steps, None, choice, span=span)
+
+    def _steps(
+        self, steps: int, num_masked: int | None, table: OrderTable | None, span: int | None
+    ) -> Plan | StepGrid:
         if self.needs_table:
             return self._own_plan(steps, num_masked, table)
         length = num_masked
         if self.block is not None:
-            blocks = 1 if num_masked is None else -(-num_masked // self.block)
+            span = num_masked if span is None else whole("span", span)
+            if span is None:
+                raise InputError(
+                    f"{self.name}: rows have different numbers of masked positions, and blocks are to "
+                    "share the steps; pass span, the positions from the first masked one to the last"
+                )
+            blocks = -(-span // self.block)
             if steps < blocks:
                 raise InputError(
                     f"{self.name}: {blocks} blocks take at least {blocks} steps, and {steps} were asked "
                     "for; take more steps or larger blocks"
                 )
-            steps, length = steps // blocks, None if num_masked is None else min(self.block, num_masked)
+            # Blocks with given positions in them have different numbers of masked ones.
+            steps, length = steps // blocks, min(self.block, span) if span == num_masked else None
         if length is None:
             return grid_from_alpha(np.arange(steps + 1) / steps)
-        order = self.kind.order if isinstance(self.kind, InOrder) else None
-        made = Plan(length, Fixed(even_counts(length, steps)))
-        return made if order is None else dataclasses.replace(made, order=order)
+        order = self.kind.order if isinstance(self.kind, InOrder) else RandomOrder()
+        return Plan(length, Fixed(even_counts(length, steps)), order=order)
 
     def _own_plan(self, steps: int, num_masked: int | None, table: OrderTable | None) -> Plan:
         assert isinstance(self.kind, InOrder)

@@ -66,14 +66,14 @@ def measure(
     rows, total = len(sequences.tokens), draws * len(sequences.tokens)
     size = min(whole("batch_size", batch_size), total)
     batches = -(-total // size)
-    grid = _padded(run.grid, max_steps)
+    grid = padded(run.grid, max_steps)
     log_q, calls = np.zeros(total), np.zeros(total, np.int64)
     for batch in range(batches):
         place = np.arange(batch * size, min(total, (batch + 1) * size))
         # The last batch is filled up with repeats: one shape for all.
         draw, row = np.divmod(np.resize(place, size), rows)
         found = log_likelihood(
-            _keys(key, jnp.asarray(draw, jnp.uint32), jnp.asarray(row, jnp.uint32)),
+            row_keys(key, jnp.asarray(draw, jnp.uint32), jnp.asarray(row, jnp.uint32)),
             run.rule,
             model,
             grid,
@@ -94,12 +94,14 @@ def measure(
 
 
 @jax.jit
-def _keys(key: jax.Array, draw: jax.Array, row: jax.Array) -> jax.Array:
+def row_keys(key: jax.Array, draw: jax.Array, row: jax.Array) -> jax.Array:
+    """The key of each row of each draw, whatever the decoder and the batch."""
     fold_in = jax.random.fold_in
     return jax.vmap(lambda d, r: fold_in(fold_in(key, d), r))(draw, row)
 
 
-def _padded(grid: StepGrid | None, max_steps: int | None) -> StepGrid | None:
+def padded(grid: StepGrid | None, max_steps: int | None) -> StepGrid | None:
+    """The grid with unused steps at its end, if it is one and has fewer."""
     if grid is None or max_steps is None:
         return grid
     return pad_grid(grid, max(max_steps, grid.reveal.shape[0]))

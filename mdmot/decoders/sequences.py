@@ -90,6 +90,13 @@ class Sequences:
         numbers = np.unique((~self.given).sum(axis=1))
         return int(numbers[0]) if numbers.size == 1 else None
 
+    @property
+    def span(self) -> int:
+        """Positions from the first that is drawn to the last, in the row where they are most."""
+        is_drawn = ~self.given
+        first, behind = is_drawn.argmax(axis=1), is_drawn[:, ::-1].argmax(axis=1)
+        return int((self.given.shape[1] - behind - first).max())
+
 
 def law_sequences(law: Law, num: int, seed: int = 0) -> Sequences:
     """All sequences of a law if they are at most 65,536 and quickly listed, else some that are drawn.
