@@ -424,3 +424,15 @@ def test_a_network_that_gives_no_distribution_is_named():
     model = Model(lambda params, tokens: jnp.full((*tokens.shape, 3), jnp.nan), None, 3)
     with pytest.raises(InputError, match="logits for row 0 are no distribution"):
         measure(KEY, Run(FixedUnmasking(), parse_decoder("random").at(2, LENGTH).steps), model, ALL)
+
+
+def test_all_knobs_and_numbers_of_steps_share_a_program():
+    from mdmot.samplers.likelihood import _log_likelihood
+
+    def run(name, steps):
+        measure(KEY, parse_decoder(name).at(steps, LENGTH), LAW.model(), ALL, max_steps=LENGTH)
+
+    run("threshold:.9", 1), run("bisection", 2)
+    programs = _log_likelihood._cache_size()
+    run("threshold:.3", 1), run("threshold:1", 1), run("bisection", 3), run("bisection", 4)
+    assert _log_likelihood._cache_size() == programs

@@ -3,8 +3,16 @@
 from mdmot.decoders.adaptive import FAMILIES, Family, Scale
 from mdmot.decoders.agreeing import Agreement, Decoded, agreement, decode
 from mdmot.decoders.calibrating import Calibrated, calibrate
-from mdmot.decoders.choosing import Cheapest, cheapest, equivalent_random_steps, pareto_front, random_curve
-from mdmot.decoders.decoder import Adaptive, Decoder, InOrder, Run, Surest
+from mdmot.decoders.choosing import (
+    Cheapest,
+    cheapest,
+    equivalent_random_steps,
+    is_better,
+    pareto_front,
+    random_curve,
+)
+from mdmot.decoders.decoder import Decoder, Run
+from mdmot.decoders.kinds import Adaptive, InOrder, Surest
 from mdmot.decoders.measured import Mean, Measured, paired_difference
 from mdmot.decoders.measuring import measure
 from mdmot.decoders.names import parse_decoder
@@ -32,6 +40,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "Calibrated",
     # which of them
     "pareto_front",
+    "is_better",
     "cheapest",
     "Cheapest",
     "equivalent_random_steps",

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mdmot.arguments import whole
-from mdmot.decoders.decoder import Adaptive, Decoder
+from mdmot.decoders.decoder import Decoder
+from mdmot.decoders.kinds import Adaptive
 from mdmot.errors import InputError
 
 CLOSE = 0.01

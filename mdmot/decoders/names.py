@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 
 from mdmot.decoders.adaptive import FAMILIES, Family
-from mdmot.decoders.decoder import Adaptive, Decoder, InOrder, Surest
+from mdmot.decoders.decoder import Decoder
+from mdmot.decoders.kinds import Adaptive, InOrder, Surest
 from mdmot.errors import InputError
 from mdmot.orders import parse_order
 from mdmot.samplers import LargestProbability, Margin, NegativeEntropy, ScoreRule
