@@ -18,7 +18,7 @@ from mdmot.checks.learned import LearnedOptima
 from mdmot.checks.learned_flow import Optimum
 from mdmot.cli import main
 from mdmot.errors import InputError, InputWarning
-from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws
+from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws, which_decoder
 from mdmot.files import alone_in, write_atomically
 from mdmot.pages.page import render
 from mdmot.plans import parse_interpolation, parse_mask_schedule
@@ -300,6 +300,14 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(data_to_schedule, "STICKY_CHAINS", ((0.9, 40),))
     monkeypatch.setattr(data_to_schedule, "STUDIED_CHAIN", (0.9, 40))
     monkeypatch.setattr(toy_laws, "PAPER_GRID", (0.5, 1.0))
+    small = (
+        ("CHAIN", "markov:states=2,length=16"),
+        ("CHAIN_DRAWS", 4),
+        ("TEXT_LENGTH", 16),
+        ("TEXT_WINDOWS", 4),
+    )
+    for name, value in (*small, ("TEXT_DECODERS", {"random": (4, 8), "bisection": (4, 8)})):
+        monkeypatch.setattr(which_decoder, name, value)
     for name, number in (("LENGTH", 16), ("NUM_LEVELS", 5), ("DRAWS", 20), ("JUDGING_DRAWS", 4)):
         monkeypatch.setattr(text_schedules, name, number)
     monkeypatch.setattr(text_model, "NUM_WINDOWS", 4)
@@ -340,7 +348,7 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     told, untold = (
         render(told_content(content, page_figures, is_told), page_figures) for is_told in (True, False)
     )
-    assert (told.count("<svg"), untold.count("<svg")) == (13, 10)
+    assert (told.count("<svg"), untold.count("<svg")) == (15, 12)
     assert page == (told if text["gain_is_told"] else untold)
     assert "linear steps are as good" in untold
     assert "linear steps are as good" not in told
@@ -355,6 +363,16 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     assert model["provenance"]["data"]["train"]["licence"] == "PSF-2.0"
     assert f"{model['bits_per_byte']:.3f}" in page
     assert f"{model['bits_per_byte']:.3f}" in said
+    chain, judged = (content["which_decoder"][name] for name in ("chain", "text"))
+    chain = {(each["decoder"], each["steps"]): each for each in chain["points"]}
+    # Five halvings of sixteen are exact; a random order is what its profile says.
+    assert chain["bisection+own", 8]["loss"] < 1e-9 < chain["bisection", 8]["loss"]
+    linear = mdmot.tune("markov:states=2,length=16", 8).tuning.linear.path_kl
+    assert chain["random", 8]["loss"] == pytest.approx(linear, rel=1e-9)
+    assert [round(chain[name, 32]["network_calls"], 9) for name in ("entropy", "random")] == [16, 16]
+    first, *_ = judged["points"]
+    assert (first["decoder"], first["steps"], first["difference"]) == ("random", 4, 0)
+    assert judged["sequences"] == 4
     schedules = content["data_to_schedule"]
     assert (
         schedules["sticky_chains"][0]["optimal_path_kl"]

@@ -34,6 +34,7 @@ def render(content: dict[str, Any], figures: dict[str, str]) -> str:
         content,
         figures=figures,
         groups=groups.values(),
+        decoders=content["which_decoder"],
         decay=_mean(content["learned_optima"]["decay"]),
         chains=found["sticky_chains"],
         chain=found["chain"],

@@ -56,7 +56,7 @@ def report(
     seed: int = 0,
     show: Show | None = None,
 ) -> Report:
-    """Finds the schedules that data ask for, verifies the theory, and shows all of it on one page.
+    """Compares decoders, finds the schedules that data ask for, verifies the theory, all on one page.
 
     The data are chains known exactly, and real text as the model that comes with mdmot sees it. It takes
     a minute or two on two cores.
@@ -107,6 +107,8 @@ def figures_of(found: "Findings", show: Show | None = None) -> dict[str, str]:
         "energy_planes": figures.energy_planes(found.planes),
         "schedule_pairs": figures.schedule_pairs(found.pairs),
         "learned_optima": figures.learned_optima(found.optima),
+        "decoder_losses": figures.decoder_losses(found.decoders),
+        "order_steps": figures.order_steps(found.decoders.plans),
     }
     advance("theory")
     for name, profile, study in (

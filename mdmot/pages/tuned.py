@@ -39,7 +39,7 @@ def write_order_plots(folder: pathlib.Path, found: OrderTuned | OrderLearned) ->
     """
     drawn = {
         "order_losses": figures.order_losses(found.taken.table),
-        "order_steps": figures.order_steps(found.plan),
+        "order_steps": figures.order_steps({f"order {found.plan.order.name}": found.plan}),
     }
     _write(folder, drawn)
 

@@ -1,4 +1,4 @@
-"""What the report is made of: the schedules that data ask for, the claims checked, the paper's numbers."""
+"""What the report is made of: decoders compared, schedules for data, claims checked, paper and samples."""
 
 import dataclasses
 import os
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mdmot.experiments.text_model import TextModel
     from mdmot.experiments.text_schedules import TextSchedules
     from mdmot.experiments.toy_laws import ToyLaw
+    from mdmot.experiments.which_decoder import DecoderStudy, WhichDecoder
     from mdmot.models import Named
 
 
@@ -44,6 +45,7 @@ class Findings:
     """All that the report shows.
 
     Attributes:
+      decoders: What orders and plans are worth, on a chain and on the text.
       verification: The claims, checked in double precision.
       optima: What a network learns where the theory says what is best.
       chains: What tuning saves on chains known exactly.
@@ -57,6 +59,7 @@ class Findings:
       seed: Of the masks and the samples.
     """
 
+    decoders: "WhichDecoder"
     verification: Verification
     optima: "LearnedOptima"
     chains: "list[StickyChain]"
@@ -84,6 +87,10 @@ class Findings:
         """What report.json holds, but for the time that it took."""
         asked, optima = self.asked, self.optima
         content = {
+            "which_decoder": {
+                "chain": _decoders(self.decoders.chain),
+                "text": _decoders(self.decoders.text),
+            },
             "verify": self.verification.to_json(),
             "data_to_schedule": {
                 "sticky_chains": [
@@ -152,7 +159,7 @@ def judged_text(text: str | os.PathLike[str] | None = None) -> JudgedText:
 
 
 def findings(text: JudgedText, *, seed: int = 0, show: Show | None = None) -> Findings:
-    """Finds the schedules that data ask for, checks the theory and computes the paper's figures.
+    """Compares decoders, finds schedules for data, checks the theory and computes the paper's figures.
 
     Args:
       text: The model and what it is shown.
@@ -165,8 +172,11 @@ def findings(text: JudgedText, *, seed: int = 0, show: Show | None = None) -> Fi
     from mdmot.experiments.text_model import text_model
     from mdmot.experiments.text_schedules import text_schedules
     from mdmot.experiments.toy_laws import toy_laws
+    from mdmot.experiments.which_decoder import TEXT_DECODERS, which_decoder
 
     with computing_in("float64"):
+        advance = counted(show, "which decoder", 1 + len(TEXT_DECODERS))
+        decoders = which_decoder(seed, text.model, text.tokens, advance)
         advance = counted(show, "from data to schedule", 3)
         chains, chain = sticky_chains(), chain_study()
         advance("chains")
@@ -175,6 +185,7 @@ def findings(text: JudgedText, *, seed: int = 0, show: Show | None = None) -> Fi
         model = text_model(seed, text.model, text.tokens, text.usual)
         advance("samples")
         return Findings(
+            decoders=decoders,
             verification=verify("float64", show=show),
             optima=learned_optima(),
             chains=chains,
@@ -187,6 +198,12 @@ def findings(text: JudgedText, *, seed: int = 0, show: Show | None = None) -> Fi
             laws=toy_laws(),
             seed=seed,
         )
+
+
+def _decoders(study: "DecoderStudy") -> dict[str, Any]:
+    """Decoders as the report's JSON has them."""
+    content = study._asdict() | {"points": [point._asdict() for point in study.points]}
+    return content | {"worth_of_eight": study.worth("bisection", 8)}
 
 
 def _study(study: "ScheduleStudy", saving: "Saving") -> dict[str, Any]:

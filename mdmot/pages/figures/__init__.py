@@ -1,6 +1,7 @@
 """The report's plots, each a function from numbers to SVG text, one file a chapter."""
 
 from mdmot.pages.figures.data_to_schedule import data_gamma, path_kl_against_steps, profile, step_plans
+from mdmot.pages.figures.decoders import decoder_losses, losses_against_calls
 from mdmot.pages.figures.energy import energy_planes, schedule_pairs
 from mdmot.pages.figures.optima import learned_optima
 from mdmot.pages.figures.orders import order_losses, order_steps
@@ -8,8 +9,10 @@ from mdmot.pages.figures.toy_laws import toy_law
 
 __all__ = [
     "data_gamma",
+    "decoder_losses",
     "energy_planes",
     "learned_optima",
+    "losses_against_calls",
     "order_losses",
     "order_steps",
     "path_kl_against_steps",
