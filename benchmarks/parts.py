@@ -56,7 +56,8 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for key, value in row.items():
         if key.endswith(ERROR):
-            cells[key.removesuffix(ERROR).removesuffix("_") or next(reversed(cells))] += f" ± {value:.1g}"
+            name = key.removesuffix(ERROR).removesuffix("_") or next(reversed(cells))
+            cells[name] += "" if value is None else f" ± {value:.1g}"
         else:
             cells[key] = _cell(value)
     return cells
