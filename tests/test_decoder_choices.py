@@ -224,6 +224,13 @@ def test_the_mixture_of_more_orders_is_nearer_to_the_law():
     assert abs(np.mean(pairs) - 0.0466) < 4 * error + 5e-5
     # The bias of 600 draws is half of what the error squared adds up to over rows.
     assert 0 <= found.kl.value < 4 * found.kl.standard_error + 0.001
+    # The error of 30 draws is the spread of 20 such lots, which is known to a sixth.
+    lots = [
+        Measured(rows, found.log_q[i : i + 30], found.network_calls[:30], True).kl
+        for i in range(0, 600, 30)
+    ]
+    spread = np.std([lot.value for lot in lots], ddof=1)
+    assert spread / 1.6 < np.mean([lot.standard_error for lot in lots]) < 1.6 * spread
     samples = Sequences(rows.tokens, log_prob=rows.log_prob)
     as_samples = Measured(samples, found.log_q, found.network_calls, True)
     assert as_samples.kl is None
@@ -430,6 +437,34 @@ def test_a_state_of_probability_0_is_decoded_to_the_end_and_counted(name, nothin
     assert (wrong | fast.is_law).all()
     if name in ("max-probability", "margin", "entropy", "threshold:.4", "factor:9"):
         assert wrong[:2].all()
+
+
+@pytest.mark.parametrize("spec", ["ngram:order=1,states=3,forbidden=.5,length=6", "a table"])
+@pytest.mark.parametrize("name", ["max-probability", "threshold:.2", "entropy-bound:9"])
+def test_laws_with_forbidden_pairs_are_decoded_to_the_end(name, spec):
+    """Exact conditionals, in chains and from a table: what is written at once is likeliest by itself."""
+    words = np.array([word for word in itertools.product(range(3), repeat=6) if follows(word)])
+    law = tabular_law(uniform_over(words, 3), ("a", "b", "c")) if spec == "a table" else read_law(spec)
+    decoder, model = parse_decoder(name), law.model()
+    start = np.full((2, 6), 3)
+    start[1, 2] = 1
+    fast = decode(KEY, decoder.at(2, None, Likeliest(), span=6), model, start, max_steps=6)
+    slow = decode(KEY, decoder.one_at_a_time(6, Likeliest()), model, start, max_steps=6)
+
+    def right(tokens):
+        return np.isfinite(np.asarray(law.log_prob(jnp.asarray(tokens))))
+
+    found = agreement(fast, slow, start == 3, right)
+    assert ((fast.tokens >= 0) & (fast.tokens < 3)).all()
+    assert (fast.network_calls <= 6).all()
+    assert found.reference_right.value == 1
+    if spec == "a table":
+        assert found.right.value < 1  # written at once, equal tokens stand side by side
+
+
+def follows(word):
+    """Whether each token differs from the one before."""
+    return all(token != before for before, token in itertools.pairwise(word))
 
 
 @pytest.mark.parametrize(

@@ -398,6 +398,12 @@ def test_a_paired_difference_has_the_error_of_the_difference():
     assert found.value == pytest.approx(gain.mean())
     assert found.standard_error == pytest.approx(gain.std(ddof=1) / math.sqrt(40))
     assert first.loss.standard_error == pytest.approx(hard.std(ddof=1) / math.sqrt(40))
+    # A row that one of them cannot draw is left out, and counted.
+    third = Measured(rows, np.where(np.arange(40) == 0, -np.inf, hard)[None], calls, False)
+    for pair, sign in (((third, second), 1), ((second, third), -1)):
+        found = paired_difference(*pair)
+        assert found.value == pytest.approx(sign * gain[1:].mean())
+        assert found.infinite == pytest.approx(1 / 40)
     with pytest.raises(InputError, match="different sequences"):
         paired_difference(first, Measured(Sequences(ALL.tokens[:40]), hard[None], calls, False))
 
@@ -436,3 +442,15 @@ def test_all_knobs_and_numbers_of_steps_share_a_program():
     programs = _log_likelihood._cache_size()
     run("threshold:.3", 1), run("threshold:1", 1), run("bisection", 3), run("bisection", 4)
     assert _log_likelihood._cache_size() == programs
+
+
+def test_a_paired_difference_pairs_draws_where_both_draw():
+    rows = Sequences(ALL.tokens, weights=PROB, is_exact=True)
+    generator = np.random.default_rng(0)
+    log_q, calls = generator.normal(size=(5, len(PROB))), np.ones((5, len(PROB)), int)
+    many, few = Measured(rows, log_q, calls, True), Measured(rows, log_q[:3] - 1, calls[:3], True)
+    fixed = Measured(rows, log_q[:1], calls[:1], False)
+    assert paired_difference(few, many) == pytest.approx((1, 0, 0))
+    found = paired_difference(many, fixed)
+    assert found.value == pytest.approx(PROB @ (log_q[0] - log_q.mean(axis=0)))
+    assert found.standard_error == pytest.approx(many.loss.standard_error)

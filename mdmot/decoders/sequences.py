@@ -24,7 +24,7 @@ class Sequences:
       tokens: One sequence a row.
       weights: Of the rows; they sum to 1. Alike for a sample.
       given: Whether a position is known from the start, as those of a prompt are.
-      log_prob: log p of each row in nats, where the law is known.
+      log_prob: log p of what is drawn of each row, given the rest, in nats, where the law is known.
       is_exact: Whether the rows are the whole support of a law, with their probabilities as weights.
 
     Raises:
