@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mdmot.schedules import masks as masks
     from mdmot.schedules import step_grid as step_grid
     from mdmot.workflows import audit as audit
+    from mdmot.workflows import compare as compare
     from mdmot.workflows import evaluate as evaluate
     from mdmot.workflows import law as law
     from mdmot.workflows import learn_order as learn_order
@@ -44,6 +45,7 @@ _HOMES = {
     "audit": "workflows",
     "bernoulli_law": "exact_law",
     "Model": "model",
+    "compare": "workflows",
     "energy": "energies",
     "evaluate": "workflows",
     "fixed_law": "exact_law",

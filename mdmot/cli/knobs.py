@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from mdmot.schedules import MaskSchedule, StepGrid
 
 WORDS = {
-    "score": {"probability": "MaxProbability", "margin": "Margin", "entropy": "NegativeEntropy"},
+    "score": {
+        "probability": "MaxProbability",
+        "largest-probability": "LargestProbability",
+        "margin": "Margin",
+        "entropy": "NegativeEntropy",
+    },
     "counts": {
         "rounded": "counts.rounded",
         "even": "counts.even",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mdmot.cli.compare import compare
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
 from mdmot.cli.export import export
@@ -42,7 +43,7 @@ def commands() -> None:
     """
 
 
-for command in (verify, energy, law, profile, tune, export, sample, train, evaluate, report):
+for command in (verify, energy, law, profile, compare, tune, export, sample, train, evaluate, report):
     commands.add_command(command)
 
 

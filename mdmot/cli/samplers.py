@@ -98,6 +98,11 @@ SAMPLERS: dict[str, Sampler] = {
     "confidence": Sampler(
         "the positions with the likeliest tokens first", RANKED, _ranked("MaxProbability")
     ),
+    "max-probability": Sampler(
+        "the positions of largest probability first, whatever token is drawn there",
+        RANKED,
+        _ranked("LargestProbability"),
+    ),
     "margin": Sampler(
         "the positions whose token leads most over the second first", RANKED, _ranked("Margin")
     ),
@@ -116,6 +121,13 @@ SAMPLERS: dict[str, Sampler] = {
         "as many of the surest positions as a bound on their entropies allows",
         {**ADAPTIVE, **_fields("EntropyBound", entropy_bound="bound"), "score": "entropy"},
         lambda s, v: s.Ranked(s.EntropyBound(v["entropy_bound"]), v.score, v.choice),
+    ),
+    "entropy-bound-random": Sampler(
+        "as many positions in random order as a bound on their entropies allows",
+        {**ADAPTIVE, **_fields("EntropyBound", entropy_bound="bound")},
+        lambda s, v: s.Ranked(
+            s.EntropyBound(v["entropy_bound"]), s.Indifferent(), v.choice, s.ConstantNoise(1.0)
+        ),
     ),
     "klass": Sampler(
         "all positions that are sure and have stopped changing",

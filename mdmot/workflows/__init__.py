@@ -6,6 +6,8 @@ Modules here load JAX when a function is called, not before: the command line re
 from mdmot.workflows.audited import Audit
 from mdmot.workflows.auditing import audit
 from mdmot.workflows.checking import Verification, verify
+from mdmot.workflows.compared import Comparison
+from mdmot.workflows.comparing import compare
 from mdmot.workflows.evaluation import Evaluation, evaluate
 from mdmot.workflows.laws import ExactLaw, law
 from mdmot.workflows.naming import load
@@ -21,6 +23,7 @@ from mdmot.workflows.tuning import Tuned, tune
 
 __all__ = [
     "Audit",
+    "Comparison",
     "Evaluation",
     "ExactLaw",
     "OrderLearned",
@@ -34,6 +37,7 @@ __all__ = [
     "Tuned",
     "Verification",
     "audit",
+    "compare",
     "computing_in",
     "evaluate",
     "law",

@@ -158,7 +158,8 @@ def learn_order(
 
         size = named.length if length is None else length
         # Not those that the tables were measured on.
-        data, described = sequences(name, named, text, size, draws or SEQUENCES, seed + 1)
+        read = sequences(name, named, text, size, draws or SEQUENCES, seed + 1)
+        data, described = read.tokens, read.described
         scorer, rows = jax_scorer(named.model), batch or named.rows_at_once(ROWS_AT_ONCE)
         number = EVALUATIONS if evaluations is None else evaluations
         place = None if state is None else search_state(state)

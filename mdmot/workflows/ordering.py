@@ -171,8 +171,8 @@ def _measured(
 
     draws = how.draws or (MODEL_DRAWS if named.law is None else LAW_DRAWS)
     levels = plan_levels(length, steps, how.levels or LEVELS)
-    data, described = sequences(name, named, how.text, length, draws, seed)
-    arguments = (seed, jax_scorer(named.model), orders, data)
+    read = sequences(name, named, how.text, length, draws, seed)
+    arguments = (seed, jax_scorer(named.model), orders, read.tokens)
     batch_size = how.batch or named.rows_at_once(MOST_ROWS_AT_ONCE)
     sizes: dict[str, Any] = {"levels": levels, "draws": draws, "batch_size": batch_size}
     forecast = forecast_order_tables(*arguments, **sizes, device=jax.local_devices()[0])
@@ -180,13 +180,13 @@ def _measured(
         tell(announcement("orders", draws * len(orders) * levels.size, length, forecast, state))
     if state is not None:
         prepare_folder(state.parent)
-    log_prob: np.ndarray | None = None if named.law is None else named.log_prob(data)
+    log_prob: np.ndarray | None = None if named.law is None else named.log_prob(read.tokens)
     with measuring("orders", forecast.batches, state, show, tell) as report:
         tables = estimate_order_tables(
             *arguments, **sizes, log_prob=log_prob, resume_file=state, progress=report
         )
     return tuple(
-        dataclasses.replace(table, provenance=_provenance(named, table.order, described, seed, draws))
+        dataclasses.replace(table, provenance=_provenance(named, table.order, read.described, seed, draws))
         for table in tables
     )
 

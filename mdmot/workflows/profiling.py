@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdmot.errors import InputError
 from mdmot.provenance import versions
@@ -149,8 +149,9 @@ class _Measurement:
         levels = default_levels(length, how.levels or LEVELS)
         batch_size = how.batch or named.rows_at_once(MOST_ROWS_AT_ONCE)
         self.sizes: dict[str, Any] = {"levels": levels, "draws": self.draws, "batch_size": batch_size}
-        data, self.described = sequences(name, named, how.text, length, self.draws * len(levels), seed)
-        self.arguments = (seed, jax_scorer(named.model), data)
+        read = sequences(name, named, how.text, length, self.draws * len(levels), seed)
+        self.described = read.described
+        self.arguments = (seed, jax_scorer(named.model), read.tokens)
 
     def run(self, show: Show | None, tell: Tell) -> Any:
         """Makes it, announced if it is long."""
@@ -221,14 +222,31 @@ def announcement(
     kept = f"{state} keeps what is done" if state else "--resume FILE would keep what is done"
     return (
         f"{work}: {sequences} sequences of {length} tokens in {forecast.batches} batches, "
-        f"about {_duration(forecast.seconds)}{''.join(held)}; {kept}"
+        f"about {duration(forecast.seconds)}{''.join(held)}; {kept}"
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words, in the unit that fits."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+class Read(NamedTuple):
+    """Clean sequences of what a user named.
+
+    Attributes:
+      tokens: One sequence a row.
+      described: Where they come from, in JSON's types.
+      bytes_per_token: Bytes of the text by its tokens; None where they are of no text, or of symbols.
+      language: The decidable language that they are drawn from, by its name; None of others.
+    """
+
+    tokens: "np.ndarray"
+    described: Any
+    bytes_per_token: float | None = None
+    language: str | None = None
 
 
 def sequences(
@@ -238,7 +256,7 @@ def sequences(
     length: int,
     most: int,
     seed: int,
-) -> "tuple[np.ndarray, Any]":
+) -> Read:
     """Sequences to mask, drawn from a law or cut from a text, and where they come from.
 
     Args:
@@ -254,18 +272,19 @@ def sequences(
     from mdmot.workflows.texts import text_rows
 
     if named.law is not None:
-        return named.drawn(seed, max(2, min(most, MAX_BYTES // length))), named.law.spec
+        return Read(named.drawn(seed, max(2, min(most, MAX_BYTES // length))), named.law.spec)
     text, language = named.trained_on if given is None else (pathlib.Path(given), None)
     if language is not None:
         drawn = read_language(language)
         if drawn.length != length:
             raise InputError(f"--length {length}: the sequences of {drawn.name} have {drawn.length} tokens")
-        return drawn.held_out(seed, most), drawn.name
+        return Read(drawn.held_out(seed, most), drawn.name, language=language)
     if text is None and isinstance(named.vocabulary, Symbols):
         raise InputError(f"{named.name} writes no Python source; pass --text PATH, one sequence a line")
     apart = () if name is None else (pathlib.Path(name),)
     corpus = _corpus(text, apart, held_out=given is None)
-    return text_rows(named, corpus, length, "pass a longer --text PATH").tokens, corpus.provenance
+    rows = text_rows(named, corpus, length, "pass a longer --text PATH")
+    return Read(rows.tokens, corpus.provenance, rows.bytes_per_token)
 
 
 def _corpus(text: pathlib.Path | None, apart: tuple[pathlib.Path, ...], *, held_out: bool) -> "Corpus":

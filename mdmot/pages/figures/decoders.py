@@ -1,7 +1,7 @@
 """Plots of decoders: what they lose against their network calls."""
 
 from collections.abc import Collection, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,8 @@ from mdmot.pages.figures.data_to_schedule import INTERVAL
 from mdmot.pages.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
 
 MARKERS = "os^Dv*PX<>hp"
+MORE_COLOURS = ("#000000", "#7A3E00", "#777777", "#5B2A86", "#8FBC00")
+OWN = "+own"
 LEAST_SHARE = 1e-3
 """Of the largest loss; what is below it is drawn at the foot of a logarithmic axis."""
 
@@ -73,7 +75,7 @@ def losses_against_calls(
       is_logarithmic: Whether the losses are: of laws known exactly, whose loss may be 0.
     """
     foot = LEAST_SHARE * max(point.loss for point in points)
-    for number, name in enumerate(names):
+    for name, style in styles(names).items():
         own = [point for point in points if point.decoder == name]
         if not own:
             continue
@@ -83,13 +85,9 @@ def losses_against_calls(
             [point.network_calls for point in own],
             loss,
             error if error.any() else None,
-            color=COLOURS[number % len(COLOURS)],
-            linestyle="-" if number < len(COLOURS) else "--",
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=4,
-            linewidth=1,
             capsize=2,
             label=name,
+            **style,
         )
     best = [points[number] for number in sorted(front)]
     axis.scatter(
@@ -112,3 +110,19 @@ def losses_against_calls(
             axis.annotate(f"{foot:.2g} or less", (calls[0], foot), va="bottom", fontsize=8, color="#666666")
     axis.set_xlabel("network calls")
     axis.grid(alpha=0.3)
+
+
+def styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """A colour for each order or rule, with a full line for even steps and a broken one for own plans."""
+    palette = (*COLOURS, *MORE_COLOURS)
+    known = list(dict.fromkeys(name.removesuffix(OWN) for name in names))
+    return {
+        name: {
+            "color": palette[known.index(name.removesuffix(OWN)) % len(palette)],
+            "linestyle": "--" if name.endswith(OWN) else "-",
+            "marker": MARKERS[number % len(MARKERS)],
+            "markersize": 4.5,
+            "linewidth": 1,
+        }
+        for number, name in enumerate(names)
+    }
