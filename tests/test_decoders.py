@@ -12,6 +12,7 @@ import pytest
 from mdmot import FixedUnmasking, Model, sample
 from mdmot.decoders import (
     FAMILIES,
+    Decoder,
     InOrder,
     Measured,
     Run,
@@ -39,6 +40,7 @@ from mdmot.samplers import (
     Temperature,
     Threshold,
     TopP,
+    rule_for,
     sample_trajectory,
 )
 
@@ -311,6 +313,18 @@ def test_counts_are_rounded_halves_to_even_and_rows_that_differ_follow_the_same_
     np.testing.assert_array_equal(run.grid.alpha, [0, 0.25, 0.5, 0.75, 1])
     with pytest.raises(InputError, match="3 blocks take at least 3 steps"):
         parse_decoder("random@block:4").at(2, 10)
+
+
+@pytest.mark.parametrize("name", ["random", "bisection+shift", "stride:2"])
+def test_the_plan_of_an_order_can_be_written_and_played(name):
+    run = parse_decoder(name).at(3, 8)
+    assert rule_for(run.steps) == run.rule
+    assert parse_decoder(f"{name}@block:4").at(2, 8).steps.order == run.rule.order
+
+
+def test_a_permutation_of_another_length_is_refused():
+    with pytest.raises(InputError, match="permutation has 3 positions and 4 are masked"):
+        Decoder(InOrder(Permutation([2, 0, 1]))).at(2, 4)
 
 
 @pytest.mark.parametrize("table", [None, "other order", "other length"])
