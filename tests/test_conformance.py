@@ -5,16 +5,15 @@ import functools
 import importlib
 import inspect
 import itertools
-import math
 import pkgutil
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+from small_keys import SMALL
 
 import mdmot.samplers
 from mdmot.denoisers import Timed
@@ -90,29 +89,6 @@ def timed_table(params, tokens, t):
     return params[(code + eighth) % CODES]
 
 
-def mix(x):
-    """A bijection of 32 bits that scatters neighbours (the finaliser of MurmurHash3)."""
-    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
-    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
-    return x ^ (x >> 16)
-
-
-def numbers(key, shape):
-    index = jnp.arange(1, math.prod(shape) + 1, dtype=jnp.uint32)
-    return mix(key + mix(index)).reshape(shape)
-
-
-# A sampler takes the keys of any generator. This one compiles faster than Threefry, which is a third of
-# what it takes to compile these programs.
-SMALL = jax.extend.random.define_prng_impl(
-    key_shape=(1,),
-    seed=lambda seed: mix(jnp.asarray(seed).astype(jnp.uint32))[None],
-    split=lambda key, shape: numbers(key, shape)[..., None],
-    random_bits=lambda key, width, shape: numbers(mix(key), shape),
-    fold_in=lambda key, data: mix(key ^ mix(data.astype(jnp.uint32) + jnp.uint32(1))),
-    name="small",
-    tag="small",
-)
 KEYS = jax.random.split(jax.random.key(1, impl=SMALL), BATCH)
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from small_keys import SMALL
 
 from mdmot import Model, exact_law, log_likelihood, sample
 from mdmot.denoisers import Guided, GuidedDenoiser, Timed
@@ -93,6 +94,10 @@ RULES = {
     "blocks-threshold": SemiAutoregressive(Ranked(Threshold(0.5), LargestProbability(), DRAW), 3),
 }
 TIMED = {"first-hitting", "trapezoidal"}
+SAMPLED = (
+    *("bernoulli-top-p", "last-choice", "random-forbidden", "bisection", "first-hitting", "trapezoidal"),
+    *("largest-probability", "margin", "entropy-bound", "klass", "blocks-end", "blocks-threshold"),
+)
 each = pytest.mark.parametrize("name", RULES)
 
 
@@ -102,7 +107,7 @@ def model_of(name):
 
 def same_keys(seed):
     """The same randomness u in every row."""
-    return jnp.broadcast_to(jax.random.key(seed), (len(EVERY),))
+    return jnp.broadcast_to(jax.random.key(seed, impl=SMALL), (len(EVERY),))
 
 
 def log_q(name, keys, given=None):
@@ -116,7 +121,7 @@ def log_q(name, keys, given=None):
 
 # The log-probabilities are sums of a few numbers in float32, of less than 1e-6 error each.
 EXACT = 1e-5
-THREE = jax.random.split(jax.random.key(0), 3)
+THREE = jax.random.split(jax.random.key(0, impl=SMALL), 3)
 
 
 @each
@@ -128,10 +133,11 @@ def drawn_by(name, keys):
     return sample(keys, RULES[name], model_of(name), GRID, jnp.full((len(keys), LENGTH), MASK, jnp.int32))
 
 
-@each
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLED)
 def test_likelihood_takes_the_path_of_the_sample(name):
     """With the same keys it costs the same calls, and only what can be drawn was drawn."""
-    keys = jax.random.split(jax.random.key(7), 3 * len(EVERY))
+    keys = jax.random.split(jax.random.key(7, impl=SMALL), 3 * len(EVERY))
     drawn = drawn_by(name, keys)
     found = log_likelihood(keys, RULES[name], model_of(name), GRID, drawn.tokens)
     np.testing.assert_array_equal(found.network_calls, drawn.network_calls)
@@ -139,10 +145,10 @@ def test_likelihood_takes_the_path_of_the_sample(name):
 
 
 @pytest.mark.slow
-@each
+@pytest.mark.parametrize("name", SAMPLED)
 def test_samples_have_the_law(name):
     """Chi-square of 810 samples, each with its own u, against the sum of q(x|u) over these u."""
-    keys = jax.random.split(jax.random.key(3), 810)
+    keys = jax.random.split(jax.random.key(3, impl=SMALL), 810)
     drawn = [drawn_by(name, keys[i : i + 243]).tokens for i in range(0, 810, 243)]
     codes = np.concatenate(drawn) @ VOCAB ** np.arange(LENGTH)[::-1]
     q = np.exp(np.concatenate([log_q(name, keys[i : i + 3]) for i in range(0, 810, 3)]))
@@ -163,7 +169,7 @@ def test_mean_over_orders_is_the_exact_law_of_random_order():
     model = Model(lambda params, tokens: exact_logits(law, tokens), None, MASK)
     counts = [1, 2, 1]
     # A key for each of the 24 orders: every one of them is as likely.
-    keys = jax.random.split(jax.random.key(0), 400)
+    keys = jax.random.split(jax.random.key(0, impl=SMALL), 400)
     orders = np.asarray(FixedUnmasking().order(jax.vmap(first_key)(keys), jnp.ones((400, LENGTH), bool)))
     _, first = np.unique(orders, axis=0, return_index=True)
     assert len(first) == 24
@@ -193,7 +199,7 @@ def test_bernoulli_reveals_have_the_exact_law_on_average():
     law = tabular(np.asarray(EVERY), prob, VOCAB)
     model = Model(lambda params, tokens: exact_logits(law, tokens), None, MASK)
     plan, draws = Plan(LENGTH, Bernoulli([0.0, 0.4, 1.0])), 2000
-    u = jnp.repeat(jax.random.split(jax.random.key(5), draws), len(EVERY))
+    u = jnp.repeat(jax.random.split(jax.random.key(5, impl=SMALL), draws), len(EVERY))
     found = log_likelihood(u, BernoulliUnmasking(), model, plan, jnp.tile(EVERY, (draws, 1)))
     q = np.exp(np.asarray(found.log_prob, np.float64)).reshape(draws, -1)
     expected = plan.reveal.law(law, VOCAB, EVERY)
@@ -204,7 +210,7 @@ def test_bernoulli_reveals_have_the_exact_law_on_average():
 def test_fixed_order_by_hand():
     """Left to right in steps of 1, 2 and 1, one network call a step."""
     rule, grid = FixedUnmasking(SHARP, LeftToRight()), grid_from_alpha([0.0, 0.25, 0.75, 1.0])
-    found = log_likelihood(jax.random.key(0), rule, MODEL, grid, EVERY)
+    found = log_likelihood(jax.random.key(0, impl=SMALL), rule, MODEL, grid, EVERY)
     expected = np.zeros(len(EVERY))
     for first, last in ((0, 1), (1, 3), (3, 4)):
         known = jnp.where(jnp.arange(LENGTH) < first, EVERY, MASK)
@@ -240,7 +246,7 @@ def test_guidance_is_part_of_the_law():
 
 
 def test_row_is_the_same_in_every_batch():
-    keys = jax.random.split(jax.random.key(2), len(EVERY))
+    keys = jax.random.split(jax.random.key(2, impl=SMALL), len(EVERY))
     whole = log_likelihood(keys, RULES["random"], MODEL, GRID, EVERY)
     few = log_likelihood(keys[5:8], RULES["random"], MODEL, GRID, EVERY[5:8])
     np.testing.assert_array_equal(whole.log_prob[5:8], few.log_prob)
@@ -259,7 +265,7 @@ NOT_BLIND = {
 @pytest.mark.parametrize(("reason", "rule"), NOT_BLIND.items())
 def test_rule_that_is_not_token_blind_is_refused_with_the_reason(reason, rule):
     with pytest.raises(InputError, match=reason) as error:
-        log_likelihood(jax.random.key(0), rule, MODEL, GRID, EVERY)
+        log_likelihood(jax.random.key(0, impl=SMALL), rule, MODEL, GRID, EVERY)
     assert "\n" not in str(error.value)
 
 
@@ -271,7 +277,10 @@ def test_product_over_the_path_of_a_rule_that_reads_its_tokens_is_no_law():
 
     sly = Ranked(score=Sly(), choice=DRAW)
     found = log_likelihood(same_keys(0), sly, MODEL, GRID, EVERY)
-    keys, masks = jax.random.split(jax.random.key(3), 40_000), jnp.full((40_000, LENGTH), MASK, jnp.int32)
+    keys, masks = (
+        jax.random.split(jax.random.key(3, impl=SMALL), 40_000),
+        jnp.full((40_000, LENGTH), MASK, jnp.int32),
+    )
     drawn = np.asarray(sample(keys, sly, MODEL, GRID, masks).tokens)
     counts = np.bincount(drawn @ VOCAB ** np.arange(LENGTH)[::-1], minlength=len(EVERY)) / 40_000
     assert np.abs(counts - np.exp(np.asarray(found.log_prob))).sum() > 0.05
@@ -290,5 +299,5 @@ def test_product_over_the_path_of_a_rule_that_reads_its_tokens_is_no_law():
 def test_bad_input_is_refused_in_one_line(arguments, message):
     call = {"rule": FixedUnmasking(), "model": MODEL, "grid": GRID, "tokens": EVERY, **arguments}
     with pytest.raises(InputError, match=message) as error:
-        log_likelihood(jax.random.key(0), **call)
+        log_likelihood(jax.random.key(0, impl=SMALL), **call)
     assert "\n" not in str(error.value)
