@@ -39,9 +39,6 @@ QUICK = ("random", "bisection" + OWN, PARTITION, "entropy", "entropy-bound-rando
 SEARCHED = 64
 """Sequences of a network call of the search for a partition."""
 
-CALIBRATED = 64
-"""Sequences that the calls of adaptive rules are counted on, at most."""
-
 
 class Setting(NamedTuple):
     """What the command line says.
@@ -85,6 +82,7 @@ class Bench:
       levels: Levels of the tables besides those of even steps, at most.
       planned: Orders that have tables.
       evaluations: Of the search for a partition.
+      counted: Sequences that the calls of adaptive rules are counted on.
       law: The law, if the model knows its conditionals.
     """
 
@@ -100,11 +98,12 @@ class Bench:
         levels: int = 65,
         planned: Sequence[str] = ORDERS,
         evaluations: int = 600,
+        counted: int = 64,
         law: Law | None = None,
     ):
         self.model, self.fit, self.judged, self.seed, self.steps = model, fit, judged, seed, steps
         self.at_once, self.levels, self.planned = at_once, levels, planned
-        self.evaluations, self.law = evaluations, law
+        self.evaluations, self.counted, self.law = evaluations, counted, law
         self.length = fit.shape[1]
 
     @functools.cache  # noqa: B019 a bench lives as long as its part
@@ -120,7 +119,7 @@ class Bench:
             return Run(InOrder(plan.order).rule(Categorical()), plan, False)
         decoder = parse_decoder(name)
         if decoder.needs_knob:
-            rows = Sequences(self.fit[:CALIBRATED])
+            rows = Sequences(self.fit[: self.counted])
 
             def calls(tried: Decoder) -> float:
                 return self._measured(tried.at(steps, self.length), rows, 1).calls

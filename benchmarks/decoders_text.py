@@ -83,7 +83,15 @@ def bench_of(named: Named, fit: np.ndarray, judged: np.ndarray) -> Bench:
     """The model, with few tables: its network calls take long."""
     planned = ("random", "bisection", "low-discrepancy")
     return Bench(
-        named.model, fit, Sequences(judged), 0, (FEW, 2 * FEW), at_once=JUDGED, levels=9, planned=planned
+        named.model,
+        fit,
+        Sequences(judged),
+        0,
+        (FEW, 2 * FEW),
+        at_once=JUDGED,
+        levels=9,
+        planned=planned,
+        counted=16,
     )
 
 
