@@ -80,7 +80,7 @@ def show_comparison(model: Name, found: Comparison, out: str | None, unit: str) 
                 "" if row.steps is None else str(row.steps),
                 f"{row.network_calls:.4g}",
                 _with_error(row.loss),
-                f"{row.bits_per_token:.4g}",
+                f"{row.bits_per_token:.4g}" if abs(row.bits_per_token) > NOTHING else "0",
                 "" if row.difference is None else _signed(row.difference),
                 *(cell for cell, (_, is_shown) in zip(more, kinds, strict=True) if is_shown),
             ]
@@ -99,10 +99,14 @@ def lines_of(model: Name, found: Comparison, out: str | None, unit: str) -> list
     if found.is_of_law:
         lines.append(f"loss is beyond the entropy of the law, {found.entropy:.6g} nats a sequence")
     elif found.one_at_a_time:
-        parts = ", ".join(f"{each.decoder} {_with_error(each.loss)}" for each in found.one_at_a_time)
+        parts = ", ".join(
+            f"{each.decoder} "
+            f"{_with_error(each.loss) if each.difference is None else _signed(each.difference)}"
+            for each in found.one_at_a_time
+        )
         lines.append(
-            f"one position at a time, on {found.one_at_a_time[0].sequences} of them, -log q is {parts}: "
-            "the model's own part, which no number of steps takes away"
+            f"one position at a time, on {found.one_at_a_time[0].sequences} of them, -log q is {parts} "
+            "(with a sign: against random): the model's own part, which no number of steps takes away"
         )
     if found.target is not None:
         lines.append(_target_line(found, unit))

@@ -3,6 +3,7 @@
 Modules here load JAX when a function is called, not before: the command line reads their signatures.
 """
 
+from mdmot.workflows.agreed import Agreements
 from mdmot.workflows.audited import Audit
 from mdmot.workflows.auditing import audit
 from mdmot.workflows.checking import Verification, verify
@@ -22,6 +23,7 @@ from mdmot.workflows.training_settings import Settings
 from mdmot.workflows.tuning import Tuned, tune
 
 __all__ = [
+    "Agreements",
     "Audit",
     "Comparison",
     "Evaluation",

@@ -155,6 +155,11 @@ def compare(
             0 if prompt_length is None and not is_zero else prompt_length,
             seed,
         )
+        judged, others = len(rows.judged.tokens), len(rows.others.tokens)
+        if num is not None and judged < num and not rows.judged.is_exact:
+            tell(
+                f"compare: there are {judged + others} sequences: {judged} to judge on, {others} to fit to"
+            )
         drawn = rows.judged.num_masked
         assert drawn is not None, "as many are given in each"
         how = How(
