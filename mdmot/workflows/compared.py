@@ -60,10 +60,7 @@ class Row:
     @property
     def loss(self) -> "Mean":
         """E[-log q(x|u)] in nats a sequence, of a law less its entropy; of what the decoder can draw."""
-        found = self.measured.loss
-        # Of all sequences of a law it is a divergence, below 0 by rounding only.
-        is_kl = self.measured.sequences.is_exact and found.infinite == 0
-        return found._replace(value=max(found.value, 0.0)) if is_kl else found
+        return self._not_negative(self.measured.loss)
 
     @property
     def impossible(self) -> float:
@@ -74,7 +71,7 @@ class Row:
     def mixture(self) -> "Mean | None":
         """The loss of the mean over u of q(x|u), estimated; None where u was drawn only once."""
         is_known = not self.run.is_random or len(self.measured.log_q) > 1
-        return self.measured.mixture if is_known else None
+        return self._not_negative(self.measured.mixture) if is_known else None
 
     @property
     def kl(self) -> "Mean | None":
@@ -88,6 +85,11 @@ class Row:
         if self.impossible:
             return self.loss._replace(value=math.inf, standard_error=0.0)
         return self.mixture if self.run.is_random else self.loss
+
+    def _not_negative(self, found: "Mean") -> "Mean":
+        """The mean; over all sequences of a law it is a divergence, below 0 by rounding and chance only."""
+        is_kl = self.measured.sequences.is_exact and found.infinite == 0
+        return found._replace(value=max(found.value, 0.0)) if is_kl else found
 
     @property
     def bits_per_token(self) -> float:
