@@ -1,5 +1,6 @@
 """`mdmot.compare` on small laws: exact losses, targets, plans, resumed runs, temperature 0, refusals."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -9,11 +10,15 @@ import pytest
 
 import mdmot
 from mdmot import InputError
-from mdmot.decoders import parse_decoder
+from mdmot.decoders import Sequences, calibrate, parse_decoder
 from mdmot.distributions import read_law
 from mdmot.plans import Fixed, read_plan
-from mdmot.workflows import comparing
+from mdmot.workflows import comparing, measuring_decoders
 from mdmot.workflows.comparing import asked_decoders, asked_steps
+from mdmot.workflows.comparing_decoders import at_steps
+from mdmot.workflows.comparing_how import How
+from mdmot.workflows.held_rows import HeldRows
+from mdmot.workflows.measuring_decoders import Measurement
 
 CHAIN = "markov:stay=.8,states=2,length=6"
 DECODERS = "random,left-to-right,bisection+own,entropy,threshold"
@@ -211,9 +216,87 @@ def test_impossible_sequences_are_counted_and_never_chosen():
     found = mdmot.compare(CHAIN, 3, decoders="left-to-right,bisection", top_p=0.75)
     for row in found.rows:
         assert 0 < row.impossible < 1
-        assert row.loss.infinite == row.impossible
+        assert row.loss.infinite == pytest.approx(row.impossible)
         assert row.kl.value == np.inf or row.run.is_random
     assert found.choice is None
+
+
+def test_of_a_whole_support_all_is_measured_one_position_at_a_time():
+    """At another temperature no chain rule holds; six steps are one position at a time."""
+    found = mdmot.compare(CHAIN, 6, decoders="left-to-right", temperature=0.6)
+    (one,), (row,) = found.one_at_a_time, found.rows
+    assert one.sequences == 64
+    assert one.loss == row.loss
+    assert one.loss.standard_error == 0
+    assert one.loss.value > 0.1
+
+
+def test_the_mixture_decides_whether_the_divergence_is_infinite():
+    """Top-p cuts a token off in some orders, and other orders draw the same sequence."""
+    found = mdmot.compare(
+        "markov:stay=.6,states=2,length=4", 4, decoders="random,left-to-right", top_p=0.65, orders=8
+    )
+    random, left_to_right = found.rows
+    is_infinite = np.isneginf(random.measured.log_q)
+    assert is_infinite.any()
+    assert not is_infinite.all(axis=0).any()
+    assert random.kl == random.measured.kl == random.mixture
+    weights = random.measured.sequences.weights
+    each = [weights[row].sum() for row in is_infinite]
+    assert random.impossible == pytest.approx(np.mean(each))
+    assert random.impossible < random.loss.infinite
+    assert (left_to_right.impossible == 0) == np.isfinite(left_to_right.kl.value)
+
+
+SCATTERED = np.array([True, False] * 4)
+
+
+@pytest.fixture(scope="module")
+def scattered():
+    """Measures rows of which every second token is given."""
+    named = mdmot.load("markov:stay=.8,states=2,length=8")
+    tokens = np.array(list(itertools.product((0, 1), repeat=8)))[::16]
+    rows = Sequences(tokens, given=np.broadcast_to(SCATTERED, tokens.shape))
+    how = How(seed=0, steps=(2, 4), positions=4, orders=1, temperature=1.0, top_p=None, batch=16)
+    return Measurement(named, HeldRows(rows, rows, "by hand", None, None), how, None, None)
+
+
+def test_blocks_of_scattered_positions_share_the_steps(scattered):
+    decoder, rows = parse_decoder("left-to-right@block:4"), scattered.rows.judged
+    found = scattered.measured("blocks", scattered.run(decoder, 2), 2, rows, 1)
+    assert found.calls == 2  # two blocks with two positions to draw in each, at once
+    with pytest.raises(InputError, match="2 blocks take at least 2 steps, and 1 were asked"):
+        at_steps([decoder], dataclasses.replace(scattered.how, steps=(1,)), rows.span)
+
+
+def test_knobs_that_were_tried_do_not_use_up_tries(scattered, monkeypatch):
+    given = []
+
+    def spied(*arguments, tried=(), **others):
+        given.append(tuple(tried))
+        return calibrate(*arguments, tried=tried, **others)
+
+    monkeypatch.setattr(measuring_decoders, "calibrate", spied)
+    counted = []
+    monkeypatch.setattr(scattered, "_count", lambda decoder: counted.append(decoder.name) or 3.3)
+    for steps in (2, 4):
+        scattered.with_knob(parse_decoder("threshold"), steps)
+    first, second = given
+    assert first == ()
+    assert len(second) == len(set(counted)) == len(counted) > 0
+    scattered.with_knob(parse_decoder("klass"), 2)
+    assert given[2] == ()  # another family
+
+
+def test_calls_that_are_not_as_many_are_not_compared_with_random_order(found):
+    """Of the parity nothing is sure until all but one are known: all at once, or one at a time."""
+    far = row_of(mdmot.compare("parity:length=4", 2, decoders="random,threshold"), "threshold", 2)
+    assert far.network_calls in (1, 4)
+    assert far.difference is None
+    assert far.to_json()["difference_to_random"] is None
+    near = row_of(found, "threshold", 6)
+    assert near.network_calls == pytest.approx(6, rel=0.05)
+    assert near.difference.value == pytest.approx(0, abs=1e-6)  # both lose nothing, in float32
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdmot.decoders.measured import Mean, Measured, paired_difference
+from mdmot.decoders.measured import Measured, paired_difference
 from mdmot.errors import InputError
 from mdmot.information import OrderTable
 from mdmot.orders import RandomOrder
@@ -168,8 +168,7 @@ def random_curve(table: OrderTable) -> dict[int, float]:
 
 
 def _rank(measured: Measured) -> tuple[float, float]:
-    loss: Mean = measured.loss
-    return loss.infinite, loss.value
+    return measured.impossible, measured.loss.value
 
 
 def _rounding(*measured: Measured) -> float:

@@ -61,8 +61,12 @@ class Measured:
 
     @property
     def impossible(self) -> float:
-        """Weight of the rows that the decoder cannot draw, in some draw of u at least."""
-        return self.loss.infinite
+        """Weight of the rows that the decoder cannot draw, in the mean over the draws of u.
+
+        `loss` leaves out the rows that cannot be drawn in some draw of u at least, `mixture` those that
+        cannot in any.
+        """
+        return float((~np.isfinite(self.log_q)).mean(axis=0) @ self.sequences.weights)
 
     @property
     def mixture(self) -> Mean:

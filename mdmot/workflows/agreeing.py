@@ -56,7 +56,8 @@ def agreements(
       InputError: If a decoder does not fit the sequences, or the state belongs to another run.
     """
     work = Measurement(named, rows, how, state, show)
-    wanted, orders, judged = at_steps(decoders, how), own_orders(decoders), rows.judged
+    judged, orders = rows.judged, own_orders(decoders)
+    wanted = at_steps(decoders, how, judged.span)
     references = {_reference_name(decoder) for decoder in decoders}
     size = len(judged.tokens)
     total = work.table_cost(orders) + len(references) * size * how.positions
@@ -82,7 +83,7 @@ def _row(work: Measurement, asked: Decoder, steps: int | None, judge: Judge | No
     run, how = work.run(decoder, steps), work.how
     name = decoder.name if steps is None else f"{decoder.name} in {steps} steps"
     found = work.decoded(name, run, steps)
-    one_at_a_time = asked.one_at_a_time(how.positions, how.choice)
+    one_at_a_time = asked.one_at_a_time(work.rows.judged.span, how.choice)
     reference = work.decoded(_reference_name(asked), one_at_a_time, how.positions)
     judged = None if judge is None else judge.is_right
     shares = agreement(found, reference, ~work.rows.judged.given, judged)

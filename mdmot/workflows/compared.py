@@ -64,7 +64,10 @@ class Row:
 
     @property
     def impossible(self) -> float:
-        """Share of the sequences that the decoder cannot draw: their loss is infinite."""
+        """Share of the sequences that the decoder cannot draw, in the mean over its draws of u.
+
+        The loss is infinite of a sequence that it cannot draw in one of them.
+        """
         return self.measured.impossible
 
     @property
@@ -75,16 +78,17 @@ class Row:
 
     @property
     def kl(self) -> "Mean | None":
-        """KL(p || q) of a law, infinite where the decoder cannot draw some sequence.
+        """KL(p || q) of a law, infinite where the decoder cannot draw some sequence in any draw of u.
 
         Over its whole support, or else an estimate from samples; of a decoder with randomness by the
         mixture, which is too large by what falls with the draws. None for a model, and for one draw.
         """
         if self.measured.sequences.log_prob is None:
             return None
-        if self.impossible:
-            return self.loss._replace(value=math.inf, standard_error=0.0)
-        return self.mixture if self.run.is_random else self.loss
+        found = self.mixture if self.run.is_random else self.loss
+        if found is None or found.infinite == 0:
+            return found
+        return found._replace(value=math.inf, standard_error=0.0)
 
     def _not_negative(self, found: "Mean") -> "Mean":
         """The mean; over all sequences of a law it is a divergence, below 0 by rounding and chance only."""

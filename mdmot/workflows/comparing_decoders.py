@@ -28,7 +28,10 @@ from mdmot.workflows.progress import Show, Tell
 RANDOM = "random"
 
 SHARE_ONE_AT_A_TIME = 4
-"""One in so many sequences is measured one position at a time, which takes many calls."""
+"""One in so many drawn sequences is measured one position at a time, which takes many calls."""
+
+SAME_CALLS = 0.05
+"""Of the steps: an adaptive rule whose calls are farther from them is not compared with random order."""
 
 
 def comparison(
@@ -70,8 +73,13 @@ def own_orders(decoders: Sequence[Decoder]) -> list[Order]:
     return [kind.order for kind in kinds if isinstance(kind, InOrder)]
 
 
-def at_steps(decoders: Sequence[Decoder], how: How) -> list[tuple[Decoder, int | None]]:
+def at_steps(decoders: Sequence[Decoder], how: How, span: int) -> list[tuple[Decoder, int | None]]:
     """Each decoder at each number of steps; one whose knob is given once, without any.
+
+    Args:
+      decoders: The decoders.
+      how: How.
+      span: Of the sequences.
 
     Raises:
       InputError: If a decoder has no such number of steps.
@@ -82,13 +90,14 @@ def at_steps(decoders: Sequence[Decoder], how: How) -> list[tuple[Decoder, int |
         found += [(decoder, steps) for steps in (how.steps if is_free else (None,))]
         if decoder.reads_steps and not decoder.needs_table:
             for steps in how.steps:
-                decoder.at(steps, how.positions, how.choice)  # refused before any long work
+                decoder.at(steps, how.positions, how.choice, span=span)  # refused before any long work
     return found
 
 
 def _made(work: Measurement, decoders: Sequence[Decoder], tell: Tell, target: float | None) -> Comparison:
     how, judged = work.how, work.rows.judged
-    wanted, orders, rankings = at_steps(decoders, how), own_orders(decoders), _rankings(work, decoders)
+    wanted, orders = at_steps(decoders, how, judged.span), own_orders(decoders)
+    rankings = _rankings(work, decoders)
     few = _few(judged)
     total = work.table_cost(orders) + len(rankings) * len(few.tokens) * how.positions
     for decoder, steps in wanted:
@@ -115,7 +124,10 @@ def _row(work: Measurement, asked: Decoder, steps: int | None) -> Row:
 
 
 def _beside_random(row: Row, rows: Sequence[Row]) -> Row:
-    """The row with its difference to random order in as many steps, if that is there."""
+    """The row with its difference to random order in as many steps; without it if that is not known."""
+    steps = row.steps
+    if row.asked.needs_knob and steps is not None and abs(row.network_calls - steps) > SAME_CALLS * steps:
+        return row
     beside = next((each for each in rows if each.name == RANDOM and each.steps == row.steps), None)
     if beside is None or beside is row:
         return row
@@ -134,7 +146,9 @@ def _rankings(work: Measurement, decoders: Sequence[Decoder]) -> list[Decoder]:
 
 
 def _few(judged: Sequences) -> Sequences:
-    """A part of the sequences, for what takes many calls."""
+    """A part of the sequences, for what takes many calls; of the whole support of a law, all of it."""
+    if judged.is_exact:
+        return judged
     num = min(len(judged.tokens), max(2, len(judged.tokens) // SHARE_ONE_AT_A_TIME))
     known = judged.log_prob
     chosen = np.arange(num) * len(judged.tokens) // num

@@ -12,7 +12,7 @@ from mdmot.errors import InputError
 from mdmot.files import write_atomically
 from mdmot.information.resume import CURE, assert_same_model, read_content
 
-KIND, VERSION = "comparison-run", 1
+KIND, VERSION = "comparison-run", 2
 
 PARTS = ("counts", "knobs", "arrays")
 
@@ -48,10 +48,10 @@ class State:
         found = self._content["counts"].get(name)
         return None if found is None else tuple(found)
 
-    def knob(self, name: str) -> float | None:
-        """A knob; None if it is not known yet."""
-        found: float | None = self._content["knobs"].get(name)
-        return found
+    def knob(self, name: str) -> tuple[float, tuple[tuple[float, float], ...]] | None:
+        """A knob and all that were tried, with their calls; None if it is not known yet."""
+        found = self._content["knobs"].get(name)
+        return None if found is None else (found[0], tuple((knob, calls) for knob, calls in found[1]))
 
     def arrays(self, name: str, rows: int) -> list[np.ndarray] | None:
         """What was kept of some rows, the last axis that of the rows; None if it is not known yet.
@@ -78,9 +78,9 @@ class State:
         self._content["counts"] |= {name: list(counts) for name, counts in found.items()}
         self._save()
 
-    def keep_knob(self, name: str, knob: float) -> None:
-        """Keeps a knob."""
-        self._content["knobs"][name] = knob
+    def keep_knob(self, name: str, knob: float, tried: Sequence[tuple[float, float]]) -> None:
+        """Keeps a knob and all that were tried, so that a run that goes on tries the same ones."""
+        self._content["knobs"][name] = [knob, [list(each) for each in tried]]
         self._save()
 
     def keep_arrays(self, name: str, *arrays: np.ndarray) -> None:

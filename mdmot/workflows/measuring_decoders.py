@@ -61,7 +61,7 @@ class Measurement:
         self.named, self.rows, self.how, self.path, self.show = named, rows, how, path, show
         self.done, self.total = 0, 1
         self.scorer = jax_scorer(named.model)
-        self._key, self._counted = jax.random.key(how.seed), dict[str, float]()
+        self._key, self._tried = jax.random.key(how.seed), dict[str, tuple[tuple[float, float], ...]]()
         self._exact_tables = dict[str, OrderTable | None]()
         if path is not None:
             prepare_folder(path.parent)
@@ -88,7 +88,7 @@ class Measurement:
         """A decoder at its steps; the plans of orders are fitted before."""
         how = self.how
         if not decoder.needs_table:
-            return decoder.at(steps or how.positions, how.positions, how.choice)
+            return decoder.at(steps or how.positions, how.positions, how.choice, span=self.rows.judged.span)
         assert isinstance(decoder.kind, InOrder), "only orders have tables"
         counts = self._state.counts(f"{decoder.kind.order.name} {steps}")
         assert counts is not None, "all plans are fitted first"
@@ -115,11 +115,14 @@ class Measurement:
     def with_knob(self, decoder: Decoder, steps: int) -> Decoder:
         """An adaptive decoder calibrated to a mean number of calls, on sequences of their own."""
         name = f"{decoder.name} {steps}"
-        knob = self._state.knob(name)
-        if knob is None:
-            found = calibrate(decoder, steps, self._count, most_tries=MOST_TRIES).decoder
-            (knob, *_) = found.kind.numbers  # type: ignore[union-attr]
-            self._state.keep_knob(name, knob)
+        known = self._state.knob(name)
+        if known is None:
+            # What other numbers of steps have tried does not use up the tries of this one.
+            before = self._tried.get(decoder.name, ())
+            found = calibrate(decoder, steps, self._count, most_tries=MOST_TRIES, tried=before)
+            known = found.decoder.kind.numbers[0], found.tried  # type: ignore[union-attr]
+            self._state.keep_knob(name, *known)
+        knob, self._tried[decoder.name] = known
         self.done += self.knob_cost(steps)
         return decoder.with_knob(knob)
 
@@ -198,19 +201,13 @@ class Measurement:
         return plan_levels(self.how.positions, self.how.steps, LEVELS)
 
     def _count(self, decoder: Decoder) -> float:
-        """Mean calls of an adaptive decoder; several numbers of steps ask for the same knobs."""
-        if decoder.name not in self._counted:
-            how = self.how
-            run = decoder.at(how.positions, how.positions, how.choice)
-            if how.temperature == 0:
-                # Along the path of what is written; a clean sequence has none at temperature 0.
-                calls = float(self._decode(run, self._tuned_on).network_calls.mean())
-            else:
-                calls = measure(
-                    self._key, run, self.named.model, self._tuned_on, batch_size=how.batch
-                ).calls
-            self._counted[decoder.name] = calls
-        return self._counted[decoder.name]
+        """Mean calls of an adaptive decoder."""
+        how = self.how
+        run = decoder.at(how.positions, how.positions, how.choice)
+        if how.temperature == 0:
+            # Along the path of what is written; a clean sequence has none at temperature 0.
+            return float(self._decode(run, self._tuned_on).network_calls.mean())
+        return measure(self._key, run, self.named.model, self._tuned_on, batch_size=how.batch).calls
 
     def _decode(
         self, run: Run, sequences: Sequences, progress: Callable[[int, int], None] | None = None
