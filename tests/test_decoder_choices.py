@@ -488,3 +488,15 @@ def test_tokens_that_are_none_are_refused():
     run = parse_decoder("random").at(2, 4, Likeliest())
     with pytest.raises(InputError, match=r"tokens are float64\[1, 2\]"):
         decode(KEY, run, LAW.model(), np.zeros((1, 2)))
+
+
+def test_a_bound_of_nothing_in_random_order_is_its_own_reference():
+    """Its order is drawn anew each step, in the reference too: one at a time they agree in every token."""
+    law = read_law("markov:stay=.2,states=3,length=6")
+    decoder = parse_decoder("entropy-bound-random:0")
+    start = np.full((16, 6), law.vocab_size)
+    found, reference = (
+        decode(jax.random.key(0), run, law.model(), start)
+        for run in (decoder.at(6, 6, Likeliest()), decoder.one_at_a_time(6, Likeliest()))
+    )
+    assert (found.tokens == reference.tokens).all()

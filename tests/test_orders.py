@@ -362,3 +362,11 @@ def test_permutations_are_refused_where_others_are_masked():
     with pytest.raises(InputError, match=r"^the permutation has 3 positions and 1 are masked; .*"):
         sample(jax.random.key(0), blocks, MODEL, ONE_BY_ONE, tokens[2:])
     assert sample(jax.random.key(0), blocks, MODEL, ONE_BY_ONE, tokens[:2]).finite.all()
+
+
+def test_two_permutations_have_two_names():
+    """Files and states that go by a name do not take one for the other."""
+    names = [Permutation(p, shift=s).name for p in ([0, 1, 2], [0, 2, 1]) for s in (False, True)]
+    assert len(set(names)) == 4
+    assert names[0] == Permutation(np.arange(3)).name
+    assert names[1] == names[0] + "+shift"

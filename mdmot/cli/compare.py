@@ -205,7 +205,7 @@ def compare(
         else:
             write_agreement_plots(plots, found)
     if as_json:
-        print_json(found.to_json() | {"seed": seed})
+        print_json(found.to_json())
     else:
         with beside_output(out):
             if isinstance(found, Comparison):
@@ -215,8 +215,14 @@ def compare(
     if is_written and not is_standard_output(out):
         say(f"wrote {out}")
     elif out is not None and not is_written:
-        say(f"{out} is not written: no order at its steps reaches the target")
-    is_missed = isinstance(found, Comparison) and target is not None and found.choice is None
+        because = (
+            "no decoder here is an order with its steps; add one, such as bisection"
+            if target is None
+            else "no order at its steps reaches the target"
+        )
+        say(f"{out} is not written: {because}")
+    is_missed = isinstance(found, Comparison) and found.choice is None and target is not None
+    is_missed |= out is not None and not is_written and target is None
     return NOTHING_FOUND if is_missed else 0
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mdmot.cli.decoders import sample_command
+from mdmot.cli.decoders import needs_plan_file, sample_command
 from mdmot.cli.options import few, print_table
 from mdmot.workflows.agreed import AgreementRow, Agreements
 from mdmot.workflows.compared import Comparison, Row
@@ -143,7 +143,8 @@ def _how_to_run(model: Name, found: Comparison, out: str | None) -> list[str]:
     lines = []
     if chosen.run.counts is not None:
         lines.append(f"tokens a step: {few([str(count) for count in chosen.run.counts], MOST_SHOWN)}")
-    lines.append(f"sample with it: {command_of(model, found, chosen, out)}")
+    first = "" if out is not None or not needs_plan_file(chosen.decoder) else "--out plan.json, then "
+    lines.append(f"sample with it: {first}{command_of(model, found, chosen, out)}")
     if chosen.plan is None and found.plan_choice is not None:
         plan = found.rows[found.plan_choice.number]
         lines.append(

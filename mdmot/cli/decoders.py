@@ -39,10 +39,9 @@ def sample_command(
       'mdmot sample my-model --sampler threshold --threshold 0.9 --score largest-probability'
     """
     from mdmot.decoders import InOrder, Surest
-    from mdmot.orders import Permutation
 
     words, kind = ["mdmot", "sample", *([] if name is None else [str(name)])], decoder.kind
-    if isinstance(kind, InOrder) and (plan or kind.own or isinstance(kind.order, Permutation)):
+    if isinstance(kind, InOrder) and (plan or needs_plan_file(decoder)):
         words += ["--schedule", plan or "plan.json"]
     elif isinstance(kind, InOrder | Surest):
         order = ["fixed", "--order", kind.order.name] if isinstance(kind, InOrder) else [kind.name]
@@ -56,6 +55,15 @@ def sample_command(
     if top_p is not None:
         words += ["--top-p", f"{top_p:g}"]
     return shlex.join(words)
+
+
+def needs_plan_file(decoder: "Decoder") -> bool:
+    """Whether no option of `mdmot sample` says its order and its steps."""
+    from mdmot.decoders import InOrder
+    from mdmot.orders import Permutation
+
+    kind = decoder.kind
+    return isinstance(kind, InOrder) and (kind.own or isinstance(kind.order, Permutation))
 
 
 def _numbers(kind: "Adaptive") -> list[str]:

@@ -158,13 +158,14 @@ class Decoder:
           >>> run.rule.score, run.grid.reveal.size
           (LargestProbability(transforms=()), 8)
         """
-        kind: InOrder | Surest
+        kind: Kind
         if isinstance(self.kind, InOrder):
             kind = InOrder(self.kind.order)
         elif isinstance(self.kind, Surest):
             kind = self.kind
         elif self.is_random:
-            kind = InOrder(RandomOrder())
+            # Its order is drawn anew each step: the reference draws it so too, and opens one position.
+            kind = dataclasses.replace(self.kind, numbers=(0.0,))
         else:
             kind = Surest(self.kind.family.name, self.kind.family.score)
         steps = span if self.block is None else self.block * -(-span // self.block)

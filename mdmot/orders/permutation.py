@@ -1,6 +1,8 @@
 """An order of one's own, position by position."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -12,6 +14,9 @@ from jaxtyping import Int
 from mdmot.arguments import is_whole
 from mdmot.errors import InputError, shown
 from mdmot.orders.order import Numbers, Order, Places, Shiftable
+
+DIGITS = 8
+"""Of the digest in a permutation's name."""
 
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
@@ -47,6 +52,12 @@ class Permutation(Shiftable):
     def __repr__(self) -> str:
         """In one line, cut if it is long."""
         return f"Permutation({shown(self.positions)}{', shift=True' if self.shift else ''})"
+
+    @property
+    def name(self) -> str:
+        """With a digest of the positions, so that two of them are told apart."""
+        digest = hashlib.sha256(json.dumps(self.positions).encode()).hexdigest()[:DIGITS]
+        return f"{self.kind}-{digest}{'+shift' if self.shift else ''}"
 
     def rank(self, place: Places, number: Numbers) -> Int[Array, "batch length"]:
         """Where the place stands in the permutation."""

@@ -65,9 +65,8 @@ def assert_made_for(plan: Plan, rule: object) -> None:
     order = getattr(rule.rule if isinstance(rule, SemiAutoregressive) else rule, "order", None)
     if (RandomOrder() if order is None else order) != plan.order:
         own = "its own order" if order is None else f"order {order.name}"
-        other = "another " if order is not None and order.name == plan.order.name else ""
         raise InputError(
-            f"the plan is of order {plan.order.name}, and {described(rule)} reveals in {other}{own}; pass "
+            f"the plan is of order {plan.order.name}, and {described(rule)} reveals in {own}; pass "
             "rule_for(plan), or plan.grid() to use its steps all the same"
         )
 

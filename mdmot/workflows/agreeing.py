@@ -10,7 +10,7 @@ from mdmot.data import read_language
 from mdmot.decoders import Decoder, InOrder, Surest, agreement
 from mdmot.models import Named
 from mdmot.workflows.agreed import AgreementRow, Agreements
-from mdmot.workflows.comparing_decoders import RANDOM, at_steps, own_orders
+from mdmot.workflows.comparing_decoders import at_steps, own_orders
 from mdmot.workflows.comparing_how import How
 from mdmot.workflows.held_rows import HeldRows
 from mdmot.workflows.measuring_decoders import Measurement
@@ -74,6 +74,7 @@ def agreements(
         "positions": how.positions,
         "temperature": 0.0,
         "data": rows.described,
+        "seed": how.seed,
     }
     return Agreements(named.name, size, tuple(found), None if judge is None else judge.about, settings)
 
@@ -95,10 +96,10 @@ def _reference_name(decoder: Decoder) -> str:
     kind = decoder.kind
     if isinstance(kind, InOrder):
         ranking = kind.order.name
-    elif decoder.is_random:
-        ranking = RANDOM
+    elif isinstance(kind, Surest):
+        ranking = type(kind.score).__name__
     else:
-        ranking = type(kind.score if isinstance(kind, Surest) else kind.family.score).__name__
+        ranking = kind.family.name if decoder.is_random else type(kind.family.score).__name__
     block = "" if decoder.block is None else f" in blocks of {decoder.block}"
     return f"{ranking}{block} one at a time"
 

@@ -198,6 +198,7 @@ def _compared(
         "top_p": how.top_p,
         "data": work.rows.described,
         "fitted_on": len(work.rows.others.tokens),
+        "seed": how.seed,
     }
     is_one = len(how.steps) == 1
     return Comparison(

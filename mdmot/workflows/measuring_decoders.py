@@ -23,7 +23,13 @@ from mdmot.decoders import (
     measure,
 )
 from mdmot.files import prepare_folder
-from mdmot.information import OrderTable, estimate_order_tables, exact_order_table, jax_scorer
+from mdmot.information import (
+    OrderTable,
+    estimate_order_tables,
+    exact_levels,
+    exact_order_table,
+    jax_scorer,
+)
 from mdmot.models import Named
 from mdmot.orders import Order
 from mdmot.plans import Fixed, Plan, cheapest_counts, plan_levels
@@ -223,7 +229,9 @@ class Measurement:
         if law is None or self.rows.judged.given.any():
             return None
         if order.name not in self._exact_tables:
-            self._exact_tables[order.name] = exact_order_table(law, order)
+            # Of long sequences not all levels are computed, but those of even steps always.
+            levels = np.union1d(exact_levels(law.length), self._levels)
+            self._exact_tables[order.name] = exact_order_table(law, order, levels)
         return self._exact_tables[order.name]
 
     def _tables(self, orders: Sequence[Order], cost: int) -> list[OrderTable]:
