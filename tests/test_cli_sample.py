@@ -244,9 +244,10 @@ def test_a_plan_is_played_in_its_order(capsys, law, tmp_path):
     steps = ("--schedule", path, "--num", 4, "--steps-only")
     assert sampled(capsys, law, *steps)["samples"] != found["samples"]
     assert sampled(capsys, law, *steps, "--order", own)["samples"] == found["samples"]
+    name = Permutation([2, 0, 1]).name
     for words, message in {
-        "--order bisection": "of order permutation, and FixedUnmasking reveals in order bisection; ",
-        "--sampler entropy": "of order permutation, and Ranked by Scheduled reveals in its own order; pass",
+        "--order bisection": f"of order {name}, and FixedUnmasking reveals in order bisection; ",
+        "--sampler entropy": f"of order {name}, and Ranked by Scheduled reveals in its own order; pass",
         "--prompt a": "the permutation has 3 positions and 2 are masked",
     }.items():
         status, _, err = run(capsys, law, "--schedule", path, *words.split())
