@@ -373,12 +373,25 @@ def test_likeliest_tokens_and_their_agreement_are_those_of_plain_loops(name):
     assert found.no_law.value == 0
 
 
-def test_a_bound_that_allows_one_position_agrees_with_its_own_ranking():
-    for name in ("threshold:1", "entropy-bound:0", "factor:0", "klass:1", "bisection", "random"):
-        decoder = parse_decoder(name)
-        ours = decode(KEY, decoder.at(4, 4, Likeliest()), LAW.model(), START)
-        reference = decode(KEY, decoder.one_at_a_time(LENGTH, Likeliest()), LAW.model(), START)
-        np.testing.assert_array_equal(ours.tokens, reference.tokens)
+ONE_AT_A_TIME = {
+    "threshold:1": SCORES["max-probability"],
+    "factor:0": SCORES["max-probability"],
+    "klass:1": SCORES["max-probability"],
+    "entropy-bound:0": SCORES["entropy"],
+    "bisection": None,
+    "random": None,
+}
+
+
+@pytest.mark.parametrize("name", ONE_AT_A_TIME)
+def test_a_bound_that_allows_one_position_agrees_with_its_own_ranking(name):
+    decoder, model = parse_decoder(name), LAW.model()
+    ours = decode(KEY, decoder.at(4, 4, Likeliest()), model, START)
+    reference = decode(KEY, decoder.one_at_a_time(LENGTH, Likeliest()), model, START)
+    assert (ours.network_calls.tolist(), reference.network_calls.tolist()) == ([4] * 3, [4] * 3)
+    np.testing.assert_array_equal(ours.tokens, reference.tokens)
+    if (score := ONE_AT_A_TIME[name]) is not None:
+        np.testing.assert_array_equal(ours.tokens, [in_loops(row, [1, 1, 1, 1], score) for row in START])
 
 
 PAIRS = 4
