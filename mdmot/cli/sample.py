@@ -73,7 +73,8 @@ Examples:
     metavar="TEXT",
     default="□",
     show_default=True,
-    help="What stands for a masked token in a template and in --watch.",
+    help="What stands for a masked token in a template and in --watch. The model's own, as [MASK], always "
+    "does, in prompts too.",
 )
 @click.option(
     "--num",

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from mdmot.errors import InputError
-from mdmot.vocabulary.mask_sign import assert_sign, joined
+from mdmot.vocabulary.mask_sign import assert_sign, joined, pieces_between_blanks
 
 MOST_SHOWN = 20
 
@@ -16,6 +16,8 @@ class Symbols:
     Attributes:
       symbols: The text of each token, no two alike. If one has more than one character all texts are
         separated by blanks.
+      mask: The number of the symbol that spells the mask, where a network has one of its own: it is read as
+        the mask wherever it stands.
 
     Raises:
       InputError: If there is no symbol, one is empty or given twice, or one of several characters
@@ -24,9 +26,12 @@ class Symbols:
     Example:
       >>> Symbols(("a", "b")).encode("ab?b", "?"), Symbols(("a", "bc")).decode([1, 0, 2], "?")
       ([0, 1, 2, 1], 'bc a ?')
+      >>> Symbols(("a", "[MASK]"), mask=1).encode("a [MASK]")
+      [0, 2]
     """
 
     symbols: tuple[str, ...]
+    mask: int | None = None
 
     def __post_init__(self) -> None:
         if not self.symbols:
@@ -54,26 +59,31 @@ class Symbols:
         return any(len(symbol) > 1 for symbol in self.symbols)
 
     def encode(self, text: str, mask_sign: str | None = None) -> list[int]:
-        """The tokens of a text, and the mask wherever it has the sign.
+        """The tokens of a text, and the mask wherever it has the sign or spells the mask.
 
         Raises:
           InputError: If the text has symbols outside the vocabulary, or the sign could be clean text.
         """
         number_of = {symbol: number for number, symbol in enumerate(self.symbols)}
+        masks = set() if self.mask is None else {self.symbols[self.mask]}
         if mask_sign is not None:
             assert_sign(mask_sign)
             clean = [mask_sign] if self.is_spaced else mask_sign
-            if all(piece in number_of for piece in clean):
+            if mask_sign not in masks and all(piece in number_of for piece in clean):
                 raise InputError(f"mask sign {mask_sign!r} is in the vocabulary; choose another")
-        pieces = text.split() if self.is_spaced else _characters(text, mask_sign)
-        known = {mask_sign, *number_of}
-        unknown = [piece for piece in dict.fromkeys(pieces) if piece not in known]
+            masks.add(mask_sign)
+        number_of |= dict.fromkeys(masks, self.size)
+        if self.is_spaced:
+            pieces = list(pieces_between_blanks(text, number_of, sorted(masks)))
+        else:
+            pieces = _characters(text, mask_sign)
+        unknown = [piece for piece in dict.fromkeys(pieces) if piece not in number_of]
         if unknown:
             raise InputError(
                 f"{_listed(unknown)} not in the vocabulary, which is {_listed(self.symbols)}; "
                 f"write it in these {'symbols between blanks' if self.is_spaced else 'characters'}"
             )
-        return [number_of.get(piece, self.size) for piece in pieces]
+        return [number_of[piece] for piece in pieces]
 
     def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
         """The text of tokens, with the sign wherever they have the mask."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
-from mdmot.vocabulary.mask_sign import assert_sign
+from mdmot.vocabulary.mask_sign import SPELLED_MASKS, assert_sign
 from mdmot.vocabulary.tokenizer_panics import guarded
 
 MASK_TEXT = "\ue000mask\ue000"
@@ -26,6 +26,8 @@ class Tokenizer:
 
     Attributes:
       content: The JSON text of the file.
+      mask: The number of the token that spells the mask, where a network has one of its own: it is read as
+        the mask wherever it stands.
 
     Raises:
       InputError: If the text is no tokenizer, or the package is not installed.
@@ -37,6 +39,7 @@ class Tokenizer:
     """
 
     content: str = dataclasses.field(repr=False)
+    mask: int | None = None
 
     def __post_init__(self) -> None:
         _parsed(self.content)
@@ -46,25 +49,46 @@ class Tokenizer:
         """Number of clean tokens: the largest token number and one."""
         return _parsed(self.content).size
 
+    def with_spelled_mask(self) -> "Tokenizer":
+        """The same, in which an added token that spells a mask, as <mask>, is read as the mask.
+
+        Example:
+          >>> content = '{"added_tokens": [{"id": 1, "content": "<mask>", "special": true, "lstrip": false,'
+          >>> content += '"rstrip": false, "single_word": false, "normalized": false}], '
+          >>> content += '"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}'
+          >>> Tokenizer(content).encode("<mask>"), Tokenizer(content).with_spelled_mask().encode("<mask>")
+          ([1], [2])
+        """
+        added = _parsed(self.content).added
+        spelled = [added[text] for text in SPELLED_MASKS if text in added]
+        return dataclasses.replace(self, mask=spelled[0]) if self.mask is None and spelled else self
+
     def encode(self, text: str, mask_sign: str | None = None) -> list[int]:
-        """The tokens of a text, and the mask wherever it has the sign; the sign is then no text.
+        """The tokens of a text, and the mask wherever it has the sign or spells the mask.
+
+        The sign is then no text.
 
         Raises:
           InputError: If the text has surrogates, the sign is empty or has a blank, or the tokenizer fails.
         """
-        plain, masked, mask, size = _parsed(self.content)
+        plain, masked, mask, size, added = _parsed(self.content)
+        own = None if self.mask is None else plain.id_to_token(self.mask)
         if mask_sign is not None:
             assert_sign(mask_sign)
-            text = text.replace(mask_sign, MASK_TEXT)
+        # A mask among the added tokens is found by the tokenizer, which knows what blanks belong to it.
+        own_sign = None if own in added else own
+        other_sign = None if mask_sign == own else mask_sign
+        signs = {sign for sign in (own_sign, other_sign) if sign is not None}
+        for sign in sorted(signs, key=len, reverse=True):
+            text = text.replace(sign, MASK_TEXT)
         try:
             text.encode()
         except UnicodeEncodeError:
             raise InputError("the text has surrogates, which have no UTF-8; write it without") from None
         with guarded("the tokenizer fails on this text", "pass another tokenizer, or leave the text out"):
-            found = (plain if mask_sign is None else masked).encode(text, add_special_tokens=False).ids
-        if mask_sign is None:
-            return found
-        return [size if token == mask else token for token in found]
+            found = (masked if signs else plain).encode(text, add_special_tokens=False).ids
+        masks = {self.mask, mask} if signs else {self.mask}
+        return [size if token in masks else token for token in found]
 
     def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
         """The text of tokens; bytes that are no UTF-8 show as the replacement character.
@@ -72,7 +96,7 @@ class Tokenizer:
         Raises:
           InputError: If the tokenizer fails on the tokens.
         """
-        plain, masked, mask, size = _parsed(self.content)
+        plain, masked, mask, size, _ = _parsed(self.content)
         with guarded("the tokenizer fails on these tokens", "pass another tokenizer"):
             if size not in tokens:
                 return plain.decode(list(tokens), skip_special_tokens=False)
@@ -115,12 +139,13 @@ def read_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 
 
 class _Parsed(NamedTuple):
-    """A tokenizer, the same with a token for the mask, the number of that token, and the size."""
+    """A tokenizer, the same with a token for the mask and its number, the size, and the added tokens."""
 
     plain: Any
     masked: Any
     mask: int
     size: int
+    added: dict[str, int]
 
 
 @functools.lru_cache(maxsize=4)
@@ -136,6 +161,7 @@ def _parsed(content: str) -> _Parsed:
         for tokenizer in (plain, masked):
             tokenizer.no_truncation()
             tokenizer.no_padding()
+        added = {token.content: k for k, token in plain.get_added_tokens_decoder().items()}
         size = 1 + max(plain.get_vocab(with_added_tokens=True).values(), default=-1)
         masked.add_special_tokens([tokenizers.AddedToken(MASK_TEXT, special=True, normalized=False)])
         mask = masked.get_vocab(with_added_tokens=True)[MASK_TEXT]
@@ -147,4 +173,4 @@ def _parsed(content: str) -> _Parsed:
             f"the token numbers go up to {size - 1}, expected less than {MOST_TOKENS}; "
             "number the tokens 0, 1, 2, ..."
         )
-    return _Parsed(plain, masked, mask, size)
+    return _Parsed(plain, masked, mask, size, added)

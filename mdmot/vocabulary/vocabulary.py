@@ -21,7 +21,8 @@ def fingerprint(vocabulary: Vocabulary) -> str:
       >>> fingerprint(Symbols(("a", "b"))) == fingerprint(Symbols(("b", "a")))
       False
     """
-    content = [type(vocabulary).__name__, *dataclasses.astuple(vocabulary)]
+    fields = dataclasses.astuple(vocabulary)
+    content = [type(vocabulary).__name__, *(value for value in fields if value is not None)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

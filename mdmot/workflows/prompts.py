@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.vocabulary import Vocabulary
+from mdmot.vocabulary import Tokenizer, Vocabulary
 
 Row = tuple[int, ...]
 """Tokens of one sequence: given ones, and masks."""
@@ -14,11 +14,13 @@ Row = tuple[int, ...]
 def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
     """A prompt on the left, then masks up to the length, by default the model's.
 
+    A mask that the prompt spells, as [MASK], is one.
+
     Raises:
       InputError: If it is too long, not in the vocabulary, or of no length that the model has.
     """
     try:
-        tokens = named.vocabulary.encode(prompt)
+        tokens = _encoded(named, prompt)
     except InputError as error:
         raise InputError(f"--prompt: {error}") from None
     return _filled(named, tokens, named.length if length is None else length, "--prompt")
@@ -26,6 +28,8 @@ def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
 
 def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
     """The lines of a file in which a sign marks masked positions; lines without tokens are skipped.
+
+    So does the spelling of the model's own mask.
 
     A line is a sequence of its own length. With `length` every line is followed by masks up to it.
 
@@ -36,7 +40,7 @@ def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sig
     for number, line in enumerate(_lines(path), start=1):
         where = f"{path}, line {number}"
         try:
-            tokens = named.vocabulary.encode(line, mask_sign)
+            tokens = _encoded(named, line, mask_sign)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         if tokens:
@@ -56,9 +60,17 @@ def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
         tokens = {token for text in texts for token in vocabulary.encode(text)}
     except InputError as error:
         raise InputError(f"--forbid: {error}") from None
+    tokens.discard(vocabulary.size)  # a mask is never drawn
     if len(tokens) == vocabulary.size:
         raise InputError(f"--forbid leaves none of the {vocabulary.size} tokens; forbid fewer")
     return tuple(sorted(tokens))
+
+
+def _encoded(named: Named, text: str, mask_sign: str | None = None) -> list[int]:
+    """The tokens of a text, whose spelled masks are masks whatever the model was trained by."""
+    vocabulary = named.vocabulary
+    known = vocabulary.with_spelled_mask() if isinstance(vocabulary, Tokenizer) else vocabulary
+    return known.encode(text, mask_sign)
 
 
 def _filled(named: Named, tokens: Sequence[int], length: int, where: str) -> Row:

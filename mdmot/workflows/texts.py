@@ -1,5 +1,6 @@
 """Sequences of a text in the tokens of a model."""
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import numpy as np
 from mdmot.data import Corpus, tokenize
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.vocabulary import Symbols
+from mdmot.vocabulary import Bytes, Symbols
 
 PIECE = re.compile(r"#\d{6}$")
 """How the names of a file's pieces end."""
@@ -42,10 +43,13 @@ def text_rows(named: Named, corpus: Corpus, length: int, remedy: str) -> TextRow
     Raises:
       InputError: If there are, if a line has another length, or a token is not in the vocabulary.
     """
-    if isinstance(named.vocabulary, Symbols):
-        rows, bytes_per_token = _lines(corpus, named.vocabulary, length), None
+    vocabulary = named.vocabulary
+    if not isinstance(vocabulary, Bytes):  # a mask that a text spells is a token that no text has
+        vocabulary = dataclasses.replace(vocabulary, mask=None)
+    if isinstance(vocabulary, Symbols):
+        rows, bytes_per_token = _lines(corpus, vocabulary, length), None
     else:
-        text = tokenize(corpus, named.vocabulary, None)
+        text = tokenize(corpus, vocabulary, None)
         num = text.tokens.size // length
         rows, bytes_per_token = text.tokens[: num * length].reshape(num, length), text.bytes_per_token
     readable = rows[~np.isin(rows, named.never).any(axis=1)]

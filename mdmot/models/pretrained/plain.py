@@ -115,11 +115,13 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
       ...     safetensors.numpy.save_file(tensors, pathlib.Path(folder, "model.safetensors"))
       ...     model = load_plain(folder)
       >>> model.vocabulary.encode("a <mask>"), model.never
-      ([0, 2], (2,))
+      ([0, 3], (2,))
     """
     folder = pathlib.Path(folder)
     found = load_pretrained(folder)
     vocabulary, number_of = _vocabulary(folder, found)
+    if found.model.mask_id < vocabulary.size:
+        vocabulary = dataclasses.replace(vocabulary, mask=found.model.mask_id)
     if vocabulary.size > found.vocab_size:
         raise InputError(
             f"{folder}: a vocabulary of {vocabulary.size} tokens, the network has {found.vocab_size}; "

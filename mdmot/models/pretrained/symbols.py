@@ -5,9 +5,9 @@ from typing import Any
 
 from mdmot.errors import InputError
 from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
+from mdmot.vocabulary import SPELLED_MASKS
 
 VOCABULARY_FILE, TOKENIZER_FILE = "vocab.txt", "tokenizer.json"
-MASKS = ("[MASK]", "<mask>", "<|mask|>", "<|mdm_mask|>")
 
 
 def read_symbols(folder: pathlib.Path, size: int) -> tuple[str, ...] | None:
@@ -43,7 +43,7 @@ def find_mask(folder: pathlib.Path, symbols: tuple[str, ...] | None) -> int:
     path = folder / TOKENIZER_FILE
     if path.exists():
         number_of |= added_tokens(path, read_json(path, "copy the file again"))
-    found = [number_of[text] for text in MASKS if text in number_of]
+    found = [number_of[text] for text in SPELLED_MASKS if text in number_of]
     if not found:
         raise InputError(
             f"{folder}: neither {CONFIG_FILE} nor {VOCABULARY_FILE} nor {TOKENIZER_FILE} tells which token "
