@@ -212,8 +212,8 @@ def test_masks_are_found_by_their_text(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\na\nb\n[MASK]\nc\nd\ne\n")
     found = load_pretrained(tmp_path)
     assert (found.model.mask_id, found.symbols[4]) == (3, "c")
-    (tmp_path / "vocab.txt").write_text("a\nb")
-    assert "2 lines for 7 tokens" in refused(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join("abcdefgh"))
+    assert "8 lines for 7 tokens" in refused(tmp_path)
 
 
 def test_old_and_tied_names_are_known(tmp_path):
@@ -297,7 +297,7 @@ def test_all_tensors_that_do_not_fit_are_listed(tmp_path):
         ("esm", {"num_attention_heads": 4}, "heads of 1 features have no rotary positions"),
         ("llada", {"activation_type": None}, "activation_type = null"),
         ("llada", {"attention_layer_norm": True}, "attention_layer_norm = true"),
-        ("llada", {"embedding_size": 8}, "embedding_size = 8"),
+        ("llada", {"embedding_size": 6}, "embedding_size = 6: expected a whole number of at least 7"),
         ("llada", {"rope_scaling": {"factor": 2}}, "rope_scaling"),
         ("llada", {"n_kv_heads": 3}, "2 heads do not split into 3 groups"),
         ("Dream", {"use_sliding_window": True}, "use_sliding_window = true"),

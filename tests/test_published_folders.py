@@ -4,11 +4,16 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from test_pretrained import CONFIGS, tensors_of, write
 
 from mdmot.cli import main
-from mdmot.models.pretrained import load_plain
+from mdmot.errors import InputError, InputWarning
+from mdmot.models.pretrained import load_plain, load_pretrained
+from mdmot.orders import parse_order
+from mdmot.plans import Fixed, Plan, read_plan, write_plan
 from mdmot.vocabulary import Symbols, Tokenizer
 from mdmot.workflows.prompts import forbidden, prompt_row, template_rows
 
@@ -110,3 +115,128 @@ def test_symbols_with_a_mask_of_their_own():
     assert words.encode("up [MASK]", "[MASK]") == [0, 3]
     assert Symbols(("a", "b", "x"), mask=2).encode("axb", "x") == [0, 3, 1]
     assert dataclasses.replace(words, mask=None).encode("[MASK]") == [2]
+
+
+BOM = "\ufeff"
+
+
+def marked(path):
+    """Puts the mark in front of a file that some editors write there."""
+    path.write_text(BOM + path.read_text())
+
+
+@pytest.mark.parametrize("name", ["bert", "llada"])
+def test_marks_of_byte_order_are_no_content(tmp_path, name):
+    usual = load_plain(write_folder(tmp_path, name))
+    for file in tmp_path.glob("*.txt"):
+        marked(file)
+    for file in tmp_path.glob("*.json"):
+        marked(file)
+    found = load_plain(tmp_path)
+    assert found.vocabulary.size == usual.vocabulary.size
+    assert found.never == usual.never
+    text = usual.vocabulary.decode([0, 3, 7], "□")
+    assert found.vocabulary.decode([0, 3, 7], "□") == text
+    assert BOM not in text
+
+
+def test_marks_of_byte_order_in_plans_and_orders(tmp_path):
+    path = tmp_path / "plan.json"
+    plan = Plan(3, Fixed([1, 2]))
+    write_plan(path, plan)
+    marked(path)
+    assert read_plan(path) == plan
+    (tmp_path / "order.json").write_text(f"{BOM}[2, 0, 1]")
+    assert parse_order(str(tmp_path / "order.json")).positions == (2, 0, 1)
+
+
+def rows_of(name):
+    """The tensors with a row a token."""
+    return [key for key, x in tensors_of(CONFIGS[name]).items() if x.shape[:1] == (7,)]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rows_beyond_the_tokens_are_left_out(tmp_path, name):
+    usual = load_plain(write_folder(tmp_path, name))
+    tensors = tensors_of(CONFIGS[name])
+    longer = {key: np.concatenate([tensors[key], np.ones_like(tensors[key][:2])]) for key in rows_of(name)}
+    write(tmp_path, CONFIGS[name], tensors | longer)
+    with pytest.warns(
+        InputWarning, match=r"has 9 rows for the 7 tokens of config.json; the last 2 are not"
+    ):
+        found = load_plain(tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, found.model.params, usual.model.params)
+    assert found.model.denoiser == usual.model.denoiser
+    write(tmp_path, CONFIGS[name], tensors | {key: tensors[key][:6] for key in rows_of(name)})
+    with pytest.raises(InputError, match="wrong shape"):
+        load_plain(tmp_path)
+
+
+def test_a_vocabulary_may_be_shorter_than_the_table(tmp_path):
+    write_folder(tmp_path, "bert")
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[CLS]\n[SEP]\na\nb\n")
+    model = load_plain(tmp_path)
+    assert (model.vocabulary.size, model.never, model.model.mask_id) == (5, (0, 1, 2), 5)
+    logits = jax.eval_shape(model.model.denoiser, model.model.params, jnp.asarray([[5, 3, 5]], jnp.int32))
+    assert logits.shape == (1, 3, 5)
+
+
+def test_lines_that_do_not_fit_do_not_spoil_a_tokenizer(tmp_path):
+    write_folder(tmp_path, "llada")
+    for lines in ("a\nb\n", "\n".join("abcdefghijk")):
+        (tmp_path / "vocab.txt").write_text(lines)
+        assert load_plain(tmp_path).vocabulary.encode("f a") == [5, 0]
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match="11 lines for 7 tokens"):
+        load_plain(tmp_path)
+
+
+def test_numbers_without_a_text_are_never_drawn(tmp_path):
+    model = load_plain(write_folder(tmp_path, "llada", words="ab", mask=6))
+    assert (model.vocabulary.size, model.never) == (7, (2, 3, 4, 5, 6))
+    assert model.vocabulary.encode("a <|mdm_mask|> b") == [0, 7, 1]
+    assert model.vocabulary.decode([0, 7, 6, 1], "□") == "a □ <|mdm_mask|> b"
+    # Holes among the words.
+    words = word_tokenizer("ab")
+    words["model"]["vocab"] = {"a": 0, "b": 5}
+    tokenizer = Tokenizer(json.dumps(words))
+    assert (tokenizer.size, tokenizer.textless) == (6, (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "wrong"),
+    [
+        ([added(1, "<x>")], "<x>"),
+        ([added(3, "<x>"), added(3, "<y>")], "<[xy]>"),
+        ([added(70_000, "<x>")], "<x>"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_by_name(tokens, wrong):
+    pytest.importorskip("tokenizers")
+    with pytest.raises(InputError, match=f"the added token '{wrong}' has the number") as caught:
+        Tokenizer(json.dumps(word_tokenizer("abc", *tokens)))
+    assert "\n" not in str(caught.value)
+
+
+SPARE = {
+    "bert": ("bert.embeddings.token_type_ids", "bert.pooler.dense.weight", "embeddings.position_ids"),
+    "esm": ("esm.contact_head.regression.bias", "position_ids", "esm.pooler.dense.bias"),
+    "llada": ("model.transformer.blocks.0.rotary_emb.inv_freq",),
+    "Dream": ("model.rotary_emb.inv_freq", "model.layers.1.self_attn.rotary_emb.inv_freq"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_spare_tensors_are_ignored_in_one_file_and_in_shards(tmp_path, name):
+    tensors = tensors_of(CONFIGS[name])
+    spare = {key: np.arange(3) for key in SPARE[name]}
+    write(tmp_path, CONFIGS[name], tensors | spare)
+    assert load_pretrained(tmp_path).unused == tuple(sorted(spare))
+    (tmp_path / "model.safetensors").rename(tmp_path / "one.safetensors")
+    for listed in (tensors, tensors | spare | {"model.rotary_emb.inv_freq": 0}):
+        index = {"weight_map": dict.fromkeys(listed, "one.safetensors")}
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+        assert load_pretrained(tmp_path).unused == tuple(sorted(spare))
+    write(tmp_path, CONFIGS[name], tensors | {"model.rotary_emb.other": np.ones(2)})
+    with pytest.raises(InputError, match=r"stray: model.rotary_emb.other"):
+        load_pretrained(tmp_path)

@@ -235,7 +235,7 @@ def read_profile(path: str | pathlib.Path, length: int | None = None) -> Profile
     """
     path = pathlib.Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(
             f"profile {path}: cannot be read ({error.strerror}); pass a saved profile"

@@ -184,7 +184,7 @@ def _network(architecture: Architecture, config: TransformerConfig) -> _Network:
 def _read_model(path: pathlib.Path) -> dict[str, Any]:
     where = f"model {path}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(
             f"{where}: cannot be read ({error.strerror}); pass a folder that mdmot saved a model in"

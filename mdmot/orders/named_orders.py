@@ -119,7 +119,7 @@ def _order(kind: str, shift: bool) -> Order:
 
 def _read(path: str, shift: bool) -> Permutation:
     try:
-        content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        content = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"order {path}: cannot be read ({error.strerror}); pass a .json file") from None
     except (ValueError, RecursionError):

@@ -82,7 +82,7 @@ def read_plan(path: str | pathlib.Path, length: int | None = None) -> Plan:
     """
     path = pathlib.Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"plan {path}: cannot be read ({error.strerror}); pass a saved plan") from None
     except (ValueError, RecursionError):

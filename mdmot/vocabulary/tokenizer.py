@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
 from mdmot.vocabulary.mask_sign import SPELLED_MASKS, assert_sign
+from mdmot.vocabulary.tokenizer_holes import filler, misnumbered, with_fillers
 from mdmot.vocabulary.tokenizer_panics import guarded
 
 MASK_TEXT = "\ue000mask\ue000"
@@ -49,6 +50,11 @@ class Tokenizer:
         """Number of clean tokens: the largest token number and one."""
         return _parsed(self.content).size
 
+    @property
+    def textless(self) -> tuple[int, ...]:
+        """The numbers below the size that no token has."""
+        return _parsed(self.content).textless
+
     def with_spelled_mask(self) -> "Tokenizer":
         """The same, in which an added token that spells a mask, as <mask>, is read as the mask.
 
@@ -71,7 +77,7 @@ class Tokenizer:
         Raises:
           InputError: If the text has surrogates, the sign is empty or has a blank, or the tokenizer fails.
         """
-        plain, masked, mask, size, added = _parsed(self.content)
+        plain, masked, mask, size, added, _ = _parsed(self.content)
         own = None if self.mask is None else plain.id_to_token(self.mask)
         if mask_sign is not None:
             assert_sign(mask_sign)
@@ -96,7 +102,7 @@ class Tokenizer:
         Raises:
           InputError: If the tokenizer fails on the tokens.
         """
-        plain, masked, mask, size, _ = _parsed(self.content)
+        plain, masked, mask, size, *_ = _parsed(self.content)
         with guarded("the tokenizer fails on these tokens", "pass another tokenizer"):
             if size not in tokens:
                 return plain.decode(list(tokens), skip_special_tokens=False)
@@ -128,7 +134,7 @@ def read_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     if file.is_dir():
         file = file / "tokenizer.json"
     try:
-        return Tokenizer(file.read_text(encoding="utf-8"))
+        return Tokenizer(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no UTF-8"
         raise InputError(
@@ -139,13 +145,23 @@ def read_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 
 
 class _Parsed(NamedTuple):
-    """A tokenizer, the same with a token for the mask and its number, the size, and the added tokens."""
+    """What a file holds.
+
+    Attributes:
+      plain: The tokenizer.
+      masked: The same with a token for the mask.
+      mask: The number of that token.
+      size: The largest number of a token and one.
+      added: The number of each added token.
+      textless: The numbers below the size that no token has.
+    """
 
     plain: Any
     masked: Any
     mask: int
     size: int
     added: dict[str, int]
+    textless: tuple[int, ...]
 
 
 @functools.lru_cache(maxsize=4)
@@ -157,12 +173,14 @@ def _parsed(content: str) -> _Parsed:
             "tokenizer files need the package tokenizers; pip install 'mdmot[tokenizers]'"
         ) from None
     with guarded("no tokenizer", "pass a tokenizer.json of Hugging Face"):
-        plain, masked = (tokenizers.Tokenizer.from_str(content) for _ in range(2))
+        plain, numbered = _well_numbered(content, tokenizers.Tokenizer)
+        masked = tokenizers.Tokenizer.from_str(numbered)
         for tokenizer in (plain, masked):
             tokenizer.no_truncation()
             tokenizer.no_padding()
         added = {token.content: k for k, token in plain.get_added_tokens_decoder().items()}
-        size = 1 + max(plain.get_vocab(with_added_tokens=True).values(), default=-1)
+        number_of = plain.get_vocab(with_added_tokens=True)
+        size = 1 + max(number_of.values(), default=-1)
         masked.add_special_tokens([tokenizers.AddedToken(MASK_TEXT, special=True, normalized=False)])
         mask = masked.get_vocab(with_added_tokens=True)[MASK_TEXT]
         has_gaps = size == 0 or plain.id_to_token(mask) is not None
@@ -173,4 +191,25 @@ def _parsed(content: str) -> _Parsed:
             f"the token numbers go up to {size - 1}, expected less than {MOST_TOKENS}; "
             "number the tokens 0, 1, 2, ..."
         )
-    return _Parsed(plain, masked, mask, size, added)
+    numbers = {number for text, number in number_of.items() if text != filler(number)}
+    return _Parsed(plain, masked, mask, size, added, tuple(sorted({*range(size)} - numbers)))
+
+
+def _well_numbered(content: str, library: Any) -> tuple[Any, str]:
+    """The tokenizer and its content, whose holes are filled if the library would number tokens otherwise.
+
+    Raises:
+      InputError: If it does so all the same.
+    """
+    tokenizer = library.from_str(content)
+    if misnumbered(content, tokenizer.get_vocab(with_added_tokens=True)) is None:
+        return tokenizer, content
+    filled = with_fillers(content, tokenizer.get_vocab(with_added_tokens=False))
+    tokenizer = library.from_str(filled)
+    wrong = misnumbered(content, tokenizer.get_vocab(with_added_tokens=True))
+    if wrong is not None:
+        raise InputError(
+            f"the added token {wrong!r} has the number of another token, or one between two of them; "
+            "number the tokens 0, 1, 2, ..."
+        )
+    return tokenizer, filled

@@ -71,7 +71,7 @@ def _lines(corpus: Corpus, vocabulary: Symbols, length: int) -> np.ndarray:
     """The lines of the documents, each a sequence of its own."""
     rows: list[list[int]] = []
     for path, content in _files(corpus):
-        for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+        for number, line in enumerate(content.decode("utf-8-sig", "replace").splitlines(), start=1):
             if not line.strip():
                 continue
             where = f"--text, {path}, line {number}"

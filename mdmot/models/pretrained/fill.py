@@ -1,16 +1,18 @@
 """Weights filled from named tensors: each tensor has its place, each place its tensor, or none is."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mdmot.errors import InputError
-from mdmot.models.pretrained.tensors import Entry, Reader
+from mdmot.models.pretrained.tensors import Entry, Reader, is_named
 
 FLOATS = ("F16", "BF16", "F32", "F64")
 MOST_NAMED = 5
+
+BY_TOKEN = ("token", "head.kernel", "head.bias")
+"""Weights with a row a token, of which files may have more than there are tokens: sizes are rounded up."""
 
 
 class Rule(NamedTuple):
@@ -58,10 +60,12 @@ class Filled(NamedTuple):
     Attributes:
       params: Nested dictionaries of arrays.
       unused: Names of the tensors that the network does not need.
+      cut: Names of the tensors with more rows than there are tokens, and how many rows they have.
     """
 
     params: dict[str, Any]
     unused: tuple[str, ...]
+    cut: dict[str, int]
 
 
 def fill(
@@ -102,16 +106,16 @@ def fill(
             "copy all files of the model"
         )
     places, problems = _places(entries, rules, depth, defaults)
-    unused = tuple(
-        name
-        for name in entries
-        if name not in places and any(re.fullmatch(pattern, name) for pattern in ignored)
-    )
+    unused = tuple(name for name in entries if name not in places and is_named(name, ignored))
     problems["stray"] = sorted(entries.keys() - places.keys() - set(unused))
+    cut: dict[str, int] = {}
     for name, place in places.items():
         shape = _file_shape(place, shapes)
+        rows, *others = entries[name].shape or (0,)
         if entries[name].dtype not in FLOATS:
             problems["no floating-point numbers"].append(f"{name} ({entries[name].dtype})")
+        elif place.rule.target in BY_TOKEN and others == list(shape[1:]) and rows > shape[0]:
+            cut[name] = rows
         elif entries[name].shape != shape:
             found = list(entries[name].shape)
             problems["of a wrong shape"].append(f"{name} ({found}, the config asks for {list(shape)})")
@@ -122,6 +126,7 @@ def fill(
         # Copies last: by then what they repeat is there.
         for name, place in sorted(places.items(), key=lambda item: item[1].rule.is_copy):
             tensor = reader.read(name, entries[name])
+            tensor = tensor[: _file_shape(place, shapes)[0]] if name in cut else tensor
             tensor = tensor.T if place.rule.is_transposed else tensor
             target = arrays[place.rule.target]
             if not place.rule.is_copy:
@@ -129,7 +134,7 @@ def fill(
             elif not np.array_equal(target, tensor.astype(target.dtype)):
                 problems["not what they are tied to"].append(f"{name} ({place.rule.target})")
     _raise(where, problems)
-    return Filled(_nested(arrays), unused)
+    return Filled(_nested(arrays), unused, cut)
 
 
 def _places(

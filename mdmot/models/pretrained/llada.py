@@ -23,8 +23,7 @@ def read(settings: Settings) -> LlamaConfig:
         settings.only(name, None)
     width, heads = settings.whole("d_model"), settings.whole("n_heads")
     vocab_size = settings.whole("vocab_size", least=2)
-    # Rows of the table beyond the vocabulary would be tokens that no text has.
-    settings.only("embedding_size", vocab_size, None, default=vocab_size)
+    settings.whole("embedding_size", vocab_size, least=vocab_size)  # rows beyond are of no token
     is_multi_query = settings.flag("multi_query_attention", False)
     config = LlamaConfig(
         vocab_size=vocab_size,

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,14 +13,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from mdmot.denoisers import WithoutToken
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 from mdmot.model import Model
 from mdmot.models.config import DTYPES
 from mdmot.models.pretrained import bert, dream, esm, llada, llama
 from mdmot.models.pretrained.fill import Rule, fill
-from mdmot.models.pretrained.settings import Settings, read_settings
+from mdmot.models.pretrained.settings import CONFIG_FILE, Settings, read_settings
 from mdmot.models.pretrained.symbols import find_mask, read_symbols
 from mdmot.models.pretrained.tensors import list_tensors
+
+SPARE = (
+    r"(.*\.)?position_ids",  # 0, 1, 2, ...
+    r"(.*\.)?token_type_ids",  # 0, 0, 0, ...
+    r".*\.rotary_emb(eddings)?\.inv_freq",  # what the config says
+    r"(.*\.)?(pooler|contact_head)\..*",  # of other heads
+)
+"""Tensors of any family that are known and not needed, as regular expressions."""
 
 
 def no_defaults(config: Any) -> dict[str, Callable[[], np.ndarray]]:
@@ -37,7 +46,7 @@ class Family(NamedTuple):
       rules: Where each tensor goes.
       build: The network without its weights.
       defaults: Weights that may be absent, with what makes them.
-      ignored: Regular expressions of tensors that are known and not needed.
+      ignored: Regular expressions of tensors that are known and not needed, beside those of all families.
     """
 
     read: Callable[[Settings], Any]
@@ -138,7 +147,8 @@ def load_pretrained(
     settings.only("quantization_config", None)
     config = family.read(settings)
     settings.finish()
-    tensors = list_tensors(folder)
+    ignored = (*SPARE, *family.ignored)
+    tensors = list_tensors(folder, ignored)
     filled = fill(
         f"weights of {folder}",
         tensors,
@@ -147,8 +157,16 @@ def load_pretrained(
         dtype,
         config.depth,
         family.defaults(config),
-        family.ignored,
+        ignored,
     )
+    if filled.cut:
+        tensor, rows = next(iter(filled.cut.items()))
+        warnings.warn(
+            f"{folder}: {tensor} has {rows} rows for the {config.vocab_size} tokens of {CONFIG_FILE}; "
+            f"the last {rows - config.vocab_size} are not used",
+            InputWarning,
+            stacklevel=2,
+        )
     symbols = read_symbols(folder, config.vocab_size)
     mask_id = config.mask_id if mask_id is None else mask_id
     mask_id = find_mask(folder, symbols) if mask_id is None else mask_id

@@ -128,7 +128,7 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
             "copy the model's own files"
         )
     before, after = _frame(found, number_of)
-    special = {found.model.mask_id}
+    special = {found.model.mask_id, *(vocabulary.textless if isinstance(vocabulary, Tokenizer) else ())}
     if found.family in FRAMES:
         special |= {number for text, number in number_of.items() if SPECIAL.fullmatch(text)}
     never = tuple(sorted(number for number in special if number < vocabulary.size))

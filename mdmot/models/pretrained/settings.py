@@ -104,7 +104,7 @@ def read_json(path: pathlib.Path, advice: str) -> dict[str, Any]:
       InputError: If there is none.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
     except (ValueError, RecursionError):

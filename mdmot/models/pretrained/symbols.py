@@ -11,20 +11,24 @@ VOCABULARY_FILE, TOKENIZER_FILE = "vocab.txt", "tokenizer.json"
 
 
 def read_symbols(folder: pathlib.Path, size: int) -> tuple[str, ...] | None:
-    """The text of each token: the lines of vocab.txt; None if there is no such file.
+    """The text of each token: the lines of vocab.txt, which may be fewer; None if there is no such file.
+
+    Beside a tokenizer.json, which says more, a file with too many lines is not used.
 
     Raises:
-      InputError: If the file is no UTF-8 or its lines are not one a token.
+      InputError: If the file is no UTF-8 or has more lines than there are tokens.
     """
     path = folder / VOCABULARY_FILE
     if not path.exists():
         return None
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError):
         raise InputError(f"{path}: is no text in UTF-8; copy the file again") from None
     symbols = tuple(lines if lines[-1] else lines[:-1])
-    if len(symbols) != size:
+    if len(symbols) > size:
+        if (folder / TOKENIZER_FILE).exists():
+            return None
         raise InputError(f"{path}: {len(symbols)} lines for {size} tokens; copy the model's own file")
     return symbols
 

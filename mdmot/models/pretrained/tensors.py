@@ -2,6 +2,8 @@
 
 import contextlib
 import pathlib
+import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +29,12 @@ class Entry(NamedTuple):
     dtype: str
 
 
-def list_tensors(folder: pathlib.Path) -> dict[str, Entry]:
+def list_tensors(folder: pathlib.Path, ignored: Sequence[str] = ()) -> dict[str, Entry]:
     """All tensors of a folder by name; only the headers of the files are read.
+
+    Args:
+      folder: The folder.
+      ignored: Regular expressions of tensors that an index may list or not.
 
     Raises:
       InputError: If files are missing or damaged, or the index does not list what they hold.
@@ -57,12 +63,23 @@ def list_tensors(folder: pathlib.Path) -> dict[str, Entry]:
             raise InputError(f"{index}: the file {file} is missing; copy all files of the model")
         entries = _header(folder / file)
         listed = {name for name, place in placed.items() if place == file}
-        if listed != entries.keys():
-            name = min(listed ^ entries.keys())
+        other = {name for name in listed ^ entries.keys() if not is_named(name, ignored)}
+        if other:
+            name = min(other)
             what = "is not in it" if name in listed else "is not listed"
             raise InputError(f"{index}: {file} does not fit, {name} {what}; copy all files again")
         found |= entries
     return found
+
+
+def is_named(name: str, patterns: Iterable[str]) -> bool:
+    r"""Whether a tensor is one of those that regular expressions describe.
+
+    Example:
+      >>> is_named("model.rotary_emb.inv_freq", [r".*\.inv_freq"])
+      True
+    """
+    return any(re.fullmatch(pattern, name) for pattern in patterns)
 
 
 class Reader:
