@@ -12,6 +12,7 @@ from test_pretrained import CONFIGS, tensors_of, write
 from mdmot.cli import main
 from mdmot.errors import InputError, InputWarning
 from mdmot.models.pretrained import load_plain, load_pretrained
+from mdmot.models.pretrained.byte_level import byte_level
 from mdmot.orders import parse_order
 from mdmot.plans import Fixed, Plan, read_plan, write_plan
 from mdmot.vocabulary import Symbols, Tokenizer
@@ -240,3 +241,87 @@ def test_spare_tensors_are_ignored_in_one_file_and_in_shards(tmp_path, name):
     write(tmp_path, CONFIGS[name], tensors | {"model.rotary_emb.other": np.ones(2)})
     with pytest.raises(InputError, match=r"stray: model.rotary_emb.other"):
         load_pretrained(tmp_path)
+
+
+def byte_alphabet():
+    """The sign of each byte in the files of GPT-2's tokenizers: itself if it is seen, else a later one."""
+    seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in seen]
+    return {byte: chr(byte) for byte in seen} | {byte: chr(256 + k) for k, byte in enumerate(hidden)}
+
+
+SIGN = byte_alphabet()
+MERGES = ["Ġ t", "o b", "1 2", "Ġ Ġ", "Ġt o"]
+
+
+def write_merges(folder, about=None, more_words=(), added_tokens=None):
+    words = [
+        *(SIGN[byte] for byte in range(256)),
+        *(merge.replace(" ", "") for merge in MERGES),
+        *more_words,
+    ]
+    (folder / "vocab.json").write_text(json.dumps({word: k for k, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(MERGES) + "\n")
+    for name, content in (("tokenizer_config", about), ("added_tokens", added_tokens)):
+        if content is not None:
+            (folder / f"{name}.json").write_text(json.dumps(content))
+    return len(words)
+
+
+def merged(text):
+    """The tokens of one piece by the merges, the earliest first, in plain Python."""
+    parts = [SIGN[byte] for byte in text.encode()]
+    for merge in MERGES:
+        first, second = merge.split()
+        k = 0
+        while k < len(parts) - 1:
+            parts[k : k + 2] = [first + second] if parts[k : k + 2] == [first, second] else parts[k : k + 2]
+            k += 1
+    return parts
+
+
+def test_the_tokenizer_of_dream_is_put_together_from_its_files(tmp_path):
+    pytest.importorskip("tokenizers")
+    settings = CONFIGS["Dream"] | {"vocab_size": 270, "mask_token_id": None}
+    write(tmp_path, settings, tensors_of(settings))
+    about = {
+        "tokenizer_class": "DreamTokenizer",
+        "added_tokens_decoder": {"261": added(261, "<|endoftext|>"), "262": added(262, "<|im_end|>")},
+    }
+    size = write_merges(tmp_path, about, added_tokens={"<|endoftext|>": 261, "<|mask|>": 265})
+    assert size == 261
+    model = load_plain(tmp_path)
+    assert (model.vocabulary.size, model.vocabulary.mask) == (266, 265)
+    assert model.never == (263, 264, 265)
+    words = json.loads((tmp_path / "vocab.json").read_text())
+    # Digits stand alone, an ending with its apostrophe, a sign with the letters behind it; the last of
+    # several blanks belongs to the next word; letters are composed.
+    pieces = ["to", " tob", "'s", " ", "1", "2", "  ", " to", "(to", "?!\n", "é"]
+    text = "".join(pieces).replace("é", "e\u0301")
+    expected = [words[part] for piece in pieces for part in merged(piece)]
+    assert model.vocabulary.encode(text) == expected
+    assert model.vocabulary.decode(expected, "□") == "".join(pieces)
+    found = model.vocabulary.encode("to<|im_end|><|mask|><|endoftext|>")
+    assert found == [words["t"], words["o"], 262, 266, 261]
+
+
+def test_the_tokenizer_of_gpt_merges_digits_and_takes_blanks_before_a_mask(tmp_path):
+    pytest.importorskip("tokenizers")
+    write_merges(tmp_path, {"tokenizer_class": "RobertaTokenizerFast"}, ["<s>", "<mask>"])
+    content = byte_level(tmp_path, "roberta")
+    vocabulary = Tokenizer(json.dumps(content)).with_spelled_mask()
+    words = content["model"]["vocab"]
+    assert vocabulary.encode("12 to <mask>") == [words["12"], words["Ġto"], 263]
+    assert [token["content"] for token in content["added_tokens"]] == ["<s>", "<mask>"]
+
+
+def test_tokenizers_of_another_class_are_refused(tmp_path):
+    write_merges(tmp_path, {"tokenizer_class": "CLIPTokenizer"})
+    with pytest.raises(InputError, match='"tokenizer_class" is CLIPTokenizer; mdmot puts together'):
+        byte_level(tmp_path, "bert")
+    write_merges(tmp_path, {"tokenizer_class": "Qwen2Tokenizer"}, added_tokens={"<x>": "7"})
+    with pytest.raises(InputError, match="the token '<x>' has the number '7'"):
+        byte_level(tmp_path, "Dream")
+    write_merges(tmp_path, {"tokenizer_class": "Qwen2Tokenizer", "added_tokens_decoder": {"261": "x"}})
+    with pytest.raises(InputError, match='added_tokens_decoder has no "content" for 261'):
+        byte_level(tmp_path, "Dream")

@@ -14,6 +14,7 @@ import safetensors.numpy
 
 from mdmot.errors import InputError
 from mdmot.files import prepare_folder, write_atomically
+from mdmot.models.pretrained.byte_level import FILES
 from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
 from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE
 from mdmot.models.pretrained.tensors import WEIGHTS_FILE
@@ -34,8 +35,8 @@ def convert_pickle(
 
     Args:
       source: The folder with pytorch_model.bin and config.json.
-      folder: Where config.json, model.safetensors and, where there are such, vocab.txt and tokenizer.json
-        are written.
+      folder: Where config.json, model.safetensors and, where there are such, the files of the
+        vocabulary are written.
       without: Regular expressions of tensors to leave out, of other heads.
 
     Raises:
@@ -53,7 +54,7 @@ def convert_pickle(
     """
     source = pathlib.Path(source)
     config = read_json(source / CONFIG_FILE, "pass the folder of a Hugging Face model")
-    names = (VOCABULARY_FILE, TOKENIZER_FILE)
+    names = (VOCABULARY_FILE, TOKENIZER_FILE, *FILES)
     try:
         files = {name: (source / name).read_bytes() for name in names if (source / name).exists()}
     except OSError as error:

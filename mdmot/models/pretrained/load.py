@@ -169,7 +169,7 @@ def load_pretrained(
         )
     symbols = read_symbols(folder, config.vocab_size)
     mask_id = config.mask_id if mask_id is None else mask_id
-    mask_id = find_mask(folder, symbols) if mask_id is None else mask_id
+    mask_id = find_mask(folder, symbols, name) if mask_id is None else mask_id
     denoiser: Any = family.build(config)
     for token in dict.fromkeys((*never, mask_id)):
         if not 0 <= token < config.vocab_size:

@@ -1,10 +1,10 @@
 """Pretrained networks on plain sequences: what frames them, and their own mask, is out of sight."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import re
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,9 +17,14 @@ from mdmot.denoisers.reading import Positions
 from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models.named import Named
+from mdmot.models.pretrained.byte_level import MERGES_FILE, WORDS_FILE
 from mdmot.models.pretrained.load import Pretrained, load_pretrained
-from mdmot.models.pretrained.settings import read_json
-from mdmot.models.pretrained.symbols import TOKENIZER_FILE, VOCABULARY_FILE, added_tokens
+from mdmot.models.pretrained.symbols import (
+    TOKENIZER_FILE,
+    VOCABULARY_FILE,
+    added_tokens,
+    tokenizer_object,
+)
 from mdmot.vocabulary import Symbols, Tokenizer, read_tokenizer
 
 FRAMES = {"bert": ("[CLS]", "[SEP]"), "esm": ("<cls>", "<eos>")}
@@ -90,7 +95,8 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
     whatever their vocabulary has but the mask.
 
     Args:
-      folder: What `load_pretrained` reads, with a tokenizer.json or else a vocab.txt.
+      folder: What `load_pretrained` reads, with a tokenizer.json, a vocab.json with its merges.txt, or
+        else a vocab.txt.
 
     Returns:
       The network on plain sequences, whose mask is the token after all clean ones.
@@ -158,10 +164,11 @@ def _frame(found: Pretrained, number_of: dict[str, int]) -> tuple[tuple[int, ...
 
 def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Tokenizer, dict[str, int]]:
     """The vocabulary, and the number of each token that is known by a text of its own."""
-    path = folder / TOKENIZER_FILE
-    if path.exists():
-        vocabulary = read_tokenizer(path)
-        content: dict[str, Any] = read_json(path, "copy the file again")
+    tokenizer = tokenizer_object(folder, found.family)
+    if tokenizer is not None:
+        path, content = tokenizer
+        is_file = path.name == TOKENIZER_FILE
+        vocabulary = read_tokenizer(path) if is_file else Tokenizer(json.dumps(content))
         pieces = content["model"].get("vocab", {})
         # Of some kinds of tokenizers it is a list of pieces and their scores.
         listed = pieces if isinstance(pieces, dict) else {row[0]: k for k, row in enumerate(pieces)}
@@ -169,6 +176,6 @@ def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Toke
     if found.symbols is not None:
         return Symbols(found.symbols), {symbol: k for k, symbol in enumerate(found.symbols)}
     raise InputError(
-        f"{folder}: has neither {TOKENIZER_FILE} nor {VOCABULARY_FILE}, so that its tokens have no text; "
-        "copy the model's own"
+        f"{folder}: has neither {TOKENIZER_FILE} nor {VOCABULARY_FILE} nor {WORDS_FILE} and {MERGES_FILE}, "
+        "so that its tokens have no text; copy the model's own"
     )

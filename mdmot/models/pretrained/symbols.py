@@ -4,6 +4,7 @@ import pathlib
 from typing import Any
 
 from mdmot.errors import InputError
+from mdmot.models.pretrained.byte_level import WORDS_FILE, byte_level, has_files
 from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
 from mdmot.vocabulary import SPELLED_MASKS
 
@@ -33,20 +34,39 @@ def read_symbols(folder: pathlib.Path, size: int) -> tuple[str, ...] | None:
     return symbols
 
 
-def find_mask(folder: pathlib.Path, symbols: tuple[str, ...] | None) -> int:
+def tokenizer_object(folder: pathlib.Path, family: str) -> tuple[pathlib.Path, dict[str, Any]] | None:
+    """What is in tokenizer.json, or would be if the folder had one; None if it has no tokenizer.
+
+    Args:
+      folder: The folder.
+      family: The family of its network.
+
+    Returns:
+      The file that says most of it, and the JSON object.
+
+    Raises:
+      InputError: If a file is damaged or of another kind of tokenizers.
+    """
+    path = folder / TOKENIZER_FILE
+    if path.exists():
+        return path, read_json(path, "copy the file again")
+    return (folder / WORDS_FILE, byte_level(folder, family)) if has_files(folder) else None
+
+
+def find_mask(folder: pathlib.Path, symbols: tuple[str, ...] | None, family: str) -> int:
     """The token of a masked position, by its text.
 
     Args:
       folder: The folder.
       symbols: The text of each token, if known.
+      family: The family of the network.
 
     Raises:
       InputError: If no token has the text of a mask.
     """
     number_of = {} if symbols is None else {symbol: number for number, symbol in enumerate(symbols)}
-    path = folder / TOKENIZER_FILE
-    if path.exists():
-        number_of |= added_tokens(path, read_json(path, "copy the file again"))
+    tokenizer = tokenizer_object(folder, family)
+    number_of |= {} if tokenizer is None else added_tokens(*tokenizer)
     found = [number_of[text] for text in SPELLED_MASKS if text in number_of]
     if not found:
         raise InputError(
