@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mdmot.errors import InputError
-from mdmot.models.pretrained import convert_antiberty, pickle_program, unpickle
+from mdmot.models.pretrained import convert_antiberty, old_pickles, pickle_program, unpickle
 from mdmot.models.pretrained.unpickle import read_pickled
 
 NUMBERS = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -36,9 +36,9 @@ def plain(value):
     return pickle.dumps(value, 2)[2:-1]
 
 
-def tensor(key="0", shape=(2, 3), stride=(3, 1), size=6, kind="FloatStorage", offset=0):
-    """What torch.save writes for a tensor."""
-    where = plain("storage") + name("torch", kind) + plain(key) + plain("cpu") + plain(size)
+def tensor(key="0", shape=(2, 3), stride=(3, 1), size=6, kind="FloatStorage", offset=0, part=b""):
+    """What torch.save writes for a tensor; the old format adds what its storage is a part of."""
+    where = plain("storage") + name("torch", kind) + plain(key) + plain("cpu") + plain(size) + part
     where = pickle.MARK + where + pickle.TUPLE + pickle.BINPERSID
     rest = b"".join(map(plain, (offset, shape, stride, False)))
     hooks = name("collections", "OrderedDict") + pickle.EMPTY_TUPLE + pickle.REDUCE
@@ -62,11 +62,24 @@ def archive(program, storages=None, **options):
     return content
 
 
+MACHINE = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+
+
+def old(program, storages=None, version=1001, keys=None, magic=old_pickles.MAGIC):
+    """The same as torch.save wrote it before PyTorch 1.6."""
+    storages = {"0": NUMBERS} if storages is None else storages
+    keys = list(storages) if keys is None else keys
+    pickles = [pickle.dumps(version, 2), pickle.dumps(MACHINE, 2)]
+    pickles += [pickle.PROTO + b"\x02" + program + pickle.STOP, pickle.dumps(keys, 2)]
+    parts = [numbers.size.to_bytes(8, "little") + numbers.tobytes() for numbers in storages.values()]
+    return io.BytesIO(b"".join([magic, *pickles, *parts]))
+
+
 def standing():
     """What a pickle might change: types of numbers, and all that the reader's modules hold."""
     dtypes = [np.dtype(kind) for kind in (jnp.bfloat16, np.float32, np.int64, np.bool_)]
     found = [(kind.itemsize, kind.alignment, kind.str, str(kind.fields)) for kind in dtypes]
-    for module in (pickle_program, unpickle, collections, pickle, sys.modules[__name__]):
+    for module in (pickle_program, unpickle, old_pickles, collections, pickle, sys.modules[__name__]):
         for key, value in sorted(vars(module).items()):
             inside = dict(getattr(value, "__dict__", {})) if callable(value) else {}
             found.append((module.__name__, key, id(value), sorted(inside)))
@@ -84,7 +97,8 @@ def refused(content):
     return str(caught.value)
 
 
-def test_what_torch_writes_is_read():
+@pytest.mark.parametrize("written", [archive, old])
+def test_what_torch_writes_is_read(written):
     """State dicts with the versions of their modules, parameters, views and numbers in common."""
     parameter = name("torch._utils", "_rebuild_parameter") + pickle.MARK + tensor() + plain(True)
     parameter += name("collections", "OrderedDict") + b")R" + pickle.TUPLE + pickle.REDUCE
@@ -94,13 +108,41 @@ def test_what_torch_writes_is_read():
     versions = dictionary({"": dictionary({"version": plain(1)})}, ordered=True)
     state = dictionary({"_metadata": versions})
     found = read_pickled(
-        archive(dictionary(items, ordered=True) + state + pickle.BUILD, {"0": NUMBERS, "1": half})
+        written(dictionary(items, ordered=True) + state + pickle.BUILD, {"0": NUMBERS, "1": half})
     )
     expected = {"a": NUMBERS, "b": NUMBERS.T, "c": np.float32(0), "d": NUMBERS[1, ::2], "e": half}
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         assert found[key].dtype == value.dtype
         np.testing.assert_array_equal(found[key], value)
+
+
+def test_old_files_are_read_whole_or_not_at_all():
+    """Each part has to be where the pickles before it say, and nothing may be left."""
+    program, whole = dictionary({"x": tensor(part=plain(None))}), {"0": NUMBERS, "1": NUMBERS}
+    np.testing.assert_array_equal(read_pickled(old(program))["x"], NUMBERS)
+    content = old(program).getvalue()
+    for cut in range(1, len(content), 7):
+        refused(io.BytesIO(content[:-cut]))
+    assert "tells of more than" in refused(io.BytesIO(content[:-1]))
+    assert "has 1 bytes behind its numbers" in refused(io.BytesIO(content + b"0"))
+    assert "is not of version 1001" in refused(old(program, version=1002))
+    assert "is not of version 1001" in refused(old(program, version="1001"))
+    assert "has not the 6 numbers" in refused(old(program, {"0": NUMBERS[:1]}))
+    for storages, keys in ((whole, None), (whole, ["0", "0"]), ({}, None), (None, ["1"]), (None, [0])):
+        assert "has not the storages of its tensors" in refused(old(program, storages, keys=keys))
+    assert "no dictionary of tensors" in refused(old(program, keys={"0": 1}))
+    assert "no dictionary of tensors" in refused(old(dictionary({"x": tensor(), "y": plain(5)})))
+    assert "no pickled tensors" in refused(old(dictionary({"x": tensor(part=plain((1, 2)))})))
+    assert "no pickled tensors" in refused(old(program, magic=pickle.dumps(0x1950A86A20F9469CFC6D, 2)))
+    many = {str(k): tensor() for k in range(20)}
+    assert "take 480 bytes out of 24" in refused(old(dictionary(many)))
+    # A size beyond the file is compared, not made.
+    bomb = old(dictionary({"x": tensor(size=2**60)})).getvalue()
+    told = bomb[: -NUMBERS.nbytes - 8] + (2**60).to_bytes(8, "little") + NUMBERS.tobytes()
+    assert "tells of more than" in refused(io.BytesIO(told))
+    call = name("os", "mkdir") + plain("proof") + pickle.TUPLE1 + pickle.REDUCE
+    assert "os.mkdir, which is no tensor" in refused(old(dictionary({"x": call})))
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -241,6 +283,7 @@ def attempt(content):
 @example(b"\x80\x02ctorch\nBFloat16Storage\n" + plain(STATES["a dtype's state"]) + b"b")
 def programs_are_inert(program):
     attempt(archive(program).getvalue())
+    attempt(old(program).getvalue())
     attempt(archive(program + dictionary({"x": tensor()})).getvalue())
     attempt(archive(dictionary({"x": program + tensor()})).getvalue())
 
@@ -254,6 +297,10 @@ def damaged_files_are_inert(changes, is_pickle):
     for place, value in changes:
         content[place % len(content)] = value
     attempt(archive(bytes(content)).getvalue() if is_pickle else bytes(content))
+    content = bytearray(old(bytes(program)).getvalue())
+    for place, value in changes:
+        content[place % len(content)] = value
+    attempt(bytes(content))
 
 
 def fuzz():

@@ -1,13 +1,15 @@
 """Pretrained folders: what is whole is loaded, and whatever is not is refused in one line.
 
-The test of real weights runs where the environment variable MDMOT_ANTIBERTY_WHEEL names the file that
-`pip download antiberty==0.1.3 --no-deps` fetches (about 100 MB), and is skipped elsewhere.
+The tests of real weights run where the environment variables MDMOT_ANTIBERTY_WHEEL and
+MDMOT_RXNMAPPER_WHEEL name the files that `pip download antiberty==0.1.3 rxnmapper==0.4.3 --no-deps` fetches
+(about 100 MB and 3 MB), and are skipped elsewhere.
 """
 
 import json
 import os
 import pathlib
 import pickle
+import re
 import zipfile
 
 import jax
@@ -22,6 +24,7 @@ from mdmot.models.pretrained import (
     FAMILIES,
     convert_antiberty,
     convert_pickle,
+    convert_rxnmapper,
     load_plain,
     load_pretrained,
 )
@@ -228,9 +231,9 @@ def test_old_and_tied_names_are_known(tmp_path):
         found.model.params["layers"]["mlp_norm"]["scale"][1], tensors[f"{norm}.gamma"]
     )
     assert found.unused == ("bert.embeddings.position_ids",)
-    tensors["cls.predictions.decoder.weight"] = table + 1
+    tensors["cls.predictions.decoder.bias"] = tensors["cls.predictions.bias"] + 1
     message = refused(write(tmp_path, BERT, tensors))
-    assert "not what they are tied to: cls.predictions.decoder.weight (token)" in message
+    assert "not what they are tied to: cls.predictions.decoder.bias (head.bias)" in message
 
 
 def test_dplm_is_an_esm_of_another_name(tmp_path):
@@ -278,13 +281,13 @@ def test_all_tensors_that_do_not_fit_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("bert", {"model_type": "t5"}, "model_type 't5'; mdmot reads bert, esm, llada, Dream"),
+        ("bert", {"model_type": "t5"}, "model_type 't5'; mdmot reads bert, roberta"),
         ("bert", {"model_type": None}, "mdmot reads"),
         ("bert", {"hidden_act": "relu"}, 'hidden_act = "relu": mdmot\'s network has only "gelu"'),
         ("bert", {"position_embedding_type": "relative_key"}, 'position_embedding_type = "relative_key"'),
         ("bert", {"is_decoder": True}, "is_decoder = true"),
         ("bert", {"architectures": ["BertForSequenceClassification"]}, "architectures"),
-        ("bert", {"tie_word_embeddings": False}, "tie_word_embeddings = false"),
+        ("bert", {"tie_word_embeddings": False}, "missing: cls.predictions.decoder.weight"),
         ("bert", {"quantization_config": {"bits": 4}}, "quantization_config"),
         ("bert", {"hidden_size": None}, "hidden_size is missing"),
         ("bert", {"hidden_size": "4"}, 'hidden_size = "4": expected a whole number'),
@@ -483,6 +486,47 @@ def test_pickles_that_are_programs_are_refused(tmp_path):
         convert_antiberty(path, tmp_path / "folder")
 
 
+def test_the_wheel_of_rxnmapper_becomes_a_model_of_text(tmp_path):
+    settings = {name: value for name, value in BERT.items() if name != "mask_token_id"}
+    settings |= {"model_type": "albert", "embedding_size": 3, "architectures": ["AlbertForMaskedLM"]}
+    tensors, wheel, folder = tensors_of(settings), tmp_path / "rxnmapper.whl", tmp_path / "folder"
+    save_pickle(tmp_path / "weights", tensors | {"albert.pooler.bias": np.ones(2, np.float32)})
+    models = "rxnmapper/models/transformers/albert"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{models}/vocab.txt", "\n".join(SYMBOLS))
+        archive.writestr(f"{models}/config.json", json.dumps(settings))
+        archive.write(tmp_path / "weights", f"{models}/pytorch_model.bin")
+        archive.writestr(f"{models}/training_args.bin", b"not to be read")
+        archive.writestr("rxnmapper-0.4.3.dist-info/licenses/LICENSE", "MIT")
+    convert_rxnmapper(wheel, folder)
+    assert (folder / "LICENSE").read_text() == "MIT"
+    model = load_plain(folder)
+    assert (model.vocabulary.symbols, model.model.denoiser.mask_id) == (SYMBOLS, 6)
+    assert (model.model.denoiser.before, model.model.denoiser.after) == ((1,), (2,))
+    with pytest.raises(InputError, match="not the wheel of AntiBERTy"):
+        convert_antiberty(wheel, tmp_path / "other")
+
+
+REACTION = "CC(C)S . CN(C)C=O . Fc1cccnc1F . O=C([O-])[O-] . [K+] . [K+] >> CC(C)Sc1ncccc1F"
+
+
+@pytest.mark.slow
+def test_rxnmapper_recovers_what_a_reaction_has(tmp_path):
+    wheel = os.environ.get("MDMOT_RXNMAPPER_WHEEL")
+    if not wheel:
+        pytest.skip("set MDMOT_RXNMAPPER_WHEEL to the file of pip download rxnmapper==0.4.3 --no-deps")
+    convert_rxnmapper(wheel, tmp_path)
+    model = load_plain(tmp_path)
+    symbols = re.findall(r"\[[^]]*\]|>>|[A-Za-z0-9().=]", REACTION)
+    tokens = np.array(model.vocabulary.encode(" ".join(symbols)))
+    is_masked = np.arange(len(tokens)) % 7 == np.arange(7)[:, None]
+    shown = np.where(is_masked, model.model.mask_id, tokens)
+    logits = logits_of(model.model.denoiser, model.model.params, jnp.asarray(shown))
+    right = (np.asarray(logits).argmax(-1) == tokens)[is_masked].mean()
+    # Of 54 symbols a network that knows nothing but their frequencies gets one in four.
+    assert right > 0.9
+
+
 def test_the_wheel_of_antiberty_becomes_a_model_of_text(tmp_path):
     tensors, wheel, folder = tensors_of(BERT), tmp_path / "antiberty.whl", tmp_path / "folder"
     heads = ("bert.pooler.dense.weight", "cls.species.decoder.bias", "cls.graft.bias", "cls.chain.bias")
@@ -618,7 +662,7 @@ def test_folders_without_text_are_refused(run, tmp_path):
     write(tmp_path, LLADA, tensors_of(LLADA))
     assert "neither tokenizer.json nor vocab.txt" in said("sample", tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
-    assert "mdmot reads bert, esm, llada, Dream" in said("sample", tmp_path)
+    assert "mdmot reads bert, roberta" in said("sample", tmp_path)
     write_text_model(tmp_path, "bert")
     assert "pass --text PATH, one sequence a line" in said("profile", tmp_path)
     (tmp_path / "text.txt").write_text("a [PAD] b\n" * 3)

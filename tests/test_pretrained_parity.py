@@ -81,6 +81,58 @@ def test_bert(tmp_path):
         assert_same(found, tokens, theirs)
 
 
+@pytest.mark.parametrize("name", ["Roberta", "XLMRoberta", "Camembert"])
+def test_roberta(tmp_path, name):
+    config = getattr(transformers, f"{name}Config")(**SIZES, pad_token_id=1, type_vocab_size=1)
+    model = randomised(getattr(transformers, f"{name}ForMaskedLM")(config))
+    model.save_pretrained(tmp_path)
+    found = load_pretrained(tmp_path, mask_id=MASK)
+    # Positions are counted from the row after the padding token's.
+    assert (found.length, found.pad_id) == (14, 1)
+    for tokens in (TOKENS, PADDED):
+        theirs = model(torch.tensor(tokens), attention_mask=torch.tensor(tokens != 1)).logits
+        assert_same(found, tokens, theirs)
+
+
+@pytest.mark.parametrize(("act", "groups", "is_tied"), [("gelu", 1, True), ("gelu_new", 2, False)])
+def test_albert(tmp_path, act, groups, is_tied):
+    sizes = SIZES | {"num_hidden_layers": 5, "embedding_size": 12, "num_hidden_groups": groups}
+    config = transformers.AlbertConfig(**sizes, hidden_act=act, pad_token_id=1, tie_word_embeddings=is_tied)
+    model = randomised(transformers.AlbertForMaskedLM(config))
+    if not is_tied:  # PyTorch's is then a bias that nothing reads
+        model.predictions.bias = model.predictions.decoder.bias
+    model.save_pretrained(tmp_path)
+    found = load_pretrained(tmp_path, mask_id=MASK)
+    assert (found.config.depth, len(found.config.rounds)) == (groups, 5)
+    for tokens in (TOKENS, PADDED):
+        theirs = model(torch.tensor(tokens), attention_mask=torch.tensor(tokens != 1)).logits
+        assert_same(found, tokens, theirs)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_modernbert(tmp_path, is_new):
+    config = transformers.ModernBertConfig(
+        **SIZES | {"num_hidden_layers": 5}, pad_token_id=1, local_attention=4, attn_implementation="eager"
+    )
+    model = randomised(transformers.ModernBertForMaskedLM(config))
+    model.save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    if not is_new:  # as ModernBERT itself is published
+        bases = settings.pop("rope_parameters")
+        del settings["layer_types"]
+        settings |= {
+            "global_attn_every_n_layers": 3,
+            "global_rope_theta": bases["full_attention"]["rope_theta"],
+            "local_rope_theta": bases["sliding_attention"]["rope_theta"],
+        }
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    found = load_pretrained(tmp_path, mask_id=MASK)
+    assert found.config.is_wide == (True, False, False, True, False)
+    for tokens in (TOKENS, PADDED):
+        theirs = model(torch.tensor(tokens), attention_mask=torch.tensor(tokens != 1)).logits
+        assert_same(found, tokens, theirs)
+
+
 @pytest.mark.parametrize(("has_dropout", "is_tied"), [(True, True), (False, False)])
 def test_esm(tmp_path, has_dropout, is_tied):
     config = transformers.EsmConfig(
@@ -194,7 +246,43 @@ def test_dream_is_qwen2_that_sees_all_with_shifted_logits(tmp_path, is_new):
     assert (seeing_all(model, other)[:, 0] != theirs[:, 0]).any()
 
 
-def test_pickles_of_torch_are_read_without_it(tmp_path):
+@pytest.mark.parametrize("is_tied", [True, False])
+@pytest.mark.parametrize("number", [2, 3])
+def test_a2d_is_qwen_that_sees_all(tmp_path, number, is_tied):
+    rotary = {"rope_type": "default", "rope_theta": 1_000_000.0}
+    sizes = SIZES | {"num_key_value_heads": 2, "rope_parameters": rotary, "tie_word_embeddings": is_tied}
+    if number == 3:
+        sizes["head_dim"] = 8  # heads that are together wider than the network
+    config = getattr(transformers, f"Qwen{number}Config")(**sizes, attn_implementation="eager")
+    model = randomised(getattr(transformers, f"Qwen{number}ForCausalLM")(config))
+    model.save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    settings |= {"model_type": f"a2d-qwen{number}", "architectures": [f"A2DQwen{number}LMHeadModel"]}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    found = load_pretrained(tmp_path, mask_id=MASK)
+    assert found.config.has_head_norms == (number == 3)
+    assert_same(found, TOKENS, seeing_all(model, TOKENS))
+
+
+@pytest.mark.parametrize("kind", ["equal", "other", "head alone"])
+def test_tied_heads_are_what_transformers_takes_them_for(tmp_path, kind):
+    model = randomised(transformers.BertForMaskedLM(transformers.BertConfig(**SIZES, pad_token_id=1)))
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    table = tensors["bert.embeddings.word_embeddings.weight"]
+    tensors["cls.predictions.decoder.weight"] = table[::-1].copy() if kind == "other" else table
+    if kind == "head alone":
+        del tensors["bert.embeddings.word_embeddings.weight"]
+    safetensors.numpy.save_file(tensors, path, {"format": "pt"})
+    theirs = transformers.BertForMaskedLM.from_pretrained(tmp_path).eval()
+    found = load_pretrained(tmp_path, mask_id=MASK)
+    assert found.config.is_tied == (kind != "other")
+    assert_same(found, TOKENS, theirs(torch.tensor(TOKENS)).logits)
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_pickles_of_torch_are_read_without_it(tmp_path, is_old):
     table = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     tensors = {
         "view": table[1:, ::2],
@@ -207,7 +295,7 @@ def test_pickles_of_torch_are_read_without_it(tmp_path):
         "scalar": torch.tensor(2.5),
         "flags": table > 0,
     }
-    torch.save(tensors, tmp_path / "x.bin")
+    torch.save(tensors, tmp_path / "x.bin", _use_new_zipfile_serialization=not is_old)
     found = read_pickled(tmp_path / "x.bin")
     assert found.keys() == tensors.keys()
     for name, tensor in tensors.items():

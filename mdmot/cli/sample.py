@@ -131,7 +131,7 @@ def sample(
 ) -> None:
     """Sample sequences from MODEL.
 
-    MODEL is the folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA or Dream in
+    MODEL is the folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA and others in
     Hugging Face's layout), or a law file or test bed (see `mdmot law`), whose exact conditionals then take
     the network's place. Without MODEL, the small model of Python source that comes with mdmot is sampled.
     A sample depends on the seed and on its own number alone: asking for more leaves the first as they are.

@@ -73,7 +73,7 @@ def attend(
     query: Float[Array, "batch length heads features"],
     key: Float[Array, "batch length kv_heads features"],
     value: Float[Array, "batch length kv_heads features"],
-    is_seen: Bool[Array, "batch length"] | None = None,
+    is_seen: Bool[Array, "batch *queries length"] | None = None,
 ) -> Float[Array, "batch length joined"]:
     """What every position reads from all: a mean of the values, weighted by softmax of the products.
 
@@ -81,12 +81,15 @@ def attend(
       query: Heads in groups that share a key and value; `heads` is a multiple of `kv_heads`.
       key: What queries are compared to.
       value: What is read.
-      is_seen: The positions that are read; the result elsewhere means nothing. None for all.
+      is_seen: The positions that are read, by all or by each position its own; the result of positions
+        that none reads means nothing. None for all.
 
     Returns:
       The heads side by side; of a row that is seen whole, those of None up to rounding.
     """
-    mask = None if is_seen is None else is_seen[:, None, None, :]
+    mask = None
+    if is_seen is not None:
+        mask = is_seen[:, None, None, :] if is_seen.ndim == 2 else is_seen[:, None]
     # JAX's function sums bfloat16 in float32, which its own strict mode refuses.
     with jax.numpy_dtype_promotion("standard"):
         mixed = jax.nn.dot_product_attention(query, key, value, mask=mask)
@@ -103,34 +106,41 @@ def self_attention(
     layer: dict[str, dict[str, Array]],
     x: Features,
     heads: int,
-    is_seen: Bool[Array, "batch length"] | None = None,
+    is_seen: Bool[Array, "batch *queries length"] | None = None,
     turn: tuple[Array, Array] | None = None,
+    epsilon: float = 0.0,
 ) -> Features:
     """What every position of a sequence reads from all, with linear maps before and after.
 
     Args:
-      layer: Linear maps: query, key, value, attention_out.
+      layer: Linear maps: query, key, value, attention_out; where every head of the queries and keys has
+        mean square 1, its scales too: query_norm, key_norm.
       x: Features.
       heads: Heads of the query; those of key and value follow from their width.
       is_seen: As `attend` takes it.
       turn: Rotary positions, as `turns` gives them; None for none.
+      epsilon: Added to the mean square of a head.
     """
     size = layer["query"]["kernel"].shape[1] // heads
     query, key, value = (
         linear(layer[name], x).reshape(*x.shape[:2], -1, size) for name in ("query", "key", "value")
     )
+    if "query_norm" in layer:
+        query = rms_norm(layer["query_norm"], query, epsilon)
+        key = rms_norm(layer["key_norm"], key, epsilon)
     if turn is not None:
         query, key = turned(query, turn), turned(key, turn)
     return linear(layer["attention_out"], attend(query, key, value, is_seen))
 
 
 def layer_norm(layer: dict[str, Array], x: Features, epsilon: float) -> Features:
-    """Features with mean 0 and variance 1, scaled and shifted; in float32 at least."""
+    """Features with mean 0 and variance 1, scaled, and shifted if there is a bias; in float32 at least."""
     wide = x.astype(_wide(x))
     centred = wide - wide.mean(axis=-1, keepdims=True)
     variance = (centred * centred).mean(axis=-1, keepdims=True)
     unit = (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
-    return unit * layer["scale"][None, None] + layer["bias"][None, None]
+    scaled = unit * layer["scale"][None, None]
+    return scaled + layer["bias"][None, None] if "bias" in layer else scaled
 
 
 def rms_norm(

@@ -23,7 +23,7 @@ def load(name: Name = None) -> "Named":
     Weights keep the type that they were saved in; a law is computed in JAX's current precision.
 
     Args:
-      name: Folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA or Dream in
+      name: Folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA and others in
         Hugging Face's layout), law file, or test bed, as markov:stay=.9,length=8; None for the model
         that comes with mdmot.
 

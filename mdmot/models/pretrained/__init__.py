@@ -1,6 +1,6 @@
 """Pretrained masked language models, from local Hugging Face folders."""
 
-from mdmot.models.pretrained.convert import convert_antiberty, convert_pickle
+from mdmot.models.pretrained.convert import convert_antiberty, convert_pickle, convert_rxnmapper
 from mdmot.models.pretrained.load import FAMILIES, Pretrained, load_pretrained
 from mdmot.models.pretrained.plain import PlainDenoiser, load_plain
 
@@ -10,6 +10,7 @@ __all__ = [
     "Pretrained",
     "convert_antiberty",
     "convert_pickle",
+    "convert_rxnmapper",
     "load_plain",
     "load_pretrained",
 ]

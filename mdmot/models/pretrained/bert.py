@@ -1,6 +1,7 @@
 """BERT encoders with their masked-language head: norms after the sums, learned positions."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,10 +14,12 @@ from mdmot.models.layers import Features, layer_norm, linear, logits_of, self_at
 from mdmot.models.pretrained.fill import Rule, dense, norm
 from mdmot.models.pretrained.settings import Settings
 
+TANH_GELU = ("gelu_new", "gelu_pytorch_tanh")
+
 
 @dataclasses.dataclass(frozen=True)
 class EncoderConfig:
-    """The size of a BERT or ESM encoder.
+    """The size of an encoder of BERT's kind.
 
     Attributes:
       vocab_size: Number of tokens, the mask and other special ones included.
@@ -31,6 +34,9 @@ class EncoderConfig:
       is_tied: Whether the head's kernel is the table of the tokens.
       segments: Number of segments, of which sequences are the first; 0 if there are none.
       has_token_dropout: Whether embeddings are scaled by how much is masked, as in ESM-2.
+      has_tanh_gelu: Whether the Gaussian error function in blocks and head is approximated by tanh.
+      embedding: Features of the tables of tokens and positions, where they are not `width`; else 0.
+      rounds: The block of each round, where some are used more than once, as in ALBERT; else empty.
     """
 
     vocab_size: int
@@ -45,6 +51,9 @@ class EncoderConfig:
     is_tied: bool
     segments: int = 0
     has_token_dropout: bool = False
+    has_tanh_gelu: bool = False
+    embedding: int = 0
+    rounds: tuple[int, ...] = ()
 
 
 def read_encoder(settings: Settings, **more: Any) -> EncoderConfig:
@@ -67,6 +76,12 @@ def read_encoder(settings: Settings, **more: Any) -> EncoderConfig:
     settings.only("is_decoder", False, default=False)
     settings.only("add_cross_attention", False, default=False)
     return config
+
+
+def read_activation(settings: Settings, default: str) -> bool:
+    """Whether `hidden_act` is the gelu that tanh approximates."""
+    settings.only("hidden_act", "gelu", *TANH_GELU, default=default)
+    return settings.values.get("hidden_act", default) in TANH_GELU
 
 
 def encoder_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
@@ -111,23 +126,26 @@ def encoder_rules(config: EncoderConfig, prefix: str, decoder: str) -> list[Rule
 
 def read(settings: Settings) -> EncoderConfig:
     """The size of a BERT."""
-    settings.only("hidden_act", "gelu", default="gelu")
     settings.only("position_embedding_type", "absolute", default="absolute")
-    settings.only("tie_word_embeddings", True, None)
     settings.only("architectures", ["BertForMaskedLM"], ["BertForPreTraining"], None)
     return read_encoder(
         settings,
         mask_id=settings.whole("mask_token_id", None, least=0),
         pad_id=settings.whole("pad_token_id", 0, least=0),
         segments=settings.whole("type_vocab_size", 2),
+        has_tanh_gelu=read_activation(settings, "gelu"),
     )
 
 
 def shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each weight."""
-    width = config.width
-    return encoder_shapes(config) | {
-        "position": (config.length, width),
+    return encoder_shapes(config) | embedding_shapes(config, config.width, config.length)
+
+
+def embedding_shapes(config: EncoderConfig, width: int, positions: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tables beside that of the tokens, and of the norm of their sum."""
+    return {
+        "position": (positions, width),
         "segment": (config.segments, width),
         "norm.scale": (width,),
         "norm.bias": (width,),
@@ -139,9 +157,7 @@ def rules(config: EncoderConfig) -> list[Rule]:
     block, head = "bert.encoder.layer.{}", "cls.predictions"
     return [
         *encoder_rules(config, "bert", f"{head}.decoder"),
-        Rule("bert.embeddings.position_embeddings.weight", "position"),
-        Rule("bert.embeddings.token_type_embeddings.weight", "segment"),
-        *norm("bert.embeddings.LayerNorm", "norm"),
+        *embedding_rules("bert"),
         *norm(f"{block}.attention.output.LayerNorm", "layers.attention_norm"),
         *norm(f"{block}.output.LayerNorm", "layers.mlp_norm"),
         *dense(f"{head}.transform.dense", "head.dense"),
@@ -151,10 +167,42 @@ def rules(config: EncoderConfig) -> list[Rule]:
     ]
 
 
+def embedding_rules(prefix: str) -> list[Rule]:
+    """The rules of the tables beside that of the tokens."""
+    return [
+        Rule(f"{prefix}.embeddings.position_embeddings.weight", "position"),
+        Rule(f"{prefix}.embeddings.token_type_embeddings.weight", "segment"),
+        *norm(f"{prefix}.embeddings.LayerNorm", "norm"),
+    ]
+
+
 IGNORED = (
     r"bert\.embeddings\.position_ids",  # 0, 1, 2, ...
     r"(bert\.pooler\.dense|cls\.seq_relationship)\.(weight|bias)",  # of the next-sentence head
 )
+
+
+def embedded(
+    params: Params, tokens: Tokens, position: Float[jax.Array, "rows length width"], epsilon: float
+) -> Features:
+    """The norm of the sum of a token's, its position's and the first segment's features."""
+    return layer_norm(
+        params["norm"], params["token"][tokens] + (position + params["segment"][None, :1]), epsilon
+    )
+
+
+def block_of(
+    config: EncoderConfig, is_seen: Bool[jax.Array, "batch length"] | None
+) -> Callable[[Params, Features], Features]:
+    """A block of BERT, with norms after the sums: `block(layer, x)`."""
+
+    def block(layer: Params, x: Features) -> Features:
+        mixed = self_attention(layer, x, config.heads, is_seen)
+        x = layer_norm(layer["attention_norm"], x + mixed, config.epsilon)
+        hidden = jax.nn.gelu(linear(layer["mlp_in"], x), approximate=config.has_tanh_gelu)
+        return layer_norm(layer["mlp_norm"], x + linear(layer["mlp_out"], hidden), config.epsilon)
+
+    return block
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,50 +217,51 @@ class BertFeatures:
 
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
-        is_seen = seen(self.config, tokens)
-        position = params["position"][: tokens.shape[1]] + params["segment"][:1]
-        x = layer_norm(params["norm"], params["token"][tokens] + position[None], self.config.epsilon)
-
-        def block(layer: Params, x: Features) -> Features:
-            mixed = self_attention(layer, x, self.config.heads, is_seen)
-            x = layer_norm(layer["attention_norm"], x + mixed, self.config.epsilon)
-            hidden = jax.nn.gelu(linear(layer["mlp_in"], x), approximate=False)
-            return layer_norm(layer["mlp_norm"], x + linear(layer["mlp_out"], hidden), self.config.epsilon)
-
-        return through(block, params["layers"], x)
+        is_seen = seen(self.config.length, self.config.pad_id, tokens)
+        x = embedded(params, tokens, params["position"][None, : tokens.shape[1]], self.config.epsilon)
+        return through(block_of(self.config, is_seen), params["layers"], x)
 
 
 @dataclasses.dataclass(frozen=True)
 class EncoderHead:
-    """`head(params, features)` of a BERT or ESM.
+    """`head(params, features)` of the encoders.
 
     Attributes:
-      config: Its size.
+      epsilon: Added to the variance in its norm.
+      is_tied: Whether its kernel is the table of the tokens.
+      has_tanh_gelu: Whether the Gaussian error function is approximated by tanh.
     """
 
-    config: EncoderConfig
+    epsilon: float
+    is_tied: bool
+    has_tanh_gelu: bool = False
 
     def __call__(
         self, params: Params, x: Float[jax.Array, "batch positions width"]
     ) -> Float[jax.Array, "batch positions vocab"]:
         """The logits, in float32 at least."""
         head = params["head"]
-        x = jax.nn.gelu(linear(head["dense"], x), approximate=False)
-        x = layer_norm(head["norm"], x, self.config.epsilon)
-        logits = logits_of(x, params["token"].T if self.config.is_tied else head["kernel"])
+        x = jax.nn.gelu(linear(head["dense"], x), approximate=self.has_tanh_gelu)
+        x = layer_norm(head["norm"], x, self.epsilon)
+        logits = logits_of(x, params["token"].T if self.is_tied else head["kernel"])
         return logits + head["bias"].astype(logits.dtype)[None, None]
+
+
+def head_of(config: EncoderConfig) -> EncoderHead:
+    """The head of an encoder of this size."""
+    return EncoderHead(config.epsilon, config.is_tied, config.has_tanh_gelu)
 
 
 def build(config: EncoderConfig) -> SplitDenoiser:
     """The network without its weights."""
-    return SplitDenoiser(BertFeatures(config), EncoderHead(config))
+    return SplitDenoiser(BertFeatures(config), head_of(config))
 
 
-def seen(config: EncoderConfig, tokens: Tokens) -> Bool[jax.Array, "batch length"] | None:
+def seen(length: int, pad_id: int | None, tokens: Tokens) -> Bool[jax.Array, "batch length"] | None:
     """The positions that are attended to, None for all; refuses sequences that are too long."""
-    if tokens.shape[1] > config.length:
+    if tokens.shape[1] > length:
         raise InputError(
-            f"sequences have {tokens.shape[1]} tokens, more than the {config.length} of the network; "
+            f"sequences have {tokens.shape[1]} tokens, more than the {length} of the network; "
             "pass shorter ones"
         )
-    return None if config.pad_id is None else tokens != config.pad_id
+    return None if pad_id is None else tokens != pad_id

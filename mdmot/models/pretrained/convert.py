@@ -7,7 +7,7 @@ import pathlib
 import re
 import zipfile
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
@@ -21,9 +21,43 @@ from mdmot.models.pretrained.tensors import WEIGHTS_FILE
 from mdmot.models.pretrained.unpickle import read_pickled
 
 PICKLE_FILE = "pytorch_model.bin"
-ANTIBERTY = "antiberty/trained_models/"
+LICENCE_ENDS = ("/LICENSE", "/LICENSE.MD")
 MOST_BYTES = 2**28
-"""Of a file in the wheel, which is compressed; the weights have 10**8."""
+"""Of a file in a wheel, which is compressed; the weights have 10**8."""
+
+
+class Wheel(NamedTuple):
+    """A Python package with weights in it.
+
+    Attributes:
+      title: What it is called.
+      requirement: What pip calls it.
+      models: What the names of its files of the model begin with.
+      architecture: What transformers calls the network.
+      other_heads: Regular expression of tensors to leave out.
+    """
+
+    title: str
+    requirement: str
+    models: str
+    architecture: str
+    other_heads: str
+
+
+ANTIBERTY = Wheel(
+    "AntiBERTy",
+    "antiberty==0.1.3",
+    "antiberty/trained_models/",
+    "BertForMaskedLM",
+    r"(bert\.pooler|cls\.(species|chain|graft))\..*",
+)
+RXNMAPPER = Wheel(
+    "RXNMapper",
+    "rxnmapper==0.4.3",
+    "rxnmapper/models/transformers/",
+    "AlbertForMaskedLM",
+    r"albert\.pooler\..*",
+)
 
 
 def convert_pickle(
@@ -80,6 +114,30 @@ def convert_antiberty(wheel: str | os.PathLike[str], folder: str | os.PathLike[s
     References:
       Ruffolo, Gray and Sulam, arXiv:2112.07782.
     """
+    _convert_wheel(wheel, ANTIBERTY, folder)
+
+
+def convert_rxnmapper(wheel: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
+    """Turns the weights in the wheel of RXNMapper into a folder for `load_pretrained`.
+
+    The network is an ALBERT of 800,000 parameters that was trained on 1.3 million reactions from patents,
+    written as reactants, >> and products in SMILES; its licence is MIT. `pip download rxnmapper==0.4.3
+    --no-deps` fetches the wheel. Nothing in it is installed or executed.
+
+    Args:
+      wheel: The file rxnmapper-0.4.3-py3-none-any.whl.
+      folder: Where config.json, model.safetensors, vocab.txt and the licence are written.
+
+    Raises:
+      InputError: If the file is not this wheel or the folder cannot be written.
+
+    References:
+      Schwaller et al., doi:10.1126/sciadv.abe4166.
+    """
+    _convert_wheel(wheel, RXNMAPPER, folder)
+
+
+def _convert_wheel(wheel: str | os.PathLike[str], expected: Wheel, folder: str | os.PathLike[str]) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             names = archive.namelist()
@@ -87,9 +145,11 @@ def convert_antiberty(wheel: str | os.PathLike[str], folder: str | os.PathLike[s
             inside = {
                 pathlib.PurePath(name).name: _unpacked(archive, name)
                 for name in names
-                if name.startswith(ANTIBERTY) and pathlib.PurePath(name).name in wanted
+                if name.startswith(expected.models) and pathlib.PurePath(name).name in wanted
             }
-            licence = next(_unpacked(archive, name) for name in names if name.endswith("/LICENSE.MD"))
+            licence = next(
+                _unpacked(archive, name) for name in names if name.upper().endswith(LICENCE_ENDS)
+            )
         config = json.loads(inside[CONFIG_FILE])
         symbols, pickled = inside[VOCABULARY_FILE], io.BytesIO(inside[PICKLE_FILE])
         if not isinstance(config, dict):
@@ -97,14 +157,13 @@ def convert_antiberty(wheel: str | os.PathLike[str], folder: str | os.PathLike[s
     except Exception as error:  # what a damaged archive raises is not listed anywhere
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{wheel}: is not the wheel of AntiBERTy ({reason}); "
-            "fetch it with pip download antiberty==0.1.3 --no-deps"
+            f"{wheel}: is not the wheel of {expected.title} ({reason}); "
+            f"fetch it with pip download {expected.requirement} --no-deps"
         ) from None
     pickled.name = f"{wheel}/{PICKLE_FILE}"
-    config |= {"architectures": ["BertForMaskedLM"], "_name_or_path": "antiberty==0.1.3"}
-    other_heads = r"(bert\.pooler|cls\.(species|chain|graft))\..*"
+    config |= {"architectures": [expected.architecture], "_name_or_path": expected.requirement}
     files = {VOCABULARY_FILE: symbols, "LICENSE": licence}
-    _write(folder, config, read_pickled(pickled), [other_heads], files)
+    _write(folder, config, read_pickled(pickled), [expected.other_heads], files)
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -100,7 +100,7 @@ class EsmFeatures:
 
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
-        is_seen, epsilon = bert.seen(self.config, tokens), self.config.epsilon
+        is_seen, epsilon = bert.seen(self.config.length, self.config.pad_id, tokens), self.config.epsilon
         turn = turns(tokens.shape[1], params["frequencies"])
 
         def block(layer: Params, x: Features) -> Features:
@@ -135,4 +135,4 @@ def _scale(
 
 def build(config: EncoderConfig) -> SplitDenoiser:
     """The network without its weights."""
-    return SplitDenoiser(EsmFeatures(config), bert.EncoderHead(config))
+    return SplitDenoiser(EsmFeatures(config), bert.head_of(config))

@@ -25,12 +25,15 @@ class Rule(NamedTuple):
         first axis of the weight.
       is_transposed: Whether the tensor has the two axes the other way round, as PyTorch's layers have.
       is_copy: Whether it may be absent, and must be what the target has from elsewhere: a tied weight.
+        Where the file has the copy alone, it is the weight.
+      first: The first block that has such a tensor; the weight has no rows for those before.
     """
 
     source: str
     target: str
     is_transposed: bool = False
     is_copy: bool = False
+    first: int = 0
 
 
 def dense(source: str, target: str, has_bias: bool = True) -> list[Rule]:
@@ -48,10 +51,10 @@ def norm(source: str, target: str) -> list[Rule]:
 
 
 class Place(NamedTuple):
-    """Where one tensor goes: a rule, and the block that it belongs to, if any."""
+    """Where one tensor goes: a rule, and its row of the weight, if it is a block's."""
 
     rule: Rule
-    block: int | None
+    row: int | None
 
 
 class Filled(NamedTuple):
@@ -130,7 +133,7 @@ def fill(
             tensor = tensor.T if place.rule.is_transposed else tensor
             target = arrays[place.rule.target]
             if not place.rule.is_copy:
-                target[... if place.block is None else place.block] = tensor
+                target[... if place.row is None else place.row] = tensor
             elif not np.array_equal(target, tensor.astype(target.dtype)):
                 problems["not what they are tied to"].append(f"{name} ({place.rule.target})")
     _raise(where, problems)
@@ -153,21 +156,28 @@ def _places(
             "not what they are tied to",
         )
     }
-    for rule in rules:
-        for block in range(depth) if "{}" in rule.source else (None,):
+    twins = {rule.target: rule for rule in rules if rule.is_copy and rule.source in entries}
+    for rule in sorted(rules, key=lambda rule: rule.is_copy):
+        for block in range(rule.first, depth) if "{}" in rule.source else (None,):
             names = [source.format(block) for source in rule.source.split("|")]
-            found = [name for name in names if name in entries]
-            places |= {name: Place(rule, None if rule.is_copy else block) for name in found}
+            found = [name for name in names if name in entries and name not in places]
+            row = None if block is None or rule.is_copy else block - rule.first
+            places |= {name: Place(rule, row) for name in found}
             if len(found) > 1:
                 problems["given twice"].append(" and ".join(found))
-            if not found and not rule.is_copy and rule.target not in optional:
+            if found or rule.is_copy or rule.target in optional:
+                continue
+            if rule.target in twins:
+                twin = twins[rule.target]
+                places[twin.source] = Place(twin._replace(is_copy=False), row)
+            else:
                 problems["missing"].append(names[0])
     return places, problems
 
 
 def _file_shape(place: Place, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     shape = shapes[place.rule.target]
-    shape = shape if place.block is None else shape[1:]
+    shape = shape if place.row is None else shape[1:]
     return shape[::-1] if place.rule.is_transposed else shape
 
 

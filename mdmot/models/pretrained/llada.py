@@ -1,7 +1,7 @@
 """The names of LLaDA: its settings and tensors."""
 
 from mdmot.models.pretrained.fill import Rule, dense
-from mdmot.models.pretrained.llama import LlamaConfig, check
+from mdmot.models.pretrained.llama import LlamaConfig, check, even_heads
 from mdmot.models.pretrained.settings import Settings
 
 
@@ -32,6 +32,7 @@ def read(settings: Settings) -> LlamaConfig:
         depth=settings.whole("n_layers"),
         heads=heads,
         kv_heads=settings.whole("n_kv_heads", 1 if is_multi_query else heads),
+        head_size=even_heads(settings, width, heads),
         hidden=settings.whole("mlp_hidden_size", settings.whole("mlp_ratio", 4) * width),
         epsilon=settings.positive("rms_norm_eps", 1e-5),
         rotary_base=settings.positive("rope_theta", 10_000.0),

@@ -1,4 +1,4 @@
-"""The network of LLaDA and Dream: Llama's, whose positions see each other in both directions."""
+"""The network of LLaDA, Dream and A2D: Llama's, whose positions see each other in both directions."""
 
 import dataclasses
 
@@ -35,12 +35,14 @@ class LlamaConfig:
       depth: Number of blocks.
       heads: Heads of the queries.
       kv_heads: Heads of the keys and values, each shared by a group of queries.
+      head_size: Features of a head.
       hidden: Hidden features of each block's network.
       epsilon: Added to the mean square in norms.
       rotary_base: Base of the rotary positions.
       mask_id: The token of a masked position, if the config says it.
       has_bias: Whether queries, keys and values have a bias.
       is_tied: Whether the head's kernel is the table of the tokens.
+      has_head_norms: Whether every head of the queries and keys has mean square 1, as in Qwen3.
     """
 
     vocab_size: int
@@ -49,23 +51,31 @@ class LlamaConfig:
     depth: int
     heads: int
     kv_heads: int
+    head_size: int
     hidden: int
     epsilon: float
     rotary_base: float
     mask_id: int | None
     has_bias: bool
     is_tied: bool
+    has_head_norms: bool = False
 
     @property
     def pad_id(self) -> None:
         """No token is left out of the attention."""
 
 
+def even_heads(settings: Settings, width: int, heads: int) -> int:
+    """The features of each head that splits the width evenly; notes a width that does not split."""
+    settings.refuse_unless(width % heads == 0, f"width {width} does not split into {heads} heads")
+    return max(1, width // heads)
+
+
 def check(settings: Settings, config: LlamaConfig) -> LlamaConfig:
     """The config; notes sizes that do not fit together."""
     settings.refuse_unless(
-        config.width % (2 * config.heads) == 0,
-        f"width {config.width} does not split into {config.heads} heads of even size",
+        config.head_size % 2 == 0,
+        f"heads of {config.head_size} features have no rotary positions",
     )
     settings.refuse_unless(
         config.heads % config.kv_heads == 0,
@@ -77,19 +87,20 @@ def check(settings: Settings, config: LlamaConfig) -> LlamaConfig:
 def shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each weight."""
     width, hidden = config.width, config.hidden
-    narrow = config.width // config.heads * config.kv_heads
+    wide, narrow = config.head_size * config.heads, config.head_size * config.kv_heads
     found = {"token": (config.vocab_size, width), "norm.scale": (width,)}
     if not config.is_tied:
         found["head.kernel"] = (width, config.vocab_size)
-    sizes = {"query": (width, width), "key": (width, narrow), "value": (width, narrow)}
+    sizes = {"query": (width, wide), "key": (width, narrow), "value": (width, narrow)}
     if config.has_bias:
         found |= {f"layers.{name}.bias": (config.depth, size[1]) for name, size in sizes.items()}
-    sizes |= {"attention_out": (width, width), "mlp_out": (hidden, width)}
+    sizes |= {"attention_out": (wide, width), "mlp_out": (hidden, width)}
     sizes |= {"mlp_gate": (width, hidden), "mlp_in": (width, hidden)}
     found |= {f"layers.{name}.kernel": (config.depth, *size) for name, size in sizes.items()}
-    return found | {
-        f"layers.{name}.scale": (config.depth, width) for name in ("attention_norm", "mlp_norm")
-    }
+    norms = {"attention_norm": width, "mlp_norm": width}
+    if config.has_head_norms:
+        norms |= {"query_norm": config.head_size, "key_norm": config.head_size}
+    return found | {f"layers.{name}.scale": (config.depth, size) for name, size in norms.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,12 +121,12 @@ class LlamaFeatures:
                 f"sequences have {tokens.shape[1]} tokens, more than the {config.length} of the network; "
                 "pass shorter ones"
             )
-        frequencies = inverse_frequencies(config.width // config.heads, config.rotary_base)
+        frequencies = inverse_frequencies(config.head_size, config.rotary_base)
         turn = turns(tokens.shape[1], frequencies)
 
         def block(layer: Params, x: Features) -> Features:
             unit = rms_norm(layer["attention_norm"], x, config.epsilon)
-            x = x + self_attention(layer, unit, config.heads, turn=turn)
+            x = x + self_attention(layer, unit, config.heads, turn=turn, epsilon=config.epsilon)
             unit = rms_norm(layer["mlp_norm"], x, config.epsilon)
             hidden = jax.nn.silu(linear(layer["mlp_gate"], unit)) * linear(layer["mlp_in"], unit)
             return x + linear(layer["mlp_out"], hidden)

@@ -16,11 +16,12 @@ from mdmot.denoisers import WithoutToken
 from mdmot.errors import InputError, InputWarning
 from mdmot.model import Model
 from mdmot.models.config import DTYPES
-from mdmot.models.pretrained import bert, dream, esm, llada, llama
+from mdmot.models.pretrained import albert, bert, dream, esm, llada, llama, modernbert, qwen, roberta
 from mdmot.models.pretrained.fill import Rule, fill
 from mdmot.models.pretrained.settings import CONFIG_FILE, Settings, read_settings
 from mdmot.models.pretrained.symbols import find_mask, read_symbols
 from mdmot.models.pretrained.tensors import list_tensors
+from mdmot.models.pretrained.tied import with_own_head
 
 SPARE = (
     r"(.*\.)?position_ids",  # 0, 1, 2, ...
@@ -57,12 +58,21 @@ class Family(NamedTuple):
     ignored: tuple[str, ...] = ()
 
 
+ROBERTA = Family(roberta.read, roberta.shapes, roberta.rules, roberta.build)
 FAMILIES = {
     "bert": Family(bert.read, bert.shapes, bert.rules, bert.build, ignored=bert.IGNORED),
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
+    "albert": Family(albert.read, albert.shapes, albert.rules, albert.build, ignored=albert.IGNORED),
+    "modernbert": Family(modernbert.read, modernbert.shapes, modernbert.rules, modernbert.build),
     "esm": Family(esm.read, esm.shapes, esm.rules, esm.build, esm.defaults, esm.IGNORED),
     "llada": Family(llada.read, llama.shapes, llada.rules, llama.build),
-    "Dream": Family(dream.read, llama.shapes, dream.rules, dream.build),
+    "Dream": Family(dream.read, llama.shapes, qwen.rules, dream.build),
+    "a2d-qwen2": Family(qwen.read_a2d_qwen2, llama.shapes, qwen.rules, llama.build),
+    "a2d-qwen3": Family(qwen.read_a2d_qwen3, llama.shapes, qwen.rules, llama.build),
 }
+"""By `model_type`, which is found in any case of its letters: Dream is published in two."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +82,7 @@ class Pretrained:
     Attributes:
       model: The network, whose head is apart, its weights, those of the blocks stacked, and its mask, which
         is among its logits, and impossible.
-      family: Its `model_type`: bert, esm, llada or Dream.
+      family: Its `model_type`, one of `FAMILIES`.
       config: Its size.
       vocab_size: Number of logits a position.
       pad_id: The token that nothing attends to, if there is one.
@@ -99,7 +109,8 @@ def load_pretrained(
 ) -> Pretrained:
     """Reads a masked language model that was saved for Hugging Face's transformers.
 
-    Reads BERT, ESM-2 and DPLM, LLaDA and Dream from config.json and model.safetensors, or its shards.
+    Reads the networks of `FAMILIES` from config.json and model.safetensors, or its shards: BERT, RoBERTa,
+    ALBERT, ModernBERT, ESM-2 and DPLM, LLaDA, Dream and A2D.
     Every tensor has its place in the network and every weight its tensor, in its shape; settings that
     the network does not have are refused. Nothing of the folder is executed.
 
@@ -139,9 +150,7 @@ def load_pretrained(
     """
     folder = pathlib.Path(folder)
     settings = read_settings(folder)
-    name = settings.values.get("model_type")
-    if not isinstance(name, str) or name not in FAMILIES:
-        raise InputError(f"{settings.path}: model_type {name!r}; mdmot reads {', '.join(FAMILIES)}")
+    name = _known_family(settings)
     dtype = _known_dtype(dtype)
     family = FAMILIES[name]
     settings.only("quantization_config", None)
@@ -149,6 +158,7 @@ def load_pretrained(
     settings.finish()
     ignored = (*SPARE, *family.ignored)
     tensors = list_tensors(folder, ignored)
+    config = with_own_head(folder, config, tensors, family.rules)
     filled = fill(
         f"weights of {folder}",
         tensors,
@@ -185,6 +195,15 @@ def load_pretrained(
         symbols,
         filled.unused,
     )
+
+
+def _known_family(settings: Settings) -> str:
+    """The family of a folder."""
+    name = settings.values.get("model_type")
+    known = {family.casefold(): family for family in FAMILIES}
+    if not isinstance(name, str) or name.casefold() not in known:
+        raise InputError(f"{settings.path}: model_type {name!r}; mdmot reads {', '.join(FAMILIES)}")
+    return known[name.casefold()]
 
 
 def _known_dtype(dtype: Any) -> np.dtype:

@@ -1,5 +1,6 @@
 """The program in a pickle of tensors, interpreted on values that stand for themselves and nothing else."""
 
+import io
 import pickletools
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ MOST_BYTES = 2**23
 
 
 class Storage(NamedTuple):
-    """Numbers in a file of the archive: their type, the file's name and how many there are."""
+    """Numbers in a part of the file: their type, the part's name and how many there are."""
 
     dtype: str
     key: str
@@ -55,7 +56,7 @@ class _Mark:
 _MARK = _Mark()
 
 
-def interpret(program: bytes) -> Any:
+def interpret(program: bytes | io.BytesIO) -> Any:
     """What a pickle makes, of texts, numbers, tuples, lists, dictionaries and tensors alone.
 
     Nothing is looked up, called or changed: a name is a text, a call is one of three that are known, and
@@ -63,7 +64,8 @@ def interpret(program: bytes) -> Any:
     program's length.
 
     Args:
-      program: The pickle, of protocol 2 or later.
+      program: The pickle, of protocol 2 or later; of a stream, which is left behind the pickle's end, what
+        comes next in it.
 
     Returns:
       The value; a tensor is a `Tensor`.
@@ -72,7 +74,7 @@ def interpret(program: bytes) -> Any:
       InputError: If an operation or a name is not one that the state_dict of a model needs.
       Exception: Of any class, if the program is damaged.
     """
-    if len(program) > MOST_BYTES:
+    if isinstance(program, bytes) and len(program) > MOST_BYTES:
         raise InputError(f"the pickle has {len(program)} bytes, more than {MOST_BYTES}; it was not run")
     machine = _Machine()
     for operation, argument, _ in pickletools.genops(program):
@@ -150,7 +152,10 @@ class _Machine:
         self.name(f"{module} {name}")
 
     def storage(self) -> None:
-        kind, name, key, _, size = _tuple(self.pop())
+        kind, name, key, _, size, *part = _tuple(self.pop())
+        # The old format has a sixth entry: what the storage is a part of, which is nothing since long.
+        if part not in ([], [None]):
+            raise ValueError("a storage is a part of another")
         if type(kind) is not str or kind != "storage" or type(name) is not _Name:
             raise ValueError("there is something else than the storage of a tensor")
         if type(key) is not str or not _is_whole(size):

@@ -27,10 +27,13 @@ from mdmot.models.pretrained.symbols import (
 )
 from mdmot.vocabulary import Symbols, Tokenizer, read_tokenizer
 
-FRAMES = {"bert": ("[CLS]", "[SEP]"), "esm": ("<cls>", "<eos>")}
+FRAMES = dict.fromkeys(("albert", "bert", "modernbert"), ("[CLS]", "[SEP]"))
+FRAMES |= {"esm": ("<cls>", "<eos>")} | dict.fromkeys(
+    ("roberta", "xlm-roberta", "camembert"), ("<s>", "</s>")
+)
 """What encoders have seen around every sequence."""
 
-SPECIAL = re.compile(r"\[([A-Z]+|unused\d+)\]|<[a-z]+(_\d+)?>")
+SPECIAL = re.compile(r"\[([A-Z]+|unused\d+)\]|</?[a-z]+(_\d+)?>")
 """Tokens of encoders that are no text: [PAD], [unused7], <unk>, <null_1>, ..."""
 
 

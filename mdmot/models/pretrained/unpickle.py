@@ -1,23 +1,26 @@
 """Tensors out of PyTorch's pickled files, without PyTorch and without executing what they say."""
 
+import contextlib
 import io
 import math
 import os
 import zipfile
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 
 from mdmot.errors import InputError
-from mdmot.models.pretrained.pickle_program import Storage, Tensor, interpret
+from mdmot.models.pretrained.old_pickles import MAGIC, read_old
+from mdmot.models.pretrained.pickle_program import STORAGES, Tensor, interpret
 
 MOST_USES = 8
 """How often a number may be part of a tensor, on average: tied weights are one number of several."""
 
 
 def read_pickled(source: str | os.PathLike[str] | io.IOBase) -> dict[str, np.ndarray]:
-    """The tensors of a pytorch_model.bin, as `torch.save` writes it since PyTorch 1.6.
+    """The tensors of a pytorch_model.bin, in either of the formats that `torch.save` has had.
 
     A pickle is a program. This one is run by `interpret`, on which nothing is a function, a class or a
     type of numbers: whatever it names beside tensors and dictionaries is refused, and what it names of
@@ -35,12 +38,11 @@ def read_pickled(source: str | os.PathLike[str] | io.IOBase) -> dict[str, np.nda
     """
     where = getattr(source, "name", source)
     try:
-        with zipfile.ZipFile(source) as archive:
-            _assert_plain(archive)
-            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            if len(pickles) != 1:
-                raise InputError(f"has {len(pickles)} pickles; pass what torch.save wrote")
-            return _tensors(archive, pickles[0].removesuffix("data.pkl"))
+        with contextlib.ExitStack() as stack:
+            file = source if isinstance(source, io.IOBase) else stack.enter_context(open(source, "rb"))
+            if file.read(len(MAGIC)) == MAGIC:
+                return _of_old(file)
+            return _of_archive(stack.enter_context(zipfile.ZipFile(file)))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     except OSError as error:
@@ -49,6 +51,37 @@ def read_pickled(source: str | os.PathLike[str] | io.IOBase) -> dict[str, np.nda
     except Exception as error:  # what a damaged archive or pickle raises is not listed anywhere
         reason = str(error).encode("unicode_escape").decode()[:200]
         raise InputError(f"{where}: is no pickled tensors ({reason}); copy the file again") from None
+
+
+def _of_old(file: io.IOBase) -> dict[str, np.ndarray]:
+    """The tensors of a file as PyTorch wrote it before 1.6, behind its magic number."""
+    itemsize_of = {name: _dtype(name).itemsize for name in STORAGES.values()}
+    found, parts = read_old(file, itemsize_of)
+
+    def read(key: str) -> bytes:
+        file.seek(parts[key].start)
+        return file.read(parts[key].size)
+
+    return _tensors(found, {key: part.size for key, part in parts.items()}, read, "<")
+
+
+def _of_archive(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    """The tensors of a file as PyTorch writes it since 1.6."""
+    _assert_plain(archive)
+    pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise InputError(f"has {len(pickles)} pickles; pass what torch.save wrote")
+    root = pickles[0].removesuffix("data.pkl")
+    found = interpret(archive.read(pickles[0]))
+    beside = f"{root}data/"
+    sizes = {
+        entry.filename.removeprefix(beside): entry.file_size
+        for entry in archive.infolist()
+        if entry.filename.startswith(beside)
+    }
+    order = f"{root}byteorder"
+    is_big = order in archive.namelist() and archive.read(order) == b"big"
+    return _tensors(found, sizes, lambda key: archive.read(beside + key), ">" if is_big else "<")
 
 
 def _assert_plain(archive: zipfile.ZipFile) -> None:
@@ -65,8 +98,17 @@ def _assert_plain(archive: zipfile.ZipFile) -> None:
         raise InputError(f"tells of more than the {length} bytes that it has; copy the file again")
 
 
-def _tensors(archive: zipfile.ZipFile, root: str) -> dict[str, np.ndarray]:
-    found = interpret(archive.read(f"{root}data.pkl"))
+def _tensors(
+    found: Any, sizes: Mapping[str, int], read: Callable[[str], bytes], end: Literal[">", "<"]
+) -> dict[str, np.ndarray]:
+    """The tensors of a program's value.
+
+    Args:
+      found: The value.
+      sizes: Bytes of each storage.
+      read: Reads the storage of a name.
+      end: Which byte of a number is first, in NumPy's words.
+    """
     if type(found) is not dict or not all(type(tensor) is Tensor for tensor in found.values()):
         raise InputError("is no dictionary of tensors; pass a model's state_dict")
     for name in found:
@@ -74,30 +116,29 @@ def _tensors(archive: zipfile.ZipFile, root: str) -> dict[str, np.ndarray]:
             shown = name.encode("unicode_escape").decode()[:100]
             raise InputError(f"a tensor has the name '{shown}'; pass a model's state_dict")
     storages = {tensor.storage for tensor in found.values()}
-    files = {storage.key: archive.getinfo(f"{root}data/{storage.key}") for storage in storages}
     for storage in storages:
-        numbers, rest = divmod(files[storage.key].file_size, _dtype(storage).itemsize)
+        numbers, rest = divmod(sizes[storage.key], _dtype(storage.dtype).itemsize)
         if (numbers, rest) != (storage.size, 0):
             raise InputError(f"storage '{storage.key}' has not the {storage.size} numbers it should have")
-    wanted = sum(math.prod(tensor.shape) * _dtype(tensor.storage).itemsize for tensor in found.values())
-    stored = sum(file.file_size for file in files.values())
+    wanted = sum(
+        math.prod(tensor.shape) * _dtype(tensor.storage.dtype).itemsize for tensor in found.values()
+    )
+    keys = {storage.key for storage in storages}
+    stored = sum(sizes[key] for key in keys)
     if wanted > MOST_USES * stored:
         raise InputError(f"its tensors take {wanted} bytes out of {stored}; pass a model's state_dict")
-    order = f"{root}byteorder"
-    is_big = order in archive.namelist() and archive.read(order) == b"big"
-    end: Literal[">", "<"] = ">" if is_big else "<"
-    contents = {key: archive.read(file) for key, file in files.items()}
+    contents = {key: read(key) for key in keys}
     numbers_of = {
-        storage: np.frombuffer(contents[storage.key], _dtype(storage).newbyteorder(end)).astype(
-            _dtype(storage), copy=False
+        storage: np.frombuffer(contents[storage.key], _dtype(storage.dtype).newbyteorder(end)).astype(
+            _dtype(storage.dtype), copy=False
         )
         for storage in storages
     }
     return {name: _view(numbers_of[tensor.storage], tensor) for name, tensor in found.items()}
 
 
-def _dtype(storage: Storage) -> np.dtype:
-    return np.dtype(jnp.bfloat16 if storage.dtype == "bfloat16" else storage.dtype)
+def _dtype(name: str) -> np.dtype:
+    return np.dtype(jnp.bfloat16 if name == "bfloat16" else name)
 
 
 def _view(numbers: np.ndarray, tensor: Tensor) -> np.ndarray:

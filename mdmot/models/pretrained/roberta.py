@@ -1,0 +1,91 @@
+"""RoBERTa: a BERT whose positions are counted from its padding token on, with a head of other names."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from mdmot._types import Params, Tokens
+from mdmot.denoisers import SplitDenoiser
+from mdmot.models.layers import Features, through
+from mdmot.models.pretrained import bert
+from mdmot.models.pretrained.bert import EncoderConfig
+from mdmot.models.pretrained.fill import Rule, dense, norm
+from mdmot.models.pretrained.settings import Settings
+
+PAD_ID = 1
+ARCHITECTURES = ("RobertaForMaskedLM", "XLMRobertaForMaskedLM", "CamembertForMaskedLM")
+
+
+def read(settings: Settings) -> EncoderConfig:
+    """The size of a RoBERTa; its table of positions has rows up to the padding token's that none uses."""
+    settings.only("position_embedding_type", "absolute", default="absolute")
+    settings.only("architectures", *([name] for name in ARCHITECTURES), None)
+    config = bert.read_encoder(
+        settings,
+        mask_id=settings.whole("mask_token_id", None, least=0),
+        pad_id=settings.whole("pad_token_id", PAD_ID, least=0),
+        segments=settings.whole("type_vocab_size", 2),
+        has_tanh_gelu=bert.read_activation(settings, "gelu"),
+    )
+    length = config.length - first_position(config)
+    settings.refuse_unless(
+        length > 0, f"max_position_embeddings {config.length} leaves no position after the padding token's"
+    )
+    return dataclasses.replace(config, length=max(1, length))
+
+
+def first_position(config: EncoderConfig) -> int:
+    """The row of the table of positions that a sequence begins with."""
+    return (PAD_ID if config.pad_id is None else config.pad_id) + 1
+
+
+def shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight."""
+    positions = config.length + first_position(config)
+    return bert.encoder_shapes(config) | bert.embedding_shapes(config, config.width, positions)
+
+
+def rules(config: EncoderConfig) -> list[Rule]:
+    """Where each tensor goes."""
+    block = "roberta.encoder.layer.{}"
+    return [
+        *bert.encoder_rules(config, "roberta", "lm_head.decoder"),
+        *bert.embedding_rules("roberta"),
+        *norm(f"{block}.attention.output.LayerNorm", "layers.attention_norm"),
+        *norm(f"{block}.output.LayerNorm", "layers.mlp_norm"),
+        *dense("lm_head.dense", "head.dense"),
+        *norm("lm_head.layer_norm", "head.norm"),
+        Rule("lm_head.bias", "head.bias"),
+        Rule("lm_head.decoder.bias", "head.bias", is_copy=True),
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class RobertaFeatures:
+    """`features(params, tokens)` of a RoBERTa.
+
+    Attributes:
+      config: Its size.
+    """
+
+    config: EncoderConfig
+
+    def __call__(self, params: Params, tokens: Tokens) -> Features:
+        """What the head turns into logits, position by position."""
+        is_seen, first = (
+            bert.seen(self.config.length, self.config.pad_id, tokens),
+            first_position(self.config),
+        )
+        if is_seen is None:
+            position = params["position"][None, first : first + tokens.shape[1]]
+        else:
+            # Padding is not counted, and has the row before the first.
+            count = jnp.cumsum(is_seen, axis=1, dtype=jnp.int32)
+            position = params["position"][jnp.where(is_seen, count, 0) + (first - 1)]
+        x = bert.embedded(params, tokens, position, self.config.epsilon)
+        return through(bert.block_of(self.config, is_seen), params["layers"], x)
+
+
+def build(config: EncoderConfig) -> SplitDenoiser:
+    """The network without its weights."""
+    return SplitDenoiser(RobertaFeatures(config), bert.head_of(config))
