@@ -29,6 +29,7 @@ Examples:
   mdmot evaluate
   mdmot evaluate --text notes/ --all
   mdmot evaluate notes-model --json
+  mdmot evaluate names --records names.csv:name
   mdmot evaluate sums --language arithmetic:digits=2 --steps 4
   mdmot evaluate ngram:length=32 --steps 8 --schedule squared-sine
 """
@@ -49,11 +50,22 @@ Examples:
     "trained on]",
 )
 @click.option(
+    "--records",
+    metavar="FILE[:COLUMN]",
+    help="Records, one example each, as in `mdmot train`; - is standard input.  [default: those that the "
+    "model was trained on, if it was]",
+)
+@click.option(
+    "--prompt-column",
+    metavar="NAME",
+    help="Column of --records that is given: the bits are those of what follows it.",
+)
+@click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="Evaluate on all windows of all documents of --text, including those that a model of this text "
-    "was trained on.",
+    help="Evaluate on all windows of all documents of --text, or all --records, including those that a "
+    "model of these was trained on.",
 )
 @click.option("--length", type=WHOLE, metavar="N", help="Tokens of a window.  [default: the model's]")
 @click.option(
@@ -149,4 +161,7 @@ def _show(found: Evaluation) -> None:
             f"{found.least_bits_per_token:.4f} bits a token is the entropy of the {found.source}, "
             "and no model needs fewer"
         )
+    if found.nats_per_record is not None:
+        each = found.nats_per_record
+        click.echo(f"{each.value:.4f} +- {each.standard_error:.2g} nats a record")
     click.echo(f"{found.tokens:,} tokens of {found.documents:,} {found.of}")

@@ -20,6 +20,9 @@ Examples:
   mdmot train --preset tiny --out tiny
   mdmot train --text notes/ --out notes-model
   mdmot train --out notes-model --resume
+  mdmot train --records names.csv:name --preset tiny --steps 2000 --out names
+  mdmot train --records molecules.smi.gz --pieces smiles --out molecules
+  mdmot train --records questions.jsonl --prompt-column question --out answers
   mdmot train --text notes/ --length 256 --width 256 --steps 10000 --levels fitted --mirror
   mdmot train --language arithmetic:digits=2 --preset tiny --steps 500 --out sums
   mdmot train --language arithmetic:digits=2 --preset tiny --answers-after = --out answers
@@ -54,6 +57,24 @@ Examples:
     metavar="SPEC",
     help="Train on sequences of a language instead of text: arithmetic:digits=2, "
     "brackets:length=32,kinds=2 or sudoku:size=4.",
+)
+@click.option(
+    "--records",
+    metavar="FILE[:COLUMN]",
+    help="Train on records instead of text, one example each, of any length up to --length: lines, .jsonl, "
+    ".csv or .tsv with a header, .fasta or .smi, each also as .gz.",
+)
+@click.option(
+    "--prompt-column",
+    metavar="NAME",
+    help="Column or field of --records that is given, and not learned.  [default: none; of JSON Lines with "
+    "the fields prompt and answer, prompt]",
+)
+@click.option(
+    "--pieces",
+    metavar="NAME",
+    help="What a token of a record is: characters, bytes, smiles, or a regular expression.  "
+    "[default: characters]",
 )
 @click.option(
     "--tokenizer",

@@ -6,6 +6,18 @@ from mdmot.data.decidable import Language, templates
 from mdmot.data.equations import arithmetic
 from mdmot.data.languages import LANGUAGES, read_language
 from mdmot.data.order import ShuffledOrder
+from mdmot.data.record_files import read_records
+from mdmot.data.record_rows import (
+    EncodedRecords,
+    Fitting,
+    Parts,
+    RecordRows,
+    RowShape,
+    encode_records,
+    row_shape,
+    texts_of,
+)
+from mdmot.data.records import Record, Records, hold_out_records
 from mdmot.data.sudoku_grids import count_solutions, sudoku
 from mdmot.data.tokenized_corpus import TokenizedCorpus, tokenize
 
@@ -14,16 +26,28 @@ __all__ = [
     "LANGUAGES",
     "Corpus",
     "Document",
+    "EncodedRecords",
+    "Fitting",
     "Language",
+    "Parts",
+    "Record",
+    "RecordRows",
+    "Records",
+    "RowShape",
     "ShuffledOrder",
     "TokenizedCorpus",
     "arithmetic",
     "brackets",
     "count_solutions",
+    "encode_records",
     "hold_out_documents",
+    "hold_out_records",
     "read_corpus",
     "read_language",
+    "read_records",
+    "row_shape",
     "sudoku",
     "templates",
+    "texts_of",
     "tokenize",
 ]

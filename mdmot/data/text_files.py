@@ -50,8 +50,10 @@ def is_binary(content: bytes) -> bool:
     return control + invalid > SHARE_OF_BINARY * len(content)
 
 
-def read_bytes(file: pathlib.Path, start: int = 0, size: int = -1) -> bytes:
-    """The bytes of a file, or `size` of them from `start`.
+def read_bytes(
+    file: pathlib.Path, start: int = 0, size: int = -1, *, remedy: str = "pass --text PATH"
+) -> bytes:
+    """The bytes of a file, or `size` of them from `start`; the remedy is for the message.
 
     Raises:
       InputError: If it cannot be read.
@@ -61,9 +63,9 @@ def read_bytes(file: pathlib.Path, start: int = 0, size: int = -1) -> bytes:
             handle.seek(start)
             return handle.read(size)
     except OSError as error:
-        _refuse(error, file)
+        _refuse(error, file, remedy)
 
 
-def _refuse(error: OSError, path: object = None) -> NoReturn:
+def _refuse(error: OSError, path: object = None, remedy: str = "pass --text PATH") -> NoReturn:
     where = path if path is not None else error.filename
-    raise InputError(f"cannot read {where}: {error.strerror}; pass --text PATH") from None
+    raise InputError(f"cannot read {where}: {error.strerror}; {remedy}") from None

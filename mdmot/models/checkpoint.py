@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -15,6 +16,7 @@ import safetensors.numpy
 from flax import nnx
 
 from mdmot._types import Denoiser, Params
+from mdmot.arguments import is_whole
 from mdmot.denoisers import Timed
 from mdmot.errors import InputError, shown
 from mdmot.files import prepare_folder, write_atomically
@@ -23,7 +25,7 @@ from mdmot.models.adapters import from_nnx_timed, split_from_nnx
 from mdmot.models.config import TransformerConfig
 from mdmot.models.named import Named
 from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
-from mdmot.vocabulary import Bytes, Symbols, Tokenizer, Vocabulary
+from mdmot.vocabulary import Bytes, Ended, Pieces, Symbols, Tokenizer, Vocabulary
 
 VERSION = 1
 MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.safetensors"
@@ -228,20 +230,38 @@ def _as_json(vocabulary: Vocabulary) -> Any:
         return "bytes"
     if isinstance(vocabulary, Tokenizer):
         return {"tokenizer": vocabulary.content}
+    if isinstance(vocabulary, Pieces):
+        return {"pieces": list(vocabulary.symbols), "pattern": vocabulary.pattern}
+    if isinstance(vocabulary, Ended):
+        return {"ended": _as_json(vocabulary.inner), "end": vocabulary.end}
     return list(vocabulary.symbols)
 
 
 def _read_vocabulary(where: str, value: Any) -> Vocabulary:
-    if value == "bytes":
+    if isinstance(value, dict) and value.keys() == {"ended", "end"} and is_whole(value["end"], 0):
+        inner = _read_vocabulary(where, value["ended"])
+        if not isinstance(inner, Ended):
+            return _made(where, lambda: Ended(inner, value["end"]))
+    elif value == "bytes":
         return Bytes()
-    is_tokenizer = isinstance(value, dict) and isinstance(value.get("tokenizer"), str)
-    is_symbols = isinstance(value, list) and all(isinstance(symbol, str) for symbol in value)
-    if not is_tokenizer and not is_symbols:
-        raise InputError(
-            f'{where}: vocabulary is {shown(value)}; expected "bytes", a list of texts or a tokenizer'
-        )
+    elif isinstance(value, dict) and isinstance(value.get("tokenizer"), str):
+        return _made(where, lambda: Tokenizer(value["tokenizer"]))
+    elif isinstance(value, dict) and _are_texts(value.get("pieces")) and _are_texts([value.get("pattern")]):
+        return _made(where, lambda: Pieces(tuple(value["pieces"]), value["pattern"]))
+    elif _are_texts(value):
+        return _made(where, lambda: Symbols(tuple(value)))
+    raise InputError(
+        f'{where}: vocabulary is {shown(value)}; expected "bytes", a list of texts or a tokenizer'
+    )
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _made(where: str, make: Callable[[], Vocabulary]) -> Vocabulary:
     try:
-        return Tokenizer(value["tokenizer"]) if is_tokenizer else Symbols(tuple(value))
+        return make()
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 

@@ -3,20 +3,33 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from mdmot.arguments import is_whole
 from mdmot.errors import InputError
 from mdmot.model import Model
-from mdmot.vocabulary import Vocabulary
+from mdmot.vocabulary import Ended, Vocabulary
 
 if TYPE_CHECKING:
     from mdmot.distributions import Law
 
 ENTRIES = 2**25
 """Numbers that the sequences of a batch may need in memory at once, about."""
+
+
+class TrainedRecords(NamedTuple):
+    """Where to find the records that a model was trained on.
+
+    Attributes:
+      path: FILE or FILE:COLUMN.
+      prompt_column: Column of what is given; None for the usual one, or none.
+    """
+
+    path: str
+    prompt_column: str | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -62,6 +75,25 @@ class Named:
             pathlib.Path(text) if isinstance(text, str) else None,
             language if isinstance(language, str) else None,
         )
+
+    @property
+    def trained_on_records(self) -> TrainedRecords | None:
+        """The records that it says it was trained on."""
+        path, column = self._data.get("records"), self._data.get("prompt_column")
+        if not isinstance(path, str):
+            return None
+        return TrainedRecords(path, column if isinstance(column, str) else None)
+
+    @property
+    def end(self) -> int | None:
+        """The token that ends a text and fills its row up; None of models without one."""
+        return self.vocabulary.end if isinstance(self.vocabulary, Ended) else None
+
+    @property
+    def room(self) -> int:
+        """Positions behind a prompt that are drawn; those after them have the end."""
+        room = self._data.get("room")
+        return room if is_whole(room, 1) and room <= self.length else self.length
 
     @property
     def held_out_sha256(self) -> str | None:

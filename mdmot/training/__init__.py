@@ -3,7 +3,7 @@
 from mdmot.training.checkpoints import Restored, load_state, save_state, saved_steps
 from mdmot.training.config_file import read_config, write_config
 from mdmot.training.epr_levels import EprLevels
-from mdmot.training.evaluation import Evaluation, evaluate
+from mdmot.training.evaluation import Evaluation, RowLosses, evaluate, mean_loss, row_losses
 from mdmot.training.learned_order import (
     LearnedOrderObjective,
     OrderedParams,
@@ -67,6 +67,7 @@ __all__ = [
     "RandomOrder",
     "Restored",
     "ReweightedMasks",
+    "RowLosses",
     "RunResult",
     "Shifted",
     "Spread",
@@ -91,6 +92,7 @@ __all__ = [
     "isad",
     "load_state",
     "marked",
+    "mean_loss",
     "nelbo",
     "nelbo_under_schedule",
     "nested_losses",
@@ -98,6 +100,7 @@ __all__ = [
     "read_config",
     "read_metrics",
     "reveal_probability",
+    "row_losses",
     "run",
     "save_state",
     "saved_steps",

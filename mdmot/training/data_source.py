@@ -13,6 +13,7 @@ from mdmot.data import (
     tokenize,
 )
 from mdmot.errors import InputError, shown
+from mdmot.training.record_source import RecordSource, kept_path, record_source
 from mdmot.training.run_data import TrainData
 from mdmot.vocabulary import (
     Bytes,
@@ -32,14 +33,22 @@ class DataSource:
     """What is trained on.
 
     Attributes:
-      text: File or folder; None for Python's standard library, if there is no language.
+      text: File or folder; None for Python's standard library, if there is no language and no record.
       language: The language.
       vocabulary: What the tokens stand for.
+      records: The records.
     """
 
     text: pathlib.Path | None
     language: Language | None
     vocabulary: Vocabulary
+    records: RecordSource | None = None
+
+    def length(self) -> int | None:
+        """Tokens of a sequence, if the data know it; None if any will do."""
+        if self.records is not None:
+            return self.records.length()
+        return None if self.language is None else self.language.length
 
     def read(self, length: int, out: pathlib.Path, cache: pathlib.Path, seed: int) -> TrainData:
         """Windows to train on and held-out ones.
@@ -53,6 +62,8 @@ class DataSource:
         Raises:
           InputError: If there is no text, or too little.
         """
+        if self.records is not None:
+            return self.records.read(length)
         if self.language is not None:
             return _drawn(self.language, length, seed)
         return _cut(self, length, out, cache)
@@ -64,6 +75,10 @@ def data_source(
     tokenizer: pathlib.Path | None,
     begun: Mapping[str, Any],
     kept_tokenizer: pathlib.Path,
+    *,
+    records: str | None = None,
+    prompt_column: str | None = None,
+    pieces: str | None = None,
 ) -> DataSource:
     """What is trained on: as the options say, where they are silent as the run was begun.
 
@@ -73,12 +88,26 @@ def data_source(
       tokenizer: A tokenizer.json; None for the run's, or bytes.
       begun: Description of the data in the settings of the run; empty for a new one.
       kept_tokenizer: The run's copy of its tokenizer.
+      records: FILE or FILE:COLUMN with one example a record; None for what the run was begun with, or none.
+      prompt_column: Column of what is given in each record; None for the run's, or none.
+      pieces: What a token of a record is; None for the run's, or characters.
 
     Raises:
       InputError: If the options contradict each other or the run.
     """
-    if language is not None and text is not None:
-        raise InputError("language and text are both given; train on one of them")
+    choices = {"language": language, "text": text, "records": records}
+    given = [name for name, value in choices.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{given[0]} and {given[1]} are both given; train on one of them")
+    if not given:
+        records = kept_path(begun)
+    if records is not None:
+        return _of_records(records, prompt_column, pieces, tokenizer, begun, kept_tokenizer)
+    if prompt_column is not None or pieces is not None:
+        name = "pieces" if prompt_column is None else "prompt_column"
+        raise InputError(f"{name} is of records, and there are none; pass records too, or leave it out")
+    if kept_path(begun) is not None:
+        raise InputError("the run was begun with records, not with these data; begin in another folder")
     if text is None and language is None:
         saved = {name: begun.get(name) for name in ("text", "language")}
         wrong = [name for name, value in saved.items() if not isinstance(value, str | None)]
@@ -106,6 +135,27 @@ def data_source(
     if tokenizer is not None:
         assert_same_vocabulary(read_tokenizer(tokenizer), vocabulary, f"tokenizer {tokenizer}")
     return DataSource(text, None, vocabulary)
+
+
+def _of_records(
+    records: str,
+    prompt_column: str | None,
+    pieces: str | None,
+    tokenizer: pathlib.Path | None,
+    begun: Mapping[str, Any],
+    kept_tokenizer: pathlib.Path,
+) -> DataSource:
+    if begun and kept_path(begun) is None:
+        raise InputError("the run was begun with other data than records; begin in another folder")
+    if tokenizer is None and pieces is None and "tokenizer" in begun:
+        tokenizer = kept_tokenizer
+    found = record_source(
+        records,
+        begun.get("prompt_column") if prompt_column is None else prompt_column,
+        begun.get("pieces") if pieces is None and tokenizer is None else pieces,
+        None if tokenizer is None else read_tokenizer(tokenizer),
+    )
+    return DataSource(None, None, found.vocabulary, found)
 
 
 def as_begun(description: dict[str, Any], begun: dict[str, Any]) -> dict[str, Any]:
@@ -152,5 +202,5 @@ def _content(description: dict[str, Any]) -> dict[str, Any]:
     return {
         part: {k: v for k, v in found.items() if k != "name"} if isinstance(found, dict) else found
         for part, found in description.items()
-        if part != "text"
+        if part not in ("text", "records")
     }

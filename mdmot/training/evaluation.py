@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 from mdmot._types import PRNGKey
 from mdmot.errors import InputError
@@ -27,6 +27,18 @@ class Evaluation(NamedTuple):
     standard_error: float
 
 
+class RowLosses(NamedTuple):
+    """The NELBO of each row, by one mask pattern.
+
+    Attributes:
+      nats: The estimates.
+      free: Tokens that are masked at some level: those that are not given.
+    """
+
+    nats: Float[np.ndarray, " windows"]
+    free: Float[np.ndarray, " windows"]
+
+
 def evaluate(
     key: PRNGKey,
     model: Model,
@@ -35,6 +47,8 @@ def evaluate(
     batch_size: int,
     answers: Answers | None = None,
     log_weights: Float[Array, " length"] | None = None,
+    is_given: Bool[np.ndarray, "windows length"] | None = None,
+    counted: Integer[np.ndarray, " windows"] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Estimates the NELBO of a text, by one mask pattern a window.
@@ -47,6 +61,8 @@ def evaluate(
       answers: What is counted, given the rest; None for all tokens.
       log_weights: log w of each position in the order of revealing, for the bound of those orders; None
         for uniformly random ones.
+      is_given: Tokens that are known, as a prompt; None for none.
+      counted: How many tokens each row counts for; None for all that are not given.
       progress: Called after each call with the number of windows done and that of all.
 
     Returns:
@@ -68,26 +84,71 @@ def evaluate(
       >>> round(value.nats_per_token, 3)
       1.386
     """
+    if len(data) < 2:
+        raise InputError(f"{len(data)} windows have no standard error; pass at least 2")
+    found = row_losses(
+        key,
+        model,
+        data,
+        batch_size=batch_size,
+        answers=answers,
+        log_weights=log_weights,
+        is_given=is_given,
+        progress=progress,
+    )
+    return mean_loss(found.nats, found.free if counted is None else counted)
+
+
+def row_losses(
+    key: PRNGKey,
+    model: Model,
+    data: Windows,
+    *,
+    batch_size: int,
+    answers: Answers | None = None,
+    log_weights: Float[Array, " length"] | None = None,
+    is_given: Bool[np.ndarray, "windows length"] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> RowLosses:
+    """Estimates the NELBO of each row; the arguments are those of `evaluate`.
+
+    Raises:
+      InputError: If the data do not fit the denoiser or there is no batch.
+    """
     windows = windows_on_device(model, data)
-    if len(windows) < 2 or batch_size < 1:
-        raise InputError(
-            f"{len(windows)} windows in batches of {batch_size}; pass at least 2 in batches of 1"
-        )
+    if batch_size < 1:
+        raise InputError(f"windows in batches of {batch_size}; pass at least 1")
     starts = range(0, len(windows), batch_size)
     keys = jax.random.split(key, len(starts))
-    nats, counted = [], []
+    nats, free = [], []
     for i, start in enumerate(starts):
-        some = windows[start : start + batch_size]
-        found = _nats(keys[i], model, some, answers, log_weights)
+        rows = slice(start, start + batch_size)
+        given = None if is_given is None else jnp.asarray(is_given[rows])
+        found = _nats(keys[i], model, windows[rows], answers, log_weights, given)
         nats.append(np.asarray(found[0], np.float64))
-        counted.append(np.asarray(found[1], np.float64))
+        free.append(np.asarray(found[1], np.float64))
         if progress is not None:
-            progress(start + len(some), len(windows))
-    return _ratio(np.concatenate(nats), np.concatenate(counted))
+            progress(start + len(free[-1]), len(windows))
+    return RowLosses(np.concatenate(nats), np.concatenate(free))
 
 
-def _ratio(nats: Float[np.ndarray, " batch"], counted: Float[np.ndarray, " batch"]) -> Evaluation:
-    """All nats over all tokens, of which rows may have different numbers."""
+def mean_loss(
+    nats: Float[np.ndarray, " windows"],
+    counted: Float[np.ndarray, " windows"] | Integer[np.ndarray, " windows"],
+) -> Evaluation:
+    """All nats over all that is counted, of which rows may have different numbers.
+
+    Args:
+      nats: Of each row.
+      counted: What each row counts for: its tokens, its bytes, or 1 for a mean over rows.
+
+    Raises:
+      InputError: If nothing is counted.
+
+    Example:
+      >>> mean_loss(np.array([1.0, 3.0]), np.array([1, 1])).nats_per_token
+      2.0
+    """
     if not counted.any():
         raise InputError("no window has an answer, of which there would be a loss; pass such windows")
     mean = nats.sum() / counted.sum()
@@ -102,9 +163,10 @@ def _nats(
     windows: Array,
     answers: Answers | None,
     log_weights: Float[Array, " length"] | None,
+    is_given: Bool[Array, "batch length"] | None,
 ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
     """The NELBO of each row, and the tokens that it counts."""
-    batch = marked(windows.astype(jnp.int32), answers)
+    batch = marked(windows.astype(jnp.int32), answers).also_given(is_given)
     if log_weights is not None:
         log_weights = jnp.broadcast_to(log_weights[None], windows.shape)
     nats = nelbo(

@@ -2,7 +2,7 @@
 
 import math
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from mdmot.models import load_checkpoint
 from mdmot.training.epr_levels import EprLevels
 from mdmot.training.level_fit import fit_epr, second_moments
 from mdmot.training.presets import TrainConfig
-from mdmot.training.run_data import TrainData, rows_with_answers
+from mdmot.training.run_data import TrainData, answered
 from mdmot.vocabulary import Vocabulary, assert_same_vocabulary
 
 MEASURED, TRIED, GRID, DRAWS = 64, 4096, 30, 10
@@ -57,16 +57,18 @@ def measured_levels(
             f"{where}: that model reads {model.length} tokens, and windows have "
             f"{config.model.length}; pass a model of that length"
         )
-    some = rows_with_answers(_evenly(data.windows, TRIED), config.answers)
+    some = _evenly(np.arange(len(data.windows)), TRIED)
+    some = some[answered(data.windows[some], config.answers)]
     if not len(some):
         raise InputError(f"{where}: of {TRIED} windows none has an answer; pass longer windows")
-    rows = np.asarray(_evenly(some, MEASURED), np.int32)
+    chosen = _evenly(some, MEASURED)
+    rows, given = np.asarray(data.windows[chosen], np.int32), data.is_given(chosen)
     shares = np.arange(1, GRID) / GRID
     moments = second_moments(
         jax.random.key(config.seed),
         config.nelbo(model.model.denoiser),
         model.model.params,
-        config.marked(jnp.asarray(rows)),
+        config.marked(jnp.asarray(rows)).also_given(None if given is None else jnp.asarray(given)),
         shares,
         DRAWS,
     )
@@ -75,7 +77,7 @@ def measured_levels(
     return MeasuredLevels(levels, len(rows), worst)
 
 
-def _evenly(rows: Any, most: int) -> Any:
+def _evenly(rows: np.ndarray, most: int) -> np.ndarray:
     """At most so many of the rows, from all of them alike."""
     num = min(most, len(rows))
-    return rows[[i * len(rows) // num for i in range(num)]]
+    return rows[np.arange(num) * len(rows) // num]

@@ -45,6 +45,12 @@ class Batch(NamedTuple):
             return jnp.full(self.tokens.shape[:1], self.tokens.shape[1], jnp.float32)
         return (~self.is_given).sum(axis=1).astype(jnp.float32)
 
+    def also_given(self, is_given: Bool[Array, "batch length"] | None) -> "Batch":
+        """The batch with more tokens given."""
+        if is_given is None:
+            return self
+        return self._replace(is_given=is_given if self.is_given is None else self.is_given | is_given)
+
 
 class Outcome(NamedTuple):
     """What an objective tells beside the number to minimise.

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Int, Integer
 
-from mdmot.data.order import ShuffledOrder
+from mdmot.data import Parts, ShuffledOrder
 from mdmot.errors import InputError
 from mdmot.models import TransformerConfig
 from mdmot.training.loop import Batches
@@ -24,20 +24,43 @@ class TrainData(NamedTuple):
       windows: Clean sequences, one a row; it may be mapped from disk.
       held_out: Sequences to evaluate on, at least 2.
       description: In JSON's types: what tells these data from others.
+      parts: What of each window is learned; None for all.
+      held_out_parts: What of each held-out sequence is counted; None for all.
+      left_out: What of the data is not there, and why, a line each.
     """
 
     windows: Integer[np.ndarray, "windows length"]
     held_out: Integer[np.ndarray, "held_out length"]
     description: dict[str, Any]
+    parts: Parts | None = None
+    held_out_parts: Parts | None = None
+    left_out: tuple[str, ...] = ()
+
+    def is_given(self, rows: Int[np.ndarray, " rows"]) -> Bool[np.ndarray, "rows length"] | None:
+        """What of some windows is known; None if all of all windows is learned."""
+        return None if self.parts is None else self.parts[rows].is_given(self.windows.shape[1])
+
+    @property
+    def positions_per_token(self) -> float:
+        """Positions that are learned, by the tokens that count: above 1 where ends fill rows up."""
+        if self.parts is None:
+            return 1.0
+        return float((self.parts.behind - self.parts.first).sum() / self.parts.counted.sum())
 
 
-def shuffled_batches(windows: Integer[np.ndarray, "windows length"], seed: int, batch_size: int) -> Batches:
+def shuffled_batches(
+    windows: Integer[np.ndarray, "windows length"],
+    seed: int,
+    batch_size: int,
+    parts: Parts | None = None,
+) -> Batches:
     """Batches in the order that the seed and the number of the step tell, each epoch shuffled anew.
 
     Args:
       windows: One sequence a row, at least one.
       seed: At least 0.
       batch_size: Rows of a batch, at least 1.
+      parts: What of each row is learned; None for all.
 
     Raises:
       InputError: If there are no windows or the seed is out of its range; when a batch is asked for, if its
@@ -48,8 +71,16 @@ def shuffled_batches(windows: Integer[np.ndarray, "windows length"], seed: int, 
       >>> np.sort(batches(5).tokens[:, 0]).tolist()
       [0, 2, 4, 6]
     """
-    order = ShuffledOrder(len(windows), seed)
-    return lambda step: Batch(jnp.asarray(windows[order.batch(step, batch_size)], jnp.int32))
+    order, length = ShuffledOrder(len(windows), seed), windows.shape[1]
+    # Where all of all rows is learned there is nothing to tell.
+    told = None if parts is None or not parts.is_given(length).any() else parts
+
+    def batch(step: int) -> Batch:
+        rows = order.batch(step, batch_size)
+        given = None if told is None else jnp.asarray(told[rows].is_given(length))
+        return Batch(jnp.asarray(windows[rows], jnp.int32), given)
+
+    return batch
 
 
 def assert_data_fit(data: TrainData, model: TransformerConfig) -> None:
@@ -94,9 +125,21 @@ def rows_with_answers(
       >>> rows_with_answers(np.array([[1, 9, 2], [1, 2, 3]]), Answers(after=(9,))).tolist()
       [[1, 9, 2]]
     """
+    return rows if answers is None else rows[answered(rows, answers)]
+
+
+def answered(
+    rows: Integer[np.ndarray, "rows length"], answers: Answers | None
+) -> Int[np.ndarray, " found"]:
+    """The numbers of the rows of which some token is learned.
+
+    Args:
+      rows: Clean sequences.
+      answers: What of them is learned; None for all, and all rows.
+    """
     if answers is None:
-        return rows
-    return rows[np.concatenate([~np.asarray(part).all(axis=1) for part in _is_given(rows, answers)])]
+        return np.arange(len(rows))
+    return np.flatnonzero(np.concatenate([~part.all(axis=1) for part in _is_given(rows, answers)]))
 
 
 def assert_answers(data: TrainData, answers: Answers | None) -> None:

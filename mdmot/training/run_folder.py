@@ -14,7 +14,7 @@ from mdmot.training.checkpoints import saved_steps
 from mdmot.training.config_file import is_config, read_config
 from mdmot.training.presets import TrainConfig
 from mdmot.training.runs import CHECKPOINTS, CONFIG_FILE, METRICS_FILE
-from mdmot.vocabulary import Tokenizer, Vocabulary
+from mdmot.vocabulary import Tokenizer, Vocabulary, without_end
 
 TOKENIZER_FILE, TOKENS_FOLDER = "tokenizer.json", "tokens"
 
@@ -72,8 +72,9 @@ def standing(out: pathlib.Path, num_steps: int) -> str:
 def keep_tokenizer(out: pathlib.Path, vocabulary: Vocabulary) -> None:
     """Keeps a tokenizer with the run, which may then be resumed without its file; makes the folder."""
     prepare_folder(out)
-    if isinstance(vocabulary, Tokenizer):
-        write_atomically(out / TOKENIZER_FILE, vocabulary.content)
+    plain = without_end(vocabulary)
+    if isinstance(plain, Tokenizer):
+        write_atomically(out / TOKENIZER_FILE, plain.content)
 
 
 def assert_nothing_lost(out: pathlib.Path, vocabulary: Vocabulary) -> None:
@@ -89,9 +90,10 @@ def assert_nothing_lost(out: pathlib.Path, vocabulary: Vocabulary) -> None:
         return
     lost = [name for name in (METRICS_FILE, WEIGHTS_FILE) if (out / name).exists()]
     # A run that was killed before it began has kept its tokenizer already.
-    if isinstance(vocabulary, Tokenizer) and (out / TOKENIZER_FILE).exists():
+    plain = without_end(vocabulary)
+    if isinstance(plain, Tokenizer) and (out / TOKENIZER_FILE).exists():
         try:
-            is_same = (out / TOKENIZER_FILE).read_bytes() == vocabulary.content.encode()
+            is_same = (out / TOKENIZER_FILE).read_bytes() == plain.content.encode()
         except OSError:
             is_same = False
         lost += [] if is_same else [TOKENIZER_FILE]

@@ -1,7 +1,7 @@
 """A whole training run in a folder: it can be killed at any moment and resumed where it was last saved."""
 
-import dataclasses
 import json
+import math
 import os
 import pathlib
 import time
@@ -19,22 +19,22 @@ from mdmot.files import alone_in, prepare_folder
 from mdmot.model import Model
 from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
 from mdmot.training.config_file import assert_same_run, is_config, note_extension, write_config
-from mdmot.training.evaluation import evaluate
+from mdmot.training.held_out import HeldOut
 from mdmot.training.loop import Batches, DivergenceError, Progress, training_steps
 from mdmot.training.metrics_file import append_metrics, read_metrics, truncate_metrics
+from mdmot.training.objective import Batch
 from mdmot.training.presets import TrainConfig
 from mdmot.training.run_data import (
     TrainData,
     assert_answers,
     assert_data_fit,
-    rows_with_answers,
     shuffled_batches,
 )
 from mdmot.training.sharding import replicate_rest, split_rows
 from mdmot.training.update import TrainState
 
 CONFIG_FILE, METRICS_FILE, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
-NATS_PER_BIT = float(np.log(2.0))
+NATS_PER_BIT = math.log(2.0)
 
 Export = Callable[[TrainState], None]
 
@@ -131,10 +131,11 @@ def _run(
             "pass a model of the settings' vocab_size"
         )
     _prepare(folder, config, data, resume)
-    held_out = rows_with_answers(data.held_out, config.answers)
+    held_out = HeldOut.of(data, config)
     params = jax.tree.map(jnp.asarray, model.params)
     update = config.update(model.denoiser)
-    batches = _marked(config, shuffled_batches(data.windows, config.seed, config.batch_size))
+    rows = shuffled_batches(data.windows, config.seed, config.batch_size, data.parts)
+    batches = _marked(config, rows)
     if mesh is not None:
         batches = split_rows(batches, mesh, mesh.axis_names[0])
         params = _on_mesh(params, mesh)
@@ -151,7 +152,7 @@ def _run(
     truncate_metrics(metrics_file, begin)
     if restored is not None and export is not None:
         export(state)  # what killed the run may have come between the checkpoint and this
-    clock = _Clock(config)
+    clock = _Clock(config, data.positions_per_token)
     key = jax.random.key(config.seed)
     try:
         for state, info in training_steps(key, update, first, batches, config.num_steps):
@@ -164,7 +165,7 @@ def _run(
             if step % config.log_every == 0 or is_last:
                 line = {"step": step, **clock.line(), "gradient_norm": float(info.gradient_norm)}
                 if is_saved:
-                    line |= _held_out(config, model, state, held_out)
+                    line |= held_out.measured(config, model, state)
                 append_metrics(metrics_file, line)
             if is_saved:
                 save_state(checkpoints, state, config.keep)
@@ -182,8 +183,9 @@ def _run(
 class _Clock:
     """Mean loss and tokens a second since the last line; compiling and saving are not counted."""
 
-    def __init__(self, config: TrainConfig):
+    def __init__(self, config: TrainConfig, positions_per_token: float):
         self.tokens_a_step = config.batch_size * config.model.length
+        self.positions_per_token = positions_per_token
         self.losses: list[float] = []
         self.timed_steps = 0
         self.start: float | None = None
@@ -200,7 +202,7 @@ class _Clock:
         self.start, self.timed_steps = time.perf_counter(), 0
 
     def line(self) -> dict[str, float | None]:
-        nats, self.losses = float(np.mean(self.losses)), []
+        nats, self.losses = float(np.mean(self.losses)) * self.positions_per_token, []
         if self.timed_steps and self.start is not None:
             seconds = time.perf_counter() - self.start
             self.speed = round(self.timed_steps * self.tokens_a_step / seconds, 1)
@@ -229,7 +231,11 @@ def _prepare(folder: pathlib.Path, config: TrainConfig, data: TrainData, resume:
 
 
 def _marked(config: TrainConfig, batches: Batches) -> Batches:
-    return lambda step: config.marked(batches(step).tokens)
+    def marked(step: int) -> Batch:
+        batch = batches(step)
+        return config.marked(batch.tokens).also_given(batch.is_given)
+
+    return marked
 
 
 def _on_mesh(params: Params, mesh: Mesh) -> Params:
@@ -237,22 +243,3 @@ def _on_mesh(params: Params, mesh: Mesh) -> Params:
     return jax.tree.map(
         lambda x: x if isinstance(x.sharding, NamedSharding) else jax.device_put(x, everywhere), params
     )
-
-
-def _held_out(
-    config: TrainConfig, model: Model, state: TrainState, held_out: np.ndarray
-) -> dict[str, float]:
-    num = min(config.num_evaluated, len(held_out))
-    some = held_out[np.arange(num) * len(held_out) // num]  # of all documents, not the first ones
-    found = evaluate(
-        jax.random.key(config.seed),
-        dataclasses.replace(model, params=config.order.network(state.best_params)),
-        some,
-        batch_size=min(config.batch_size, len(some)),
-        answers=config.answers,
-        log_weights=config.order.log_weights(state.best_params),
-    )
-    return {
-        "held_out_bits_per_token": found.nats_per_token / NATS_PER_BIT,
-        "held_out_standard_error": found.standard_error / NATS_PER_BIT,
-    }

@@ -8,7 +8,7 @@ from mdmot.training.marks import Answers, TokenIds, TokenWeight
 from mdmot.training.masking_methods import ISAD_POWER, isad, syrm
 from mdmot.training.objective import COUNTED
 from mdmot.training.presets import TrainConfig
-from mdmot.vocabulary import Symbols, Vocabulary
+from mdmot.vocabulary import Ended, Symbols, Vocabulary
 
 LINE_END = "\n"
 
@@ -88,7 +88,7 @@ class TextMarks:
         after = token_ids(self.answers_after, vocabulary, "answers_after")
         until = self.answers_until
         if until is None:
-            until = "" if isinstance(vocabulary, Symbols) else LINE_END
+            until = "" if isinstance(vocabulary, Symbols | Ended) else LINE_END
         return Answers(after, token_ids(until, vocabulary, "answers_until") if until else ())
 
 

@@ -1,18 +1,27 @@
 """Texts as token numbers, and back."""
 
 from mdmot.vocabulary.bytes import Bytes
+from mdmot.vocabulary.ended import Ended, Plain
 from mdmot.vocabulary.mask_sign import SPELLED_MASKS
+from mdmot.vocabulary.pieces import SMILES, Pieces, cut, pieces_of
 from mdmot.vocabulary.symbols import Symbols
 from mdmot.vocabulary.tokenizer import Tokenizer, read_tokenizer
-from mdmot.vocabulary.vocabulary import Vocabulary, assert_same_vocabulary, fingerprint
+from mdmot.vocabulary.vocabulary import Vocabulary, assert_same_vocabulary, fingerprint, without_end
 
 __all__ = [
+    "SMILES",
     "SPELLED_MASKS",
     "Bytes",
+    "Ended",
+    "Pieces",
+    "Plain",
     "Symbols",
     "Tokenizer",
     "Vocabulary",
     "assert_same_vocabulary",
+    "cut",
     "fingerprint",
+    "pieces_of",
     "read_tokenizer",
+    "without_end",
 ]

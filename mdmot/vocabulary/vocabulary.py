@@ -7,10 +7,12 @@ from typing import TypeAlias
 
 from mdmot.errors import InputError
 from mdmot.vocabulary.bytes import Bytes
+from mdmot.vocabulary.ended import Ended, Plain
+from mdmot.vocabulary.pieces import Pieces
 from mdmot.vocabulary.symbols import Symbols
 from mdmot.vocabulary.tokenizer import Tokenizer
 
-Vocabulary: TypeAlias = Symbols | Bytes | Tokenizer
+Vocabulary: TypeAlias = Symbols | Bytes | Tokenizer | Pieces | Ended
 """What the clean tokens 0, ..., size - 1 stand for; the mask is the token `size`."""
 
 
@@ -21,9 +23,22 @@ def fingerprint(vocabulary: Vocabulary) -> str:
       >>> fingerprint(Symbols(("a", "b"))) == fingerprint(Symbols(("b", "a")))
       False
     """
-    fields = dataclasses.astuple(vocabulary)
-    content = [type(vocabulary).__name__, *(value for value in fields if value is not None)]
+    if isinstance(vocabulary, Ended):
+        content: list[object] = ["Ended", fingerprint(vocabulary.inner), vocabulary.end]
+    else:
+        fields = dataclasses.astuple(vocabulary)
+        content = [type(vocabulary).__name__, *(value for value in fields if value is not None)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def without_end(vocabulary: Vocabulary) -> Plain:
+    """What the tokens but the end stand for.
+
+    Example:
+      >>> without_end(Ended(Bytes(), end=256))
+      Bytes()
+    """
+    return vocabulary.inner if isinstance(vocabulary, Ended) else vocabulary
 
 
 def assert_same_vocabulary(found: Vocabulary, expected: Vocabulary, where: str) -> None:
@@ -53,5 +68,7 @@ def assert_same_vocabulary(found: Vocabulary, expected: Vocabulary, where: str) 
 
 
 def _described(vocabulary: Vocabulary) -> str:
-    kind = {Symbols: "symbols", Bytes: "bytes", Tokenizer: "tokenizer tokens"}[type(vocabulary)]
-    return f"{vocabulary.size} {kind} ({fingerprint(vocabulary)[:8]})"
+    if isinstance(vocabulary, Ended):
+        return f"{_described(vocabulary.inner)} and an end"
+    kind = {Symbols: "symbols", Bytes: "bytes", Tokenizer: "tokenizer tokens", Pieces: "pieces"}
+    return f"{vocabulary.size} {kind[type(vocabulary)]} ({fingerprint(vocabulary)[:8]})"

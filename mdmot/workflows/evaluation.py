@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS_AT_ONCE = 64
 
-WINDOWS = 512
-"""Windows of a text that are evaluated on unless others are asked for."""
+WINDOWS, RECORDS = 512, 512
+"""Windows of a text, and records, that are evaluated on unless others are asked for."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -37,9 +37,10 @@ class Evaluation:
       bits_per_byte: The same by bytes of the text; None for symbols.
       tokens: Tokens that were evaluated on.
       documents: How many documents, or sequences of a language or a law, they come from.
-      source: What they are of, in a word: "text", "language" or "law".
+      source: What they are of, in a word: "text", "records", "language" or "law".
       least_bits_per_token: The entropy of the law or the language, where known; no model needs fewer.
       sampler: What its samples are worth, if any were drawn.
+      nats_per_record: The bound of a whole record, its error over records; None if there are none.
     """
 
     bits_per_token: "Estimate"
@@ -49,11 +50,12 @@ class Evaluation:
     source: str
     least_bits_per_token: float | None
     sampler: Judgement | None
+    nats_per_record: "Estimate | None" = None
 
     @property
     def of(self) -> str:
         """What was counted, in a word."""
-        return "documents" if self.source == "text" else "sequences"
+        return {"text": "documents", "records": "records"}.get(self.source, "sequences")
 
     def __repr__(self) -> str:
         bits, sampler = self.bits_per_token, self.sampler
@@ -76,6 +78,9 @@ class Evaluation:
             "documents": self.documents,
             "sampler": self.sampler and self.sampler.measures(),
         }
+        if self.nats_per_record is not None:
+            value, error = self.nats_per_record
+            content |= {"nats_per_record": value, "nats_per_record_standard_error": error}
         return {name: jsonable(value) for name, value in content.items()}
 
 
@@ -84,6 +89,8 @@ def evaluate(
     *,
     text: str | os.PathLike[str] | None = None,
     language: str | None = None,
+    records: str | os.PathLike[str] | None = None,
+    prompt_column: str | None = None,
     everything: bool = False,
     length: int | None = None,
     limit: int | None = None,
@@ -109,6 +116,9 @@ def evaluate(
       text: Text file or folder; None for what the model was trained on, or else the sources of Python's
         standard library.
       language: Fresh sequences of a language, by name; None for the one that the model was trained on.
+      records: FILE or FILE:COLUMN with one example a record, `-` for standard input; None for those that
+        the model was trained on, if it was.
+      prompt_column: Column of what is given in each record; None for that of the training, or none.
       everything: Whether to evaluate on all windows of all documents of the text, including those that a
         model of this text was trained on.
       length: Tokens of a window; None for the model's.
@@ -141,6 +151,18 @@ def evaluate(
         from mdmot.workflows import judging
 
         named = load(name)
+        from mdmot.workflows.records import records_of
+
+        path = None if records is None else os.fspath(records)
+        asked = records_of(named, path, prompt_column, (text, language))
+        if asked is not None:
+            unread = {"length": length, "num": num or None, "steps": steps, "schedule": schedule}
+            _refuse_with_records(unread | {"reveal": reveal, "orders": orders})
+            from mdmot.workflows.record_evaluation import evaluated_records
+
+            return evaluated_records(
+                named, asked, whole=everything, limit=limit, batch=batch, seed=seed, show=show, tell=tell
+            )
         text = None if text is None else pathlib.Path(text)
         right = _right(name, named, text, language, everything, length, limit, seed, tell)
         sampling = judging.settled(right, num, steps, schedule, reveal, orders, tell)
@@ -160,6 +182,16 @@ def evaluate(
             right.source,
             None if least is None else least / tokens.shape[1] / math.log(2),
             judgement,
+        )
+
+
+def _refuse_with_records(given: dict[str, Any]) -> None:
+    """Raises InputError for what is not read where records are evaluated on."""
+    name = next((name for name, value in given.items() if value is not None), None)
+    if name is not None:
+        raise InputError(
+            f"--{name} is not read for records, whose own lengths count and of which no sampler is judged "
+            "here; leave it out, or use mdmot compare"
         )
 
 

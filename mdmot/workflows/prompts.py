@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.vocabulary import Tokenizer, Vocabulary
+from mdmot.vocabulary import Ended, Tokenizer, Vocabulary
 
 Row = tuple[int, ...]
 """Tokens of one sequence: given ones, and masks."""
@@ -14,7 +14,8 @@ Row = tuple[int, ...]
 def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
     """A prompt on the left, then masks up to the length, by default the model's.
 
-    A mask that the prompt spells, as [MASK], is one.
+    A mask that the prompt spells, as [MASK], is one. Where texts have an end, the masks go as far as the
+    answers of the training did, and ends follow.
 
     Raises:
       InputError: If it is too long, not in the vocabulary, or of no length that the model has.
@@ -23,7 +24,9 @@ def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
         tokens = _encoded(named, prompt)
     except InputError as error:
         raise InputError(f"--prompt: {error}") from None
-    return _filled(named, tokens, named.length if length is None else length, "--prompt")
+    if length is None:
+        length = min(named.length, len(tokens) + named.room)
+    return _filled(named, tokens, length, "--prompt")
 
 
 def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
@@ -68,8 +71,11 @@ def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
 
 def _encoded(named: Named, text: str, mask_sign: str | None = None) -> list[int]:
     """The tokens of a text, whose spelled masks are masks whatever the model was trained by."""
-    vocabulary = named.vocabulary
-    known = vocabulary.with_spelled_mask() if isinstance(vocabulary, Tokenizer) else vocabulary
+    known = named.vocabulary
+    if isinstance(known, Tokenizer):
+        known = known.with_spelled_mask()
+    elif isinstance(known, Ended) and isinstance(known.inner, Tokenizer):
+        known = Ended(known.inner.with_spelled_mask(), known.end)
     return known.encode(text, mask_sign)
 
 
@@ -78,6 +84,9 @@ def _filled(named: Named, tokens: Sequence[int], length: int, where: str) -> Row
     if len(tokens) > length:
         raise InputError(f"{where}: {len(tokens)} tokens, more than the {length} of a sequence; shorten it")
     row = (*tokens, *[named.vocabulary.size] * (length - len(tokens)))
+    if named.end is not None:
+        # All rows of such a network have its length: what is not drawn has the end, as in training.
+        row += (named.end,) * (named.length - length)
     named.assert_possible(row, where)
     return row
 

@@ -60,6 +60,9 @@ def train(
     preset: str | None = None,
     text: str | os.PathLike[str] | None = None,
     language: str | None = None,
+    records: str | os.PathLike[str] | None = None,
+    prompt_column: str | None = None,
+    pieces: str | None = None,
     tokenizer: str | os.PathLike[str] | None = None,
     resume: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -87,6 +90,11 @@ def train(
       text: File, or folder of which every file with text is a document; None for the sources of Python's
         standard library, or the text of the run that goes on.
       language: Language to train on instead of text, such as `arithmetic:digits=2`.
+      records: FILE or FILE:COLUMN with one example a record, to train on instead of text: lines, .jsonl,
+        .csv, .tsv or .fasta, each also as .gz.
+      prompt_column: Column of what is given in each record, and not learned; None for none.
+      pieces: What a token of a record is: `characters`, `bytes`, `smiles` or a regular expression; None for
+        characters, or what the run that goes on has.
       tokenizer: A tokenizer.json of Hugging Face; None for bytes, or that of the run that goes on.
       resume: Whether to go on from the newest good checkpoint in the folder, with the settings and data
         that are saved there; `num_steps` may change where it ends. Without a checkpoint a new run begins.
@@ -132,7 +140,16 @@ def train(
         if resume and begun is None:
             tell(f"train: {out} holds no run yet; a new one begins")
         said = {} if begun is None else begun.data
-        source = sources.data_source(_path(text), language, _path(tokenizer), said, out / TOKENIZER_FILE)
+        source = sources.data_source(
+            _path(text),
+            language,
+            _path(tokenizer),
+            said,
+            out / TOKENIZER_FILE,
+            records=None if records is None else os.fspath(records),
+            prompt_column=prompt_column,
+            pieces=pieces,
+        )
         if begun is not None and preset is None:
             config = changed(begun.config, settings, source.vocabulary, marks)
         else:
@@ -141,13 +158,15 @@ def train(
                 settings,
                 source.vocabulary,
                 marks=marks,
-                length=None if source.language is None else source.language.length,
+                length=None if "length" in settings else source.length(),
             )
         mesh = rows_mesh(config.batch_size // config.num_microbatches, devices)
         kept = _path(cache) or out / TOKENS_FOLDER
         with nothing_left_if_refused(out, kept):
             assert_nothing_lost(out, source.vocabulary)
             data = source.read(config.model.length, out, kept, config.seed)
+            for line in data.left_out:
+                tell(f"train: left out: {line}")
             if levels_of is not None:
                 levels = _measured_levels(pathlib.Path(levels_of), config, data, source.vocabulary, tell)
                 config = dataclasses.replace(config, levels=levels)
@@ -228,7 +247,7 @@ def _run(
             out,
             resume=resume,
             mesh=mesh,
-            progress=_noted(config, show, tell),
+            progress=_noted(config, data.positions_per_token, show, tell),
             export=export,
         )
     except KeyboardInterrupt:
@@ -253,7 +272,9 @@ def _run(
     return result
 
 
-def _noted(config: "TrainConfig", show: Show | None, tell: Tell) -> Callable[[int, float], None]:
+def _noted(
+    config: "TrainConfig", positions_per_token: float, show: Show | None, tell: Tell
+) -> Callable[[int, float], None]:
     """What the loop calls after each step: tells the mean loss of the last ones, and the speed."""
     tokens = config.batch_size * config.model.length
     mean = last = 0.0
@@ -262,7 +283,7 @@ def _noted(config: "TrainConfig", show: Show | None, tell: Tell) -> Callable[[in
 
     def note(step: int, nats: float) -> None:
         nonlocal mean, last, has_begun
-        bits, now = nats / math.log(2), time.perf_counter()
+        bits, now = nats * positions_per_token / math.log(2), time.perf_counter()
         if has_begun:
             seconds.append(now - last)
         elif step:

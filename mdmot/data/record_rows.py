@@ -1,0 +1,255 @@
+"""Records as rows of tokens of one length: a prompt, the text, its end, and ends that fill the row up."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int, Integer
+
+from mdmot.data.records import Records
+from mdmot.errors import InputError, shown
+from mdmot.vocabulary import Ended, Vocabulary
+
+MOST_LENGTH = 512
+"""Tokens of a row unless a length is given."""
+
+
+class RowShape(NamedTuple):
+    """Where the text of a record lies in its row.
+
+    Attributes:
+      length: Tokens of a row.
+      room: Positions behind the prompt in which the text and its end lie; those after them have the end,
+        and are known. As many in each row, whatever its prompt, if that leaves so many.
+    """
+
+    length: int
+    room: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Parts:
+    """What of each row is learned.
+
+    Attributes:
+      first: Where the text begins, behind the prompt.
+      behind: The position behind the last one that is learned.
+      counted: Tokens of the text and its end, without those that only fill up.
+    """
+
+    first: Int[np.ndarray, " rows"]
+    behind: Int[np.ndarray, " rows"]
+    counted: Int[np.ndarray, " rows"]
+
+    def __getitem__(self, rows: Integer[np.ndarray, " some"] | Bool[np.ndarray, " rows"]) -> "Parts":
+        """Those of some rows."""
+        return Parts(self.first[rows], self.behind[rows], self.counted[rows])
+
+    def is_given(self, length: int) -> Bool[np.ndarray, "rows length"]:
+        """The positions that are known: the prompt, and what follows the room.
+
+        Args:
+          length: Tokens of a row.
+        """
+        place = np.arange(length)
+        return (place < self.first[:, None]) | (place >= self.behind[:, None])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecordRows:
+    """Records as rows of one length.
+
+    Attributes:
+      tokens: One record a row.
+      parts: What of each row is learned.
+      num_bytes: Of each text, in UTF-8.
+    """
+
+    tokens: Integer[np.ndarray, "rows length"]
+    parts: Parts
+    num_bytes: Int[np.ndarray, " rows"]
+
+    @property
+    def is_given(self) -> Bool[np.ndarray, "rows length"]:
+        """The positions that are known."""
+        return self.parts.is_given(self.tokens.shape[1])
+
+    def __getitem__(self, rows: Integer[np.ndarray, " some"] | Bool[np.ndarray, " rows"]) -> "RecordRows":
+        """Some of them."""
+        return RecordRows(self.tokens[rows], self.parts[rows], self.num_bytes[rows])
+
+
+class Fitting(NamedTuple):
+    """Records that fit into rows.
+
+    Attributes:
+      rows: They as rows, those of one length together.
+      left_out: In a line, how many do not fit and why; None if all do.
+    """
+
+    rows: tuple[RecordRows, ...]
+    left_out: str | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EncodedRecords:
+    """Records in the tokens of a vocabulary.
+
+    Attributes:
+      records: The records.
+      vocabulary: What the tokens stand for.
+      prompts: Tokens of each prompt.
+      texts: Tokens of each text; none where the record cannot be written in the vocabulary.
+      unknown: Why the first of these cannot; None if all can.
+    """
+
+    records: Records
+    vocabulary: Vocabulary
+    prompts: tuple[np.ndarray, ...]
+    texts: tuple[np.ndarray, ...]
+    unknown: str | None
+
+    @property
+    def sizes(self) -> tuple[Int[np.ndarray, " records"], Int[np.ndarray, " records"]]:
+        """Tokens of each prompt and of each text."""
+        prompts, texts = (np.array([part.size for part in parts]) for parts in (self.prompts, self.texts))
+        return prompts, texts
+
+    def ended(self, shape: RowShape) -> Fitting:
+        """Rows of one length, with ends behind the texts; the vocabulary has an end.
+
+        Args:
+          shape: Of the rows.
+
+        Raises:
+          InputError: If no record fits.
+        """
+        assert isinstance(self.vocabulary, Ended), "only texts that end fill rows up"
+        begin, size = self.sizes
+        behind = np.minimum(begin + shape.room, shape.length)
+        fits = (size > 0) & (begin + size <= behind)
+        limit = f"longer than {shape.length} tokens"
+        if shape.room < shape.length:
+            limit += f", or than {shape.room} behind the prompt"
+        left_out = self._left_out(fits, limit)
+        kept = np.flatnonzero(fits)
+        return Fitting((self._rows(kept, shape.length, self.vocabulary.end, behind),), left_out)
+
+    def alone(self, most: int) -> Fitting:
+        """Rows of the length of each record, for models of texts without an end.
+
+        Args:
+          most: Tokens of the longest.
+
+        Raises:
+          InputError: If no record fits.
+        """
+        begin, size = self.sizes
+        total = begin + size
+        fits = (size > 0) & (total <= most)
+        left_out = self._left_out(fits, f"longer than {most} tokens")
+        groups = [np.flatnonzero(fits & (total == length)) for length in np.unique(total[fits])]
+        return Fitting(tuple(self._rows(kept, int(total[kept[0]]), 0, total) for kept in groups), left_out)
+
+    def _rows(self, kept: np.ndarray, length: int, end: int, behind: np.ndarray) -> RecordRows:
+        begin, size = self.sizes
+        tokens = np.full((kept.size, length), end, np.min_scalar_type(self.vocabulary.size - 1))
+        for row, number in enumerate(kept.tolist()):
+            tokens[row, : begin[number]] = self.prompts[number]
+            tokens[row, begin[number] : begin[number] + size[number]] = self.texts[number]
+        # A text that takes all of its room has no end.
+        counted = np.minimum(size + 1, behind - begin)
+        num_bytes = [
+            len(self.records.items[n].text.encode("utf-8", "surrogatepass")) for n in kept.tolist()
+        ]
+        return RecordRows(tokens, Parts(begin[kept], behind[kept], counted[kept]), np.array(num_bytes))
+
+    def _left_out(self, fits: np.ndarray, limit: str) -> str | None:
+        if fits.all():
+            return None
+        unknown = int((self.sizes[1] == 0).sum())
+        long = int((~fits).sum()) - unknown
+        reasons = [f"{long:,} are {limit}"] if long else []
+        if unknown:
+            reasons.append(f"{unknown:,} cannot be written in the vocabulary, as {self.unknown}")
+        found = f"of {len(fits):,} records {' and '.join(reasons)}"
+        if not fits.any():
+            raise InputError(f"{self.records.name}: {found}; pass a larger --length, or other records")
+        return found
+
+
+def encode_records(records: Records, vocabulary: Vocabulary, never: Sequence[int] = ()) -> EncodedRecords:
+    """The tokens of records.
+
+    Args:
+      records: The records.
+      vocabulary: What they are written in.
+      never: Tokens that none may have.
+
+    Example:
+      >>> from mdmot.data.records import Record
+      >>> from mdmot.vocabulary import Bytes
+      >>> records = Records("two", (Record("ab", "x:", 1), Record("c", "yz:", 2)), True)
+      >>> encoded = encode_records(records, Ended(Bytes(), end=256))
+      >>> (found,) = encoded.ended(row_shape([encoded])).rows
+      >>> found.tokens.tolist()
+      [[120, 58, 97, 98, 256, 256], [121, 122, 58, 99, 256, 256]]
+      >>> found.is_given.astype(int).tolist(), found.parts.counted.tolist()
+      ([[1, 1, 0, 0, 0, 1], [1, 1, 1, 0, 0, 0]], [3, 2])
+    """
+    # A vocabulary may read what spells a mask as the mask.
+    dtype, refused = np.min_scalar_type(vocabulary.size - 1), frozenset({vocabulary.size, *never})
+    if isinstance(vocabulary, Ended):
+        refused |= {vocabulary.end}
+    prompts, texts, unknown = [], [], None
+    for record in records.items:
+        try:
+            found = [_clean(text, vocabulary, refused) for text in (record.prompt, record.text)]
+        except InputError as error:
+            unknown = unknown or f"line {record.line}: {error}"
+            found = [[], []]
+        prompts.append(np.array(found[0], dtype))
+        texts.append(np.array(found[1], dtype))
+    return EncodedRecords(records, vocabulary, tuple(prompts), tuple(texts), unknown)
+
+
+def row_shape(
+    parts: Sequence[EncodedRecords], length: int | None = None, room: int | None = None
+) -> RowShape:
+    """The length of rows and the room of texts, as long as the longest record needs and is let.
+
+    Args:
+      parts: All records that are to have such rows.
+      length: Tokens of a row; None for as many as the longest record and its end need, up to 512.
+      room: Positions for a text and its end; None for as many as the longest text that fits and its end
+        need, and in rows without prompts for all.
+
+    Raises:
+      InputError: If the room is not in the row.
+    """
+    prompts, texts = (np.concatenate(sizes) for sizes in zip(*(part.sizes for part in parts), strict=True))
+    if length is None:
+        widest = prompts.max() + (texts.max() + 1 if room is None else room)
+        length = int(min(max(2, widest), MOST_LENGTH))
+    if room is None:
+        longest = int(texts[prompts + texts <= length].max(initial=0)) + 1
+        room = min(length, longest) if any(part.records.is_prompted for part in parts) else length
+    if not 1 <= room <= length:
+        raise InputError(f"room for {room} tokens of an answer in rows of {length}; pass 1 to {length}")
+    return RowShape(length, room)
+
+
+def texts_of(records: Records) -> Iterator[str]:
+    """All texts and prompts."""
+    for record in records.items:
+        yield record.prompt
+        yield record.text
+
+
+def _clean(text: str, vocabulary: Vocabulary, refused: frozenset[int]) -> Sequence[int]:
+    tokens = vocabulary.encode(text)
+    wrong = next((token for token in tokens if token in refused), None)
+    if wrong is not None:
+        raise InputError(f"token {wrong} of {shown(text)} stands in no text of the model")
+    return tokens

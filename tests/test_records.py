@@ -1,0 +1,172 @@
+"""Records from a file to a model and back: trained on, evaluated, sampled, by the command line."""
+
+import io
+import json
+import math
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import mdmot
+from mdmot.cli import main
+from mdmot.data import hold_out_records, read_records
+from mdmot.errors import InputError
+from mdmot.workflows.prompts import prompt_row, template_rows
+
+SHARES, LETTERS = {4: 0.5, 6: 0.3, 9: 0.2}, "abcd"
+SETTINGS = {"preset": "tiny", "width": 16, "num_steps": 300, "batch_size": 32, "learning_rate": 0.02}
+SETTINGS |= {"log_every": 100, "save_every": 300, "num_evaluated": 64}
+
+
+@pytest.fixture(autouse=True)
+def promotion():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model of texts of random letters, and of three lengths, with a blank before each as it happens."""
+    root = tmp_path_factory.mktemp("trained")
+    draw = np.random.default_rng(0)
+    sizes = draw.choice(list(SHARES), 2000, p=list(SHARES.values()))
+    (root / "words.csv").write_text("n,word\n" + "".join(f"0,{word(draw, size)}\n" for size in sizes))
+    with jax.numpy_dtype_promotion("standard"):
+        return mdmot.train(root / "model", records=f"{root / 'words.csv'}:word", **SETTINGS)
+
+
+def word(draw, size):
+    return "".join(draw.choice(list(LETTERS), size))
+
+
+def run_cli(capsys, *arguments):
+    code = main.status([*map(str, arguments)])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    return captured
+
+
+def cost(text):
+    """-log of the probability that the data are drawn with, in nats."""
+    return -math.log(SHARES[len(text)]) + len(text) * math.log(len(LETTERS))
+
+
+def test_lengths_of_samples_follow_the_law_of_the_data(trained, capsys):
+    assert trained.config.model.length == 10  # the longest and its end
+    named = mdmot.load(trained.folder)
+    assert (named.length, named.vocabulary.size, named.end) == (10, 5, 4)
+    out = run_cli(capsys, "sample", trained.folder, "--num", 400, "--sampler", "fixed", "--json").out
+    found = json.loads(out)["samples"]
+    sizes = np.array([len(one["text"]) for one in found])
+    for size, share in SHARES.items():
+        # Five deviations of 400 draws, and .04 for a network of 300 steps (its divergence from the data
+        # is below .02 nats by the test that follows, which lets shares be off by .1 at most).
+        assert abs((sizes == size).mean() - share) < 5 * math.sqrt(share * (1 - share) / 400) + 0.04
+    assert np.isin(sizes, list(SHARES)).mean() > 0.97
+    # A text is cut at its first end; what is drawn behind it are ends, but for the network's error.
+    is_whole = [one["tokens"][len(one["text"]) :] == [4] * (10 - len(one["text"])) for one in found]
+    assert np.mean(is_whole) > 0.97
+
+
+def test_nats_of_a_record_are_those_of_its_law(trained, capsys):
+    records = read_records(str(trained.folder.parent / "words.csv") + ":word")
+    held_out = hold_out_records(records)[1]
+    out = json.loads(run_cli(capsys, "evaluate", trained.folder, "--json").out)
+    assert out["documents"] == len(held_out.items)
+    sizes = [len(record.text) for record in held_out.items]
+    assert out["tokens"] == sum(sizes) + len(sizes)  # each with its end
+    expected = np.mean([cost(record.text) for record in held_out.items])
+    assert abs(out["nats_per_record"] - expected) < 5 * out["nats_per_record_standard_error"] + 0.05
+    nats = out["nats_per_record"] * len(sizes)
+    assert out["bits_per_token"] * out["tokens"] * math.log(2) == pytest.approx(nats, rel=1e-9)
+    assert out["bits_per_byte"] * sum(sizes) * math.log(2) == pytest.approx(nats, rel=1e-9)
+    # The checkpoint measures 64 of them by other masks.
+    line = trained.metrics
+    assert abs(line["held_out_nats_per_record"] - expected) < 1.5
+    assert (
+        abs(line["held_out_bits_per_token"] - out["bits_per_token"]) < 5 * line["held_out_standard_error"]
+    )
+    assert line["bits_per_token"] == pytest.approx(out["bits_per_token"], abs=0.3)
+
+
+def test_records_are_evaluated_from_standard_input(trained, capsys, monkeypatch):
+    file = trained.folder.parent / "words.csv"
+    options = ("--limit", 64, "--json")
+    whole = run_cli(capsys, "evaluate", trained.folder, "--records", f"{file}:word", *options).out
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(file.read_bytes())))
+    piped = run_cli(capsys, "evaluate", trained.folder, "--records", "-:word", *options).out
+    assert json.loads(piped) == json.loads(whole)
+    assert json.loads(whole)["documents"] == 64
+
+
+def test_a_prompt_and_a_length_leave_ends_behind_them(trained, tmp_path):
+    named, mask, end = mdmot.load(trained.folder), 5, 4
+    assert prompt_row(named, "abca", None) == (0, 1, 2, 0, *[mask] * 6)
+    assert prompt_row(named, "abca", 6) == (0, 1, 2, 0, *[mask] * 2, *[end] * 4)
+    (tmp_path / "template.txt").write_text("a_b\n____\n")
+    rows = template_rows(named, tmp_path / "template.txt", None, "_")
+    assert rows == [(0, mask, 1, *[end] * 7), (*[mask] * 4, *[end] * 6)]
+
+
+def test_other_records_are_left_out_by_name_or_refused(trained, capsys, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("abcd\nabxd\ndcbaabcd\n" + "a" * 11 + "\n")
+    found = run_cli(capsys, "evaluate", trained.folder, "--records", other, "--all", "--json")
+    assert json.loads(found.out)["documents"] == 2
+    assert "left out: of 4 records 1 are longer than 10 tokens and 1 cannot be written" in found.err
+    assert "as line 2: 'x' not in the vocabulary" in found.err
+    other.write_text("xyz\n")
+    with pytest.raises(InputError, match="of 1 records 1 cannot be written in the vocabulary"):
+        mdmot.evaluate(trained.folder, records=other, everything=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"text": "x.txt", "records": "y.txt"}, "--records and other data are both given"),
+        ({"prompt_column": "x", "text": "x.txt"}, "--prompt-column is of records"),
+        ({"steps": 4}, "--steps is not read for records"),
+        ({"num": 4}, "--num is not read for records"),
+        ({"length": 4}, "--length is not read for records"),
+    ],
+)
+def test_evaluate_refuses_what_does_not_go_with_records(trained, given, message):
+    with pytest.raises(InputError, match=message):
+        mdmot.evaluate(trained.folder, **given)
+
+
+def test_a_law_has_no_records(tmp_path):
+    with pytest.raises(InputError, match="a law makes its own sequences"):
+        mdmot.evaluate("markov:states=2,length=4", records=tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"text": "x", "records": "y"}, "text and records are both given"),
+        ({"language": "sudoku:size=4", "records": "y"}, "language and records are both given"),
+        ({"prompt_column": "x"}, "prompt_column is of records, and there are none"),
+        ({"pieces": "smiles"}, "pieces is of records, and there are none"),
+        ({"records": "-"}, "records of standard input cannot be read again"),
+        ({"records": "x.txt", "pieces": "("}, "'\\(' is no regular expression"),
+        ({"records": "x.txt", "pieces": "a"}, "'b0' is nothing that 'a' finds"),
+        ({"records": "x.txt", "pieces": "bytes", "tokenizer": "t.json"}, "both say what a token is"),
+        ({"records": "x.txt", "length": 1}, "no record fits|longer than 1 tokens"),
+        ({"records": "two.txt"}, "2 different records"),
+        ({"records": "none.txt"}, "cannot read none.txt"),
+    ],
+)
+def test_train_refuses_what_does_not_go_together_and_leaves_nothing(tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\nc\n")))
+    (tmp_path / "x.txt").write_text("".join(f"ab{n}\n" for n in range(40)))
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    vocab = {"a": 0, "b": 1}
+    (tmp_path / "t.json").write_text(
+        json.dumps({"model": {"type": "WordLevel", "vocab": vocab, "unk_token": "a"}})
+    )
+    with pytest.raises(InputError, match=message):
+        mdmot.train("out", **{"preset": "tiny"} | given)
+    assert not (tmp_path / "out").exists()
