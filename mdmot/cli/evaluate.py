@@ -19,8 +19,8 @@ from mdmot.cli.options import (
 )
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
-from mdmot.workflows import evaluation, judgement
-from mdmot.workflows.evaluation import Evaluation
+from mdmot.workflows import evaluated, evaluation, judgement
+from mdmot.workflows.evaluated import Evaluation
 from mdmot.workflows.naming import precision_of
 from mdmot.workflows.precision import computing_in
 
@@ -73,14 +73,13 @@ Examples:
     type=click.IntRange(2, 10**9),
     metavar="N",
     help="Evaluate on N windows at most, spread evenly over the text.  "
-    f"[default: {evaluation.WINDOWS}; {judgement.HELD_OUT_SEQUENCES} sequences of a language or a law]",
+    f"[default: {evaluated.WINDOWS}; {judgement.HELD_OUT_SEQUENCES} sequences of a language or a law]",
 )
 @click.option(
     "--batch",
     type=WHOLE,
     metavar="N",
-    help=f"Windows in one network call.  [default: {evaluation.MOST_ROWS_AT_ONCE}, fewer for a large "
-    "model]",
+    help=f"Windows in one network call.  [default: {evaluated.MOST_ROWS_AT_ONCE}, fewer for a large model]",
 )
 @click.option(
     "--num",

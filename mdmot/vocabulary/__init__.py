@@ -6,7 +6,13 @@ from mdmot.vocabulary.mask_sign import SPELLED_MASKS
 from mdmot.vocabulary.pieces import SMILES, Pieces, cut, pieces_of
 from mdmot.vocabulary.symbols import Symbols
 from mdmot.vocabulary.tokenizer import Tokenizer, read_tokenizer
-from mdmot.vocabulary.vocabulary import Vocabulary, assert_same_vocabulary, fingerprint, without_end
+from mdmot.vocabulary.vocabulary import (
+    Vocabulary,
+    assert_same_vocabulary,
+    fingerprint,
+    of_clean_texts,
+    without_end,
+)
 
 __all__ = [
     "SMILES",
@@ -21,6 +27,7 @@ __all__ = [
     "assert_same_vocabulary",
     "cut",
     "fingerprint",
+    "of_clean_texts",
     "pieces_of",
     "read_tokenizer",
     "without_end",

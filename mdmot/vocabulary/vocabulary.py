@@ -41,6 +41,18 @@ def without_end(vocabulary: Vocabulary) -> Plain:
     return vocabulary.inner if isinstance(vocabulary, Ended) else vocabulary
 
 
+def of_clean_texts(vocabulary: Vocabulary) -> Vocabulary:
+    """The same, in which a mask that a text spells is a token like others, which no text has.
+
+    Example:
+      >>> of_clean_texts(Bytes())
+      Bytes()
+    """
+    if isinstance(vocabulary, Symbols | Tokenizer):
+        return dataclasses.replace(vocabulary, mask=None)
+    return vocabulary
+
+
 def assert_same_vocabulary(found: Vocabulary, expected: Vocabulary, where: str) -> None:
     """Refuses a vocabulary that is not the one that a model was trained with.
 

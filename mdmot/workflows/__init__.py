@@ -9,7 +9,8 @@ from mdmot.workflows.auditing import audit
 from mdmot.workflows.checking import Verification, verify
 from mdmot.workflows.compared import Comparison
 from mdmot.workflows.comparing import compare
-from mdmot.workflows.evaluation import Evaluation, evaluate
+from mdmot.workflows.evaluated import Evaluation
+from mdmot.workflows.evaluation import evaluate
 from mdmot.workflows.laws import ExactLaw, law
 from mdmot.workflows.naming import load
 from mdmot.workflows.order_learning import OrderLearned, learn_order

@@ -12,7 +12,7 @@ from mdmot.metrics import Estimate
 from mdmot.models import Named
 from mdmot.models.named import TrainedRecords
 from mdmot.training import mean_loss, row_losses
-from mdmot.workflows.evaluation import MOST_ROWS_AT_ONCE, RECORDS, Evaluation
+from mdmot.workflows.evaluated import MOST_ROWS_AT_ONCE, RECORDS, Evaluation
 from mdmot.workflows.progress import Progress, Show, Tell
 from mdmot.workflows.records import read_rows, spread
 

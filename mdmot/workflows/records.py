@@ -16,6 +16,7 @@ from mdmot.data import (
 from mdmot.errors import InputError
 from mdmot.models import Named
 from mdmot.models.named import TrainedRecords
+from mdmot.vocabulary import of_clean_texts
 from mdmot.workflows.progress import Tell
 
 
@@ -88,7 +89,7 @@ def read_rows(named: Named, asked: TrainedRecords, *, whole: bool, work: str, te
                 f"{work}: these are not the records that the model's training held out, but those that it "
                 "would hold out of this file; --all takes all"
             )
-    encoded = encode_records(records, named.vocabulary, named.never)
+    encoded = encode_records(records, of_clean_texts(named.vocabulary), named.never)
     found: Fitting
     if named.end is None:
         found = encoded.alone(named.length)

@@ -1,6 +1,5 @@
 """Sequences of a text in the tokens of a model."""
 
-import dataclasses
 import itertools
 import re
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import numpy as np
 from mdmot.data import Corpus, tokenize
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.vocabulary import Bytes, Symbols
+from mdmot.vocabulary import Symbols, of_clean_texts
 
 PIECE = re.compile(r"#\d{6}$")
 """How the names of a file's pieces end."""
@@ -43,9 +42,7 @@ def text_rows(named: Named, corpus: Corpus, length: int, remedy: str) -> TextRow
     Raises:
       InputError: If there are, if a line has another length, or a token is not in the vocabulary.
     """
-    vocabulary = named.vocabulary
-    if not isinstance(vocabulary, Bytes):  # a mask that a text spells is a token that no text has
-        vocabulary = dataclasses.replace(vocabulary, mask=None)
+    vocabulary = of_clean_texts(named.vocabulary)
     if isinstance(vocabulary, Symbols):
         rows, bytes_per_token = _lines(corpus, vocabulary, length), None
     else:
