@@ -7,16 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_pretrained import CONFIGS, tensors_of, write
+from test_pretrained import CONFIGS, logits_of, tensors_of, write
 
 from mdmot.cli import main
+from mdmot.data import read_corpus
 from mdmot.errors import InputError, InputWarning
 from mdmot.models.pretrained import load_plain, load_pretrained
 from mdmot.models.pretrained.byte_level import byte_level
 from mdmot.orders import parse_order
 from mdmot.plans import Fixed, Plan, read_plan, write_plan
-from mdmot.vocabulary import Symbols, Tokenizer
-from mdmot.workflows.prompts import forbidden, prompt_row, template_rows
+from mdmot.vocabulary import Residues, Symbols, Tokenizer
+from mdmot.workflows.prompts import allowing, forbidden, prompt_row, template_rows
+from mdmot.workflows.texts import text_rows
 
 SYMBOLS = {
     "bert": ("[PAD]", "[CLS]", "[SEP]", "a", "b", "[UNK]", "[MASK]"),
@@ -85,8 +87,8 @@ def test_spelled_masks_are_filled_from_the_command_line(run, tmp_path):
     assert status == 0, err
     (one,) = json.loads(out)["samples"]
     assert one["network_calls"] == 2
-    assert one["text"].split()[0] == "A"
-    assert set(one["text"].split()) <= {"A", "B"}
+    assert one["text"][0] == "A"
+    assert set(one["text"]) <= {"A", "B"}
 
 
 def test_spelled_masks_of_a_tokenizer_are_masks_in_templates_and_tokens_in_text():
@@ -325,3 +327,66 @@ def test_tokenizers_of_another_class_are_refused(tmp_path):
     write_merges(tmp_path, {"tokenizer_class": "Qwen2Tokenizer", "added_tokens_decoder": {"261": "x"}})
     with pytest.raises(InputError, match='added_tokens_decoder has no "content" for 261'):
         byte_level(tmp_path, "Dream")
+
+
+PROTEIN = ("<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>")
+
+
+@pytest.fixture
+def protein(tmp_path):
+    """A small network with the vocabulary of ESM-2, for sequences of 6 residues."""
+    folder = tmp_path / "esm"
+    folder.mkdir()
+    settings = CONFIGS["esm"] | {"vocab_size": 33, "mask_token_id": 32, "max_position_embeddings": 8}
+    write(folder, settings | {"pad_token_id": 1}, tensors_of(settings))
+    (folder / "vocab.txt").write_text("\n".join(PROTEIN) + "\n")
+    return folder
+
+
+def test_proteins_are_written_as_people_write_them(protein, tmp_path):
+    model = load_plain(protein)
+    tokens = [PROTEIN.index(letter) for letter in "MKTA"]
+    for text in ("MKTA", "M K T A", "mkta*", ">sp|P1 A protein.\nmk\nTA*\n"):
+        assert model.vocabulary.encode(text) == tokens
+    assert model.vocabulary.decode([*tokens, 33], "_") == "MKTA_"
+    assert model.vocabulary.encode("m<mask>_K-x", "_") == [20, 33, 33, 15, 30, 24]
+    with pytest.raises(InputError, match=r"'J', '\*' not in the vocabulary.*write one letter a residue"):
+        model.vocabulary.encode("MJ*K")
+    with pytest.raises(InputError, match="mask sign 'X' is in the vocabulary"):
+        model.vocabulary.encode("MX", "X")
+    (tmp_path / "two.fasta").write_text(">one\nMK<mask>\nA\n\n>two\n_K\n")
+    assert template_rows(model, tmp_path / "two.fasta", None, "_") == [(20, 15, 33, 5), (33, 15)]
+    (tmp_path / "text.fasta").write_text(">one\nmk\nta\n>two\nMXTA*\n>three\nAAAA\n")
+    found = text_rows(model, read_corpus(tmp_path / "text.fasta"), 4, "")
+    assert found.tokens.tolist() == [tokens, [5] * 4]  # the letter X has no probability
+    assert found.left_out == 1
+
+
+def test_rare_letters_are_drawn_if_allowed(protein):
+    model = load_plain(protein)
+    drawn = {text for k, text in enumerate(PROTEIN) if k not in model.never}
+    assert drawn == set("ACDEFGHIKLMNPQRSTVWY")
+    allowed = allowing(model, ["x", "U"])
+    logits = logits_of(allowed.model.denoiser, allowed.model.params, jnp.full((1, 3), 33, jnp.int32))
+    possible = {PROTEIN[k] for k in np.flatnonzero(np.isfinite(logits[0, 0]))}
+    assert possible == drawn | {"X", "U"} == {PROTEIN[k] for k in range(33) if k not in allowed.never}
+    with pytest.raises(InputError, match=r"--allow A: .* draws it by default"):
+        allowing(model, ["A"])
+
+
+def test_longer_proteins_are_possible_with_one_note(protein, run, tmp_path):
+    (tmp_path / "long.fasta").write_text(">one\nMKTAM\nKTA_\n>two\nMKTAMKTA*\n")
+    arguments = ("--template", tmp_path / "long.fasta", "--mask-symbol", "_", "--sampler", "confidence")
+    status, out, err = run("sample", protein, *arguments)
+    assert status == 0, err
+    assert err.count("\n") == 1
+    assert "was trained on sequences of at most 6 tokens; its positions are rotary" in err
+    first, second = out.splitlines()
+    assert first[:-1] == "MKTAMKTA"
+    assert second == "MKTAMKTA"
+
+
+def test_words_of_several_letters_are_cut_from_the_left():
+    words = Residues(("<cls>", "AC", "ACG", "A", "C", "G", "<mask>"), mask=6)
+    assert words.encode("acgacg aca<mask>g") == [2, 2, 1, 3, 7, 5]
+    assert words.decode([2, 7, 5], "_") == "ACG_G"

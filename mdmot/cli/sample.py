@@ -99,6 +99,13 @@ Examples:
     help="Text whose tokens are never drawn; may be given several times.",
 )
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="TEXT",
+    help="Text whose tokens may be drawn, though by default they are not, as X of a protein; may be given "
+    "several times.",
+)
+@click.option(
     "--guidance",
     type=NUMBER,
     metavar="G",
@@ -127,6 +134,7 @@ def sample(
     steps_only: bool,
     seed: int,
     as_json: bool,
+    allow: tuple[str, ...],
     **given: Any,
 ) -> None:
     """Sample sequences from MODEL.
@@ -145,7 +153,7 @@ def sample(
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
     from mdmot.cli.watch import film
     from mdmot.readable import printable
-    from mdmot.workflows.prompts import forbidden, prompt_row, template_rows
+    from mdmot.workflows.prompts import allowing, forbidden, prompt_row, template_rows
     from mdmot.workflows.sequences import sampled, stretched_to
 
     given = {name: value for name, value in given.items() if value not in (None, ())}
@@ -153,6 +161,8 @@ def sample(
     sampler = sampler_named(sampler_name, given)
     with computing_in(precision_of(model)):
         source = load(model)
+        if allow:
+            source = allowing(source, allow)
         vocabulary = source.vocabulary
         if "forbid" in given:
             given["forbid"] = forbidden(vocabulary, given["forbid"])

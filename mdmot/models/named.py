@@ -1,7 +1,9 @@
 """What a user names: a network, of ours or pretrained, or a law known exactly, ready to be sampled."""
 
 import dataclasses
+import functools
 import pathlib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mdmot.arguments import is_whole
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 from mdmot.model import Model
 from mdmot.vocabulary import Ended, Vocabulary
 
@@ -40,13 +42,14 @@ class Named:
       name: What the user called it.
       model: The network or the exact conditionals, with its weights and its mask.
       vocabulary: What its clean tokens stand for; the mask is the token after them.
-      length: Tokens of its sequences.
+      length: Tokens of its sequences, or of the longest that a network was trained on.
       widest: Numbers that a token of a sequence needs in memory at once, about.
       law: The law, if it is one; its sequences have that length and no other, a network's may be shorter.
       config: The size of the network; None of a law.
       never: Clean tokens that have probability 0 everywhere.
       provenance: Where the network comes from, as it was saved.
       weights_sha256: Digest of its weights, where its files say it.
+      stretches: Whether it takes longer sequences than it was trained on.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Named:
     never: tuple[int, ...] = ()
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights_sha256: str | None = None
+    stretches: bool = False
 
     def __repr__(self) -> str:
         kind = "a network" if self.law is None else "a law"
@@ -116,10 +120,12 @@ class Named:
         return max(1, min(most, ENTRIES // self.entries))
 
     def assert_length(self, length: int, where: str) -> None:
-        """Raises InputError if it has no sequences of this length."""
+        """Raises InputError if it has no sequences of this length; says once if its training had none."""
         if self.law is not None and length != self.length:
             raise InputError(f"{where}: {length} tokens; the sequences of the law have {self.length}")
-        if not 1 <= length <= self.length:
+        if self.stretches and length > self.length:
+            _tell_longer(self.name, self.length)
+        elif not 1 <= length <= self.length:
             raise InputError(f"{where}: {length} tokens; the network is made for 1 to {self.length}")
 
     def assert_possible(self, row: Sequence[int], where: str) -> None:
@@ -164,3 +170,14 @@ def _known(law: "Law | None") -> "Law":
     if law is None:
         raise InputError("a network has no probabilities of sequences; name a law")
     return law
+
+
+@functools.lru_cache
+def _tell_longer(name: str, length: int) -> None:
+    """Says once of a network that it has not seen such sequences."""
+    warnings.warn(
+        f"{name} was trained on sequences of at most {length} tokens; its positions are rotary, so that "
+        "longer ones are possible, but what it says of them is less sure",
+        InputWarning,
+        stacklevel=4,
+    )

@@ -4,6 +4,7 @@ from mdmot.vocabulary.bytes import Bytes
 from mdmot.vocabulary.ended import Ended, Plain
 from mdmot.vocabulary.mask_sign import SPELLED_MASKS
 from mdmot.vocabulary.pieces import SMILES, Pieces, cut, pieces_of
+from mdmot.vocabulary.residues import AMINO_ACIDS, RARE, Residues, protein_records
 from mdmot.vocabulary.symbols import Symbols
 from mdmot.vocabulary.tokenizer import Tokenizer, read_tokenizer
 from mdmot.vocabulary.vocabulary import (
@@ -15,12 +16,15 @@ from mdmot.vocabulary.vocabulary import (
 )
 
 __all__ = [
+    "AMINO_ACIDS",
+    "RARE",
     "SMILES",
     "SPELLED_MASKS",
     "Bytes",
     "Ended",
     "Pieces",
     "Plain",
+    "Residues",
     "Symbols",
     "Tokenizer",
     "Vocabulary",
@@ -29,6 +33,7 @@ __all__ = [
     "fingerprint",
     "of_clean_texts",
     "pieces_of",
+    "protein_records",
     "read_tokenizer",
     "without_end",
 ]

@@ -80,7 +80,7 @@ class Symbols:
         unknown = [piece for piece in dict.fromkeys(pieces) if piece not in number_of]
         if unknown:
             raise InputError(
-                f"{_listed(unknown)} not in the vocabulary, which is {_listed(self.symbols)}; "
+                f"{listed(unknown)} not in the vocabulary, which is {listed(self.symbols)}; "
                 f"write it in these {'symbols between blanks' if self.is_spaced else 'characters'}"
             )
         return [number_of[piece] for piece in pieces]
@@ -98,6 +98,12 @@ def _characters(text: str, mask_sign: str | None) -> list[str]:
     return joined([list(part) for part in text.split(mask_sign)], mask_sign)
 
 
-def _listed(symbols: Sequence[str]) -> str:
+def listed(symbols: Sequence[str]) -> str:
+    """Some symbols for a message, the first of many.
+
+    Example:
+      >>> listed(["a", "b"])
+      "'a', 'b'"
+    """
     shown = ", ".join(repr(symbol) for symbol in symbols[:MOST_SHOWN])
     return shown if len(symbols) <= MOST_SHOWN else f"{shown}, ... ({len(symbols)} in all)"

@@ -9,6 +9,7 @@ from mdmot.errors import InputError
 from mdmot.vocabulary.bytes import Bytes
 from mdmot.vocabulary.ended import Ended, Plain
 from mdmot.vocabulary.pieces import Pieces
+from mdmot.vocabulary.residues import Residues
 from mdmot.vocabulary.symbols import Symbols
 from mdmot.vocabulary.tokenizer import Tokenizer
 
@@ -82,5 +83,6 @@ def assert_same_vocabulary(found: Vocabulary, expected: Vocabulary, where: str) 
 def _described(vocabulary: Vocabulary) -> str:
     if isinstance(vocabulary, Ended):
         return f"{_described(vocabulary.inner)} and an end"
-    kind = {Symbols: "symbols", Bytes: "bytes", Tokenizer: "tokenizer tokens", Pieces: "pieces"}
+    kind = {Symbols: "symbols", Bytes: "bytes", Tokenizer: "tokenizer tokens"}
+    kind |= {Pieces: "pieces", Residues: "residues"}
     return f"{vocabulary.size} {kind[type(vocabulary)]} ({fingerprint(vocabulary)[:8]})"

@@ -1,11 +1,13 @@
 """What sampling starts from: a prompt, templates, or masks alone."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.vocabulary import Ended, Tokenizer, Vocabulary
+from mdmot.models.pretrained import PlainDenoiser
+from mdmot.vocabulary import Ended, Residues, Tokenizer, Vocabulary, protein_records
 
 Row = tuple[int, ...]
 """Tokens of one sequence: given ones, and masks."""
@@ -32,7 +34,7 @@ def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
 def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
     """The lines of a file in which a sign marks masked positions; lines without tokens are skipped.
 
-    So does the spelling of the model's own mask.
+    So does the spelling of the model's own mask. Of proteins they may be records of FASTA.
 
     A line is a sequence of its own length. With `length` every line is followed by masks up to it.
 
@@ -40,7 +42,9 @@ def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sig
       InputError: If the file cannot be read or a line is no such sequence.
     """
     rows = []
-    for number, line in enumerate(_lines(path), start=1):
+    text = _read(path)
+    is_protein = isinstance(named.vocabulary, Residues)
+    for number, line in protein_records(text) if is_protein else enumerate(text.split("\n"), start=1):
         where = f"{path}, line {number}"
         try:
             tokens = _encoded(named, line, mask_sign)
@@ -69,6 +73,26 @@ def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted(tokens))
 
 
+def allowing(named: Named, texts: Sequence[str]) -> Named:
+    """The model that may draw the tokens of texts too, which it does not by default.
+
+    Raises:
+      InputError: If a text is not in the vocabulary, or its tokens are drawn anyway.
+    """
+    try:
+        tokens = {token for text in texts for token in named.vocabulary.encode(text)}
+    except InputError as error:
+        raise InputError(f"--allow: {error}") from None
+    denoiser = named.model.denoiser
+    if not isinstance(denoiser, PlainDenoiser) or not tokens & set(named.never):
+        raise InputError(
+            f"--allow {' '.join(texts)}: {named.name} draws it by default; leave the option out"
+        )
+    never = tuple(token for token in named.never if token not in tokens)
+    model = dataclasses.replace(named.model, denoiser=dataclasses.replace(denoiser, never=never))
+    return dataclasses.replace(named, model=model, never=never)
+
+
 def _encoded(named: Named, text: str, mask_sign: str | None = None) -> list[int]:
     """The tokens of a text, whose spelled masks are masks whatever the model was trained by."""
     known = named.vocabulary
@@ -91,13 +115,12 @@ def _filled(named: Named, tokens: Sequence[int], length: int, where: str) -> Row
     return row
 
 
-def _lines(path: pathlib.Path) -> list[str]:
+def _read(path: pathlib.Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}), expected a file of templates; check the path"
         ) from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not UTF-8, expected text; save it in that encoding") from None
-    return text.split("\n")

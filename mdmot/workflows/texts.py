@@ -10,7 +10,7 @@ import numpy as np
 from mdmot.data import Corpus, tokenize
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.vocabulary import Symbols, of_clean_texts
+from mdmot.vocabulary import Residues, Symbols, of_clean_texts, protein_records
 
 PIECE = re.compile(r"#\d{6}$")
 """How the names of a file's pieces end."""
@@ -68,7 +68,9 @@ def _lines(corpus: Corpus, vocabulary: Symbols, length: int) -> np.ndarray:
     """The lines of the documents, each a sequence of its own."""
     rows: list[list[int]] = []
     for path, content in _files(corpus):
-        for number, line in enumerate(content.decode("utf-8-sig", "replace").splitlines(), start=1):
+        text = content.decode("utf-8-sig", "replace")
+        is_protein = isinstance(vocabulary, Residues)
+        for number, line in protein_records(text) if is_protein else enumerate(text.splitlines(), start=1):
             if not line.strip():
                 continue
             where = f"--text, {path}, line {number}"

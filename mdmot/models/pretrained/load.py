@@ -75,6 +75,12 @@ FAMILIES = {
 """By `model_type`, which is found in any case of its letters: Dream is published in two."""
 
 
+ROTARY = ("modernbert", "esm", "llada", "Dream", "a2d-qwen2", "a2d-qwen3")
+"""Families whose positions are rotary, so that there are some for sequences of any length."""
+
+ANY_LENGTH = 2**31 - 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
     """A pretrained network, ready to be sampled.
@@ -86,9 +92,10 @@ class Pretrained:
       config: Its size.
       vocab_size: Number of logits a position.
       pad_id: The token that nothing attends to, if there is one.
-      length: Longest sequence.
+      length: Longest sequence that it was trained on.
       symbols: The text of each token, if the folder has a vocab.txt.
       unused: Tensors of the folder that the network does not need, of other heads.
+      is_rotary: Whether it takes longer sequences too: its positions are rotary.
     """
 
     model: Model
@@ -99,6 +106,7 @@ class Pretrained:
     length: int
     symbols: tuple[str, ...] | None
     unused: tuple[str, ...]
+    is_rotary: bool
 
 
 def load_pretrained(
@@ -180,7 +188,8 @@ def load_pretrained(
     symbols = read_symbols(folder, config.vocab_size)
     mask_id = config.mask_id if mask_id is None else mask_id
     mask_id = find_mask(folder, symbols, name) if mask_id is None else mask_id
-    denoiser: Any = family.build(config)
+    is_rotary = name in ROTARY
+    denoiser: Any = family.build(dataclasses.replace(config, length=ANY_LENGTH) if is_rotary else config)
     for token in dict.fromkeys((*never, mask_id)):
         if not 0 <= token < config.vocab_size:
             raise InputError(f"{folder}: token {token} is none of the {config.vocab_size} of the network")
@@ -194,6 +203,7 @@ def load_pretrained(
         config.length,
         symbols,
         filled.unused,
+        is_rotary,
     )
 
 

@@ -25,13 +25,16 @@ from mdmot.models.pretrained.symbols import (
     added_tokens,
     tokenizer_object,
 )
-from mdmot.vocabulary import Symbols, Tokenizer, read_tokenizer
+from mdmot.vocabulary import AMINO_ACIDS, RARE, Residues, Symbols, Tokenizer, read_tokenizer
 
 FRAMES = dict.fromkeys(("albert", "bert", "modernbert"), ("[CLS]", "[SEP]"))
 FRAMES |= {"esm": ("<cls>", "<eos>")} | dict.fromkeys(
     ("roberta", "xlm-roberta", "camembert"), ("<s>", "</s>")
 )
 """What encoders have seen around every sequence."""
+
+BY_LETTER = ("esm",)
+"""Families whose sequences are written without blanks."""
 
 SPECIAL = re.compile(r"\[([A-Z]+|unused\d+)\]|</?[a-z]+(_\d+)?>")
 """Tokens of encoders that are no text: [PAD], [unused7], <unk>, <null_1>, ..."""
@@ -94,8 +97,8 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
     r"""Reads a Hugging Face folder as a model of texts.
 
     BERT and ESM are shown [CLS] or <cls> before every sequence and [SEP] or <eos> behind it, as in their
-    training, and draw no special token. LLaDA and Dream, which end their texts with special tokens, draw
-    whatever their vocabulary has but the mask.
+    training, and draw no special token, nor in proteins the letters B, O, U, X, Z, . and -. LLaDA and
+    Dream, which end their texts with special tokens, draw whatever their vocabulary has but the mask.
 
     Args:
       folder: What `load_pretrained` reads, with a tokenizer.json, a vocab.json with its merges.txt, or
@@ -140,6 +143,7 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
     special = {found.model.mask_id, *(vocabulary.textless if isinstance(vocabulary, Tokenizer) else ())}
     if found.family in FRAMES:
         special |= {number for text, number in number_of.items() if SPECIAL.fullmatch(text)}
+    special |= _rare(vocabulary)
     never = tuple(sorted(number for number in special if number < vocabulary.size))
     denoiser = PlainDenoiser(
         found.model.denoiser, vocabulary.size, found.model.mask_id, before, after, never
@@ -155,6 +159,7 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
         max(found.config.vocab_size, found.config.hidden, found.config.heads * found.length),
         config=found.config,
         never=never,
+        stretches=found.is_rotary,
     )
 
 
@@ -170,15 +175,33 @@ def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Toke
     tokenizer = tokenizer_object(folder, found.family)
     if tokenizer is not None:
         path, content = tokenizer
-        is_file = path.name == TOKENIZER_FILE
-        vocabulary = read_tokenizer(path) if is_file else Tokenizer(json.dumps(content))
-        pieces = content["model"].get("vocab", {})
+        pieces = content["model"].get("vocab", {}) if isinstance(content.get("model"), dict) else {}
         # Of some kinds of tokenizers it is a list of pieces and their scores.
         listed = pieces if isinstance(pieces, dict) else {row[0]: k for k, row in enumerate(pieces)}
-        return vocabulary, listed | added_tokens(path, content)
+        listed |= added_tokens(path, content)
+        texts = {number: text for text, number in listed.items()}
+        if found.family in BY_LETTER and sorted(texts) == list(range(len(texts))):
+            return _symbols(tuple(texts[number] for number in sorted(texts)), found.family), listed
+        is_file = path.name == TOKENIZER_FILE
+        return read_tokenizer(path) if is_file else Tokenizer(json.dumps(content)), listed
     if found.symbols is not None:
-        return Symbols(found.symbols), {symbol: k for k, symbol in enumerate(found.symbols)}
+        symbols = _symbols(found.symbols, found.family)
+        return symbols, {symbol: k for k, symbol in enumerate(found.symbols)}
     raise InputError(
         f"{folder}: has neither {TOKENIZER_FILE} nor {VOCABULARY_FILE} nor {WORDS_FILE} and {MERGES_FILE}, "
         "so that its tokens have no text; copy the model's own"
     )
+
+
+def _symbols(texts: tuple[str, ...], family: str) -> Symbols:
+    """The vocabulary of some symbols: letters in a row if they are a protein's or the family's are."""
+    plain = [text for text in texts if not SPECIAL.fullmatch(text)]
+    is_protein = AMINO_ACIDS.issubset(plain) and all(len(text) == 1 for text in plain)
+    return Residues(texts) if is_protein or family in BY_LETTER else Symbols(texts)
+
+
+def _rare(vocabulary: Symbols | Tokenizer) -> set[int]:
+    """Tokens that stand for no one residue of a protein."""
+    if not isinstance(vocabulary, Residues) or not AMINO_ACIDS.issubset(vocabulary.symbols):
+        return set()
+    return {number for number, text in enumerate(vocabulary.symbols) if text in RARE}
