@@ -13,9 +13,11 @@ import pytest
 import safetensors.numpy
 from scipy.special import erf
 
+from mdmot.cli import main
 from mdmot.errors import InputError, InputWarning
 from mdmot.models.pretrained import FAMILIES, load_pretrained
 from mdmot.models.pretrained.settings import Settings
+from mdmot.workflows import load, naming
 
 SIZES = {
     "vocab_size": 9,
@@ -302,6 +304,55 @@ def test_files_of_float16_are_read_as_they_are(tmp_path):
         params = load_pretrained(folder, dtype=dtype).model.params
         kernel = tensors["model.layers.0.mlp.up_proj.weight"].T.astype(dtype)
         np.testing.assert_array_equal(params["layers"]["mlp_in"]["kernel"][0], kernel)
+
+
+@pytest.fixture
+def run(capsys):
+    """A command line that returns its status, output and messages; it sets the precision of its process."""
+
+    def command(*arguments):
+        status = main.status([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    yield command
+    jax.config.update("jax_enable_x64", True)
+
+
+def test_commands_load_networks_in_the_type_that_is_asked_for(run, tmp_path, monkeypatch):
+    settings = ROBERTA | {"mask_token_id": MASK, "num_hidden_layers": 1}
+    write(tmp_path, settings, tensors_of(settings))
+    symbols = ("<s>", "<pad>", "</s>", "a", "b", "c", "d", "e", "<mask>")
+    (tmp_path / "vocab.txt").write_text("\n".join(symbols))
+    seen, whole = [], naming._folder
+
+    def loaded(path, dtype):
+        seen.append(whole(path, dtype))
+        raise InputError("that will do")
+
+    monkeypatch.setattr(naming, "_folder", loaded)
+    for command in ("sample", "evaluate", "profile", "compare"):
+        for flags in ((), ("--dtype", "bfloat16"), ("--dtype", "float32")):
+            assert run(command, tmp_path, *flags) == (2, "", "mdmot: that will do\n")
+    monkeypatch.undo()
+    kinds = [{str(leaf.dtype) for leaf in jax.tree.leaves(found.model.params)} for found in seen]
+    assert kinds == [{"float32"}, {"bfloat16"}, {"float32"}] * 4
+    assert load(tmp_path, dtype="bfloat16").model.params["token"].dtype == jnp.bfloat16
+    for dtype in ("bfloat16", "float32"):
+        found = load(dtype=dtype)  # of mdmot itself
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(found.model.params)} == {dtype}
+        assert found.config.dtype == dtype
+    assert load().config.dtype == "float32"
+    # What has no weights has no type of them.
+    (tmp_path / "profile.json").write_text("{}")
+    for arguments, what in (
+        (("sample", "markov:states=2,length=8"), "the law markov:states=2,length=8"),
+        (("profile", tmp_path / "profile.json"), "the saved profile"),
+        (("tune", "--steps", 4), "the profile of the bundled model"),
+    ):
+        status, out, err = run(*arguments, "--dtype", "bfloat16")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert f"is of the weights of a network, and {what}" in err
 
 
 @pytest.mark.parametrize(

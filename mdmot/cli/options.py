@@ -6,7 +6,7 @@ import math
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import click
 from rich.console import Console
@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mdmot.provenance import jsonable
+from mdmot.workflows.training_settings import Dtype
+from mdmot.workflows.weights import weights_in
 
 PIPE_WIDTH = 10_000
 """Columns of a table outside a terminal: one row is one line there, for grep and awk."""
@@ -62,8 +64,24 @@ PATH = click.Path(path_type=pathlib.Path)
 
 
 def model_argument(kinds: str) -> Decorator:
-    """The argument MODEL, which may be left out; `kinds` says what else it may name."""
-    return click.argument("model", metavar=f"[{kinds}]", required=False, type=PATH)
+    """The argument MODEL, which may be left out, and --dtype; `kinds` says what else it may name."""
+    return combined(
+        click.argument("model", metavar=f"[{kinds}]", required=False, type=PATH),
+        click.option(
+            "--dtype",
+            type=click.Choice(get_args(Dtype)),
+            expose_value=False,
+            callback=_in_dtype,
+            help="Number type of the weights of MODEL and of what is computed with them; bfloat16 takes "
+            "half the memory.  [default: float32, or what mdmot saved it in]",
+        ),
+    )
+
+
+def _in_dtype(context: click.Context, _: click.Parameter, dtype: Dtype | None) -> None:
+    """Has the command load networks in a type."""
+    if dtype is not None and not context.resilient_parsing:
+        context.with_resource(weights_in(dtype))
 
 
 def path_option(name: str, metavar: str, about: str) -> Decorator:

@@ -108,7 +108,7 @@ def save_checkpoint(
     write_atomically(folder / MODEL_FILE, text)
 
 
-def load_checkpoint(folder: str | os.PathLike[str]) -> Named:
+def load_checkpoint(folder: str | os.PathLike[str], dtype: str | None = None) -> Named:
     """Reads a checkpoint and refuses whatever it does not understand.
 
     Every tensor of the file is a weight of the network and every weight is in the file, in its shape
@@ -116,6 +116,8 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Named:
 
     Args:
       folder: What `save_checkpoint` wrote.
+      dtype: The type of the weights, "float32" or "bfloat16", which is also computed in; None for those
+        that it was saved with.
 
     Returns:
       The network: its output head apart if it does not depend on time, else a `Timed` denoiser.
@@ -149,7 +151,10 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> Named:
     network = _network(architecture, config)
     places = _named(network.shapes)
     _assert_tensors(f"weights {folder / WEIGHTS_FILE}", tensors, places)
-    leaves = [jnp.asarray(tensors[name]) for name in places]
+    leaves = [jnp.asarray(tensors[name], dtype) for name in places]
+    if dtype is not None:
+        config = dataclasses.replace(config, dtype=dtype, param_dtype=dtype)
+        network = _network(architecture, config)
     params = jax.tree.unflatten(jax.tree.structure(network.shapes), leaves)
     return Named(
         str(folder),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mdmot.errors import InputError
 from mdmot.workflows.precision import Precision
+from mdmot.workflows.training_settings import Dtype
+from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
 if TYPE_CHECKING:
     from mdmot.models import Named
@@ -17,15 +19,18 @@ Name: TypeAlias = str | os.PathLike[str] | None
 BUNDLED = "the bundled model"
 
 
-def load(name: Name = None) -> "Named":
+def load(name: Name = None, dtype: Dtype | None = None) -> "Named":
     """What a name stands for, ready to be sampled.
 
-    Weights keep the type that they were saved in; a law is computed in JAX's current precision.
+    A law is computed in JAX's current precision.
 
     Args:
       name: Folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA and others in
         Hugging Face's layout), law file, or test bed, as markov:stay=.9,length=8; None for the model
         that comes with mdmot.
+      dtype: Number type of the weights of a network, which it computes in too, at half the memory in
+        bfloat16; None for what `weights_in` says, or else what a model of mdmot was saved in, and float32
+        for a pretrained one.
 
     Returns:
       The model, with its vocabulary, its length and where it comes from.
@@ -40,12 +45,16 @@ def load(name: Name = None) -> "Named":
       >>> named.vocabulary.decode([0, 1, 2], "?")
       'ab?'
     """
+    dtype = dtype or asked_dtype()
     if name is None:
         from mdmot.models import bundled_model, load_checkpoint
 
-        return dataclasses.replace(load_checkpoint(bundled_model()), name=BUNDLED)
+        return dataclasses.replace(load_checkpoint(bundled_model(), dtype), name=BUNDLED)
     path = pathlib.Path(name)
-    return _folder(path) if path.is_dir() else _law(path)
+    if path.is_dir():
+        return _folder(path, dtype)
+    refuse_dtype(dtype, f"the law {path}")
+    return _law(path)
 
 
 def called(name: Name) -> str:
@@ -63,14 +72,14 @@ def precision_of(name: Name) -> Precision:
     return "float64" if is_law(name) else "float32"
 
 
-def _folder(path: pathlib.Path) -> "Named":
+def _folder(path: pathlib.Path, dtype: Dtype | None) -> "Named":
     from mdmot.models.checkpoint import MODEL_FILE, load_checkpoint
     from mdmot.models.pretrained import FAMILIES, load_plain
     from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
 
     # The folder of a training has a config.json too.
     if (path / MODEL_FILE).exists():
-        return load_checkpoint(path)
+        return load_checkpoint(path, dtype)
     if not (path / CONFIG_FILE).exists():
         raise InputError(
             f"{path} is no model: it has neither {MODEL_FILE}, as mdmot saves it, nor the {CONFIG_FILE} of "
@@ -80,7 +89,7 @@ def _folder(path: pathlib.Path) -> "Named":
         raise InputError(
             f"{path} is a training that has not saved a {MODEL_FILE} yet; train to its first checkpoint"
         )
-    return load_plain(path)
+    return load_plain(path, dtype or "float32")
 
 
 def _law(path: pathlib.Path) -> "Named":

@@ -12,6 +12,7 @@ from mdmot.provenance import versions
 from mdmot.workflows.naming import Name, called, load, precision_of
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Progress, Show, Tell, silent
+from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +101,7 @@ def profile(
     how = Measuring(text, length, levels, draws, batch, estimate, resume)
     if name is not None and pathlib.Path(name).suffix == ".json":
         how.refuse(name, "text length estimate levels draws batch resume", "it is a saved profile")
+        refuse_dtype(asked_dtype(), f"the saved profile {name}")
         from mdmot.information import read_profile
 
         return read_profile(pathlib.Path(name))
@@ -311,6 +313,7 @@ def measured_from(
         "command": command,
         "source": named.name,
         **weights,
+        **({} if asked_dtype() is None else {"dtype": asked_dtype()}),
         "data": data,
         **method,
         "seed": seed,

@@ -15,6 +15,7 @@ from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Show, Tell, silent
 from mdmot.workflows.searching import Searched, asked
+from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
 if TYPE_CHECKING:
     from mdmot.information import OrderTable, Profile, ProfileLike
@@ -266,6 +267,7 @@ def _profile_of(of: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":
     if isinstance(of, Estimate):
         return estimated_profile(of)
     if of is None:
+        refuse_dtype(asked_dtype(), "the profile of the bundled model")
         from mdmot.models import bundled_profile
 
         return read_profile(bundled_profile())

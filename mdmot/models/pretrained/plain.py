@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -93,7 +94,7 @@ class PlainDenoiser(Wrapped):
         return jnp.where(is_never[None, None], -jnp.inf, logits[..., : self.size])
 
 
-def load_plain(folder: str | os.PathLike[str]) -> Named:
+def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Named:
     r"""Reads a Hugging Face folder as a model of texts.
 
     BERT and ESM are shown [CLS] or <cls> before every sequence and [SEP] or <eos> behind it, as in their
@@ -103,6 +104,7 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
     Args:
       folder: What `load_pretrained` reads, with a tokenizer.json, a vocab.json with its merges.txt, or
         else a vocab.txt.
+      dtype: Type of the weights and of what is computed with them, float32 or bfloat16.
 
     Returns:
       The network on plain sequences, whose mask is the token after all clean ones.
@@ -130,7 +132,7 @@ def load_plain(folder: str | os.PathLike[str]) -> Named:
       ([0, 3], (2,))
     """
     folder = pathlib.Path(folder)
-    found = load_pretrained(folder)
+    found = load_pretrained(folder, dtype)
     vocabulary, number_of = _vocabulary(folder, found)
     if found.model.mask_id < vocabulary.size:
         vocabulary = dataclasses.replace(vocabulary, mask=found.model.mask_id)
