@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, meant, unknown
 
 Made = TypeVar("Made")
 
@@ -102,13 +102,16 @@ def read_spec(text: str, kinds: Mapping[str, Kind[Made]], what: str) -> Made:
     """
     name, colon, arguments = text.partition(":")
     if name not in kinds:
-        raise InputError(f"{what} {name!r} is not known; use one of {', '.join(kinds)}")
+        raise unknown(what, name, kinds, f"one of {', '.join(kinds)}")
     kind = kinds[name]
     given: dict[str, Value] = {}
     for part in arguments.split(",") if colon else []:
         key, _, value = (piece.strip() for piece in part.partition("="))
         if key not in kind.options:
-            raise InputError(f"{text}: {name} has no option {key!r}; it has {', '.join(kind.options)}")
+            near = meant(key, kind.options)
+            raise InputError(
+                f"{text}: {name} has no option {key!r}{near}; it has {', '.join(kind.options)}"
+            )
         if key in given:
             raise InputError(f"{text}: {key} is given twice; give it once")
         given[key] = _value(text, key, kind.options[key], value)

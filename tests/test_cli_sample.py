@@ -401,7 +401,7 @@ def test_the_list_of_samplers(capsys):
     ("arguments", "words"),
     [
         ("gone", ["gone", "no such file"]),
-        ("gone.safetensors", ["no law file", "folder"]),
+        ("gone.safetensors", ["no such file", "folder of a model"]),
         ("markow:stay=.99,states=4", ["test bed 'markow' is not known", "markov"]),
         ("EMPTY", ["neither model.json", "config.json", "bert, esm, llada, Dream"]),
         ("LAW --sampler nucleus", ["'nucleus' is not known", "bernoulli, fixed", "dream"]),

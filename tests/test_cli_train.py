@@ -220,7 +220,8 @@ def test_resuming_needs_no_options_and_refuses_others(capsys, text, whole, tmp_p
     for other, words in (
         (["--learning-rate", 0.5], "cannot resume: --learning-rate was 0.01 and is 0.5"),
         (["--seed", 5], "cannot resume: seed was 0 and is 5"),
-        (["--width", 12], "model.width was 8 and is 12"),
+        (["--width", 12], "cannot resume: width was 8 and is 12"),
+        (["--steps", 8], "keeps step 12, and --steps = 8; pass at least 12"),
         (["--mirror", "--patterns", 2], "--patterns was 1 and is 2"),
         (["--levels", "stratified"], "levels.spread.class was 'Shifted' and is 'Stratified'"),
         (["--preset", "tiny"], "cannot resume: --batch was 4 and is 8"),
@@ -228,12 +229,28 @@ def test_resuming_needs_no_options_and_refuses_others(capsys, text, whole, tmp_p
         (["--tokenizer", tokenizer], "has a vocabulary of 4 tokenizer tokens"),
         (["--language", "sudoku"], "begun with text, not with sudoku:size=4"),
     ):
-        assert words in refused(capsys, "train", *other, "--out", out, "--resume")
+        status, _, err = run(capsys, "train", *other, "--out", out, "--resume")
+        assert (status, words in err) == (2, True)
+        assert "weights;" not in err  # refused before a network is made
     assert weights(out) == before
     (out / "config.json").unlink()
     assert "config.json, the settings of the run, is missing" in refused(
         capsys, "train", "--out", out, "--resume"
     )
+
+
+def test_resuming_needs_a_run(capsys, text, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "config.json").write_text("{}")
+    arguments = ["train", "--text", text, *SMALL, "--out", tmp_path / "note"]
+    line = refused(capsys, *arguments, "--resume")
+    assert (
+        "note holds no run to resume (did you mean notes?); pass the folder of one, or --resume-or-" in line
+    )
+    assert not (tmp_path / "note").exists()
+    assert found(capsys, *arguments, "--resume-or-start")["step"] == 12
+    assert found(capsys, *arguments, "--resume-or-start")["step"] == 12
+    assert numbers(tmp_path / "note")[-1]["step"] == 12
 
 
 def test_a_run_goes_on_with_another_number_of_steps(capsys, text, whole, tmp_path):
@@ -326,12 +343,12 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
     [
         (["--text", "EMPTY"], "is empty; pass --text PATH"),
         (["--text", "BINARY"], "is binary; pass --text PATH"),
-        (["--text", "missing"], "cannot read missing: No such file"),
+        (["--text", "missing"], "--text missing: cannot be read (no such file"),
         (["--text", "ONE"], "is one document, of which none can be held out"),
         (["--text", "SHORT"], "less than one window of 32; pass a longer --text PATH or a shorter length"),
         (["--text", "TEXT", "--length", 60], "tokens, less than two windows of 60; pass a longer text"),
         (["--text", "TEXT", "--out", "TEXT"], "is the folder of the text and of a model, too"),
-        (["--preset", "huge"], "preset 'huge' is not known; use tiny, text, bundled"),
+        (["--preset", "huge"], "preset 'huge' is not known; use one of tiny, text, bundled"),
         (["--language", "sums"], "language 'sums' is not known; use one of arithmetic, brackets, sudoku"),
         (["--language", "sudoku", "--text", "TEXT"], "--language and text are both given"),
         (
@@ -356,12 +373,12 @@ def test_a_full_disk_leaves_the_older_checkpoint(capsys, text, whole, stop_at, t
         (["--levels", "epr:1,1,1,1,1,1,0"], "r, q and m above 0"),
         (["--text", "TEXT", "--levels", "epr:absent"], "model absent/model.json: cannot be read"),
         (["--language", "sudoku", "--length", 9], "--length 9: sequences of sudoku:size=4 have 16 tokens"),
-        (["--tokenizer", "missing"], "tokenizer missing cannot be read (No such file"),
+        (["--tokenizer", "missing"], "--tokenizer missing: cannot be read (no such file"),
         (["--text", "TEXT", "--tokenizer", "EMPTY"], "no tokenizer"),
         (["--text", "TEXT", "--tokenizer", "TOKENIZER"], "4 tokens, less than two windows of 32"),
         (["--levels", "uniform"], "'uniform' is not known; use shifted, independent"),
         (["--mirror", "--patterns", 1], "--patterns = 1; pass 2 or more"),
-        (["--warm-up", 40], "--warm-up = 40; pass at least 0 and less than 40 steps"),
+        (["--warm-up", 40], "--warm-up = 40 in --steps = 40; pass a warm-up of at least 0 and of less"),
         (["--width", 30, "--heads", 2], "width 30 does not split into 2 heads"),
         (["--log-every", 3, "--save-every", 10], "pass a multiple of --log-every as --save-every"),
         (["--batch", 9, "--microbatches", 2], "and of --microbatches as --batch"),
@@ -549,7 +566,7 @@ def test_evaluation_on_a_language(capsys, tmp_path):
         ("symbols", [], "has symbols of its own, not text; pass --language SPEC"),
         ("symbols", ["--text", "SHORT", "--all"], "--text, SHORT, line 1"),
         ("symbols", ["--language", "arithmetic:digits=2"], "have 9 tokens, and the model's 16"),
-        ("missing", [], "missing: no such file, expected a law file"),
+        ("missing", [], "missing: no such file or folder; expected the folder of a model, a law file"),
         ("SHORT", ["--text", "SHORT"], "SHORT is a law, which makes its own sequences; leave out"),
         ("SHORT", ["--all"], "SHORT is a law"),
         ("SHORT", ["--language", "sudoku"], "SHORT is a law"),

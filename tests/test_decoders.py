@@ -285,7 +285,10 @@ def test_without_a_number_the_knob_is_to_be_calibrated(name):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("bisektion", r"'bisektion' is not known; use random, .*entropy-bound-random, .*klass"),
+        (
+            "bisektion",
+            r"'bisektion' is not known .did you mean bisection.*; use random, .*klass",
+        ),
         ("threshold:2", r"P is '2'; expected a number from 0 to 1, as in threshold:0\.9"),
         ("threshold:x", r"P is 'x'"),
         ("factor:-1", r"F is '-1'; expected a number at least 0"),

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 KILLS, STEPS, SAVE_EVERY, SECONDS = 20, 80, 2, 300
 ARGUMENTS = ["--preset", "tiny", "--language", "arithmetic:digits=1", "--width", "8", "--batch", "4"]
 ARGUMENTS += ["--steps", str(STEPS), "--log-every", "2", "--save-every", str(SAVE_EVERY)]
-ARGUMENTS += ["--evaluated", "4", "--levels", "fitted", "--control-variate", "--resume"]
+ARGUMENTS += ["--evaluated", "4", "--levels", "fitted", "--control-variate", "--resume-or-start"]
 
 
 class Server:

@@ -578,8 +578,11 @@ def test_numbers_are_read_as_they_are_written():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("markow:stay=.9", "test bed 'markow' is not known; use one of markov, hmm, ngram"),
-        ("markov:sty=.9", "markov has no option 'sty'; it has stay, states, length"),
+        (
+            "markow:stay=.9",
+            "test bed 'markow' is not known .did you mean markov... use one of markov, hmm, ngram",
+        ),
+        ("markov:sty=.9", "markov has no option 'sty' .did you mean stay... it has stay, states, length"),
         ("markov:", "has no option ''"),
         ("markov:stay", "stay is ''; expected a number from 0 to 1, as in stay=0.99"),
         ("markov:stay=high", "stay is 'high'"),

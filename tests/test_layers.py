@@ -16,7 +16,7 @@ LAYERS = [
     {"_types", "compilation_cache", "errors", "interruption", "provenance", "readable"},
     {"model"},
     {"denoisers"},
-    {"arguments", "files", "specs", "vocabulary"},
+    {"arguments", "files", "names", "specs", "vocabulary"},
     {"data"},
     {"special", "geometry"},
     {"schedules"},

@@ -52,6 +52,11 @@ def test_texts_that_name_something(text, made):
         ("box:", "box:: box has no option ''; it has width, weight, colour, lid"),
         ("box:width=1,width=2", "box:width=1,width=2: width is given twice; give it once"),
         (
+            "box:widht=1",
+            "box:widht=1: box has no option 'widht' (did you mean width?); it has width, weight, colour, "
+            "lid",
+        ),
+        (
             "box:width=2.5",
             "box:width=2.5: width is '2.5'; expected a whole number from 1 to 9, as in width=2",
         ),

@@ -63,7 +63,7 @@ def test_a_run_is_stopped_by_its_caller_and_goes_on(tmp_path):
 def test_careless_arguments_are_refused_and_leave_nothing(tmp_path):
     out = tmp_path / "run"
     for given, words in (
-        ({"preset": "huge"}, "preset 'huge' is not known; use tiny, text, bundled"),
+        ({"preset": "huge"}, "preset 'huge' is not known; use one of tiny, text, bundled"),
         ({"marks": TextMarks(isad="?")}, "isad: '\\?' not in the vocabulary"),
         ({"marks": TextMarks(isad=(99,))}, "token 99, but the model's clean tokens are 0 to 11"),
         ({"levels_of": tmp_path / "gone"}, "gone/model.json: cannot be read"),

@@ -17,7 +17,7 @@ from mdmot.cli import main
 from mdmot.errors import InputError
 from mdmot.information import Estimate, write_profile
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
-from mdmot.plans import Fixed, Plan
+from mdmot.plans import Bernoulli, Fixed, Plan
 from mdmot.schedules import masks
 from mdmot.vocabulary import Bytes
 from mdmot.workflows import Progress, computing_in
@@ -189,14 +189,18 @@ def test_an_exact_law_is_what_the_command_prints(capsys, tmp_path):
     seen = []
     found = mdmot.law(tmp_path / "two.txt", masks.squared_sine(), 3, show=seen.append)
     assert [at.note for at in seen] == ["", "information profile", "sequences"]
+    named = {"schedule": "squared-sine"}
     arguments = (tmp_path / "two.txt", "--schedule", "squared-sine", "--steps", 3)
-    assert found.to_json() == printed(capsys, "law", *arguments)
+    assert named | found.to_json() == printed(capsys, "law", *arguments)
     assert repr(found) == (
+        "ExactLaw(3 steps of 5 tokens, fixed reveals: legal mass 1, total variation 0, KL 0)"
+    )
+    by_chance = mdmot.law(tmp_path / "two.txt", masks.squared_sine(), 3, reveal=Bernoulli)
+    assert named | by_chance.to_json() == printed(capsys, "law", *arguments, "--reveal", "bernoulli")
+    assert repr(by_chance) == (
         "ExactLaw(3 steps of 5 tokens, bernoulli reveals: legal mass 0.6118, total variation 0.3882, "
         "KL 0.4913)"
     )
-    fixed = mdmot.law(tmp_path / "two.txt", masks.squared_sine(), 3, reveal=Fixed)
-    assert fixed.to_json() == printed(capsys, "law", *arguments, "--reveal", "fixed")
 
 
 def test_an_exact_law_takes_the_steps_and_the_reveals_of_a_plan():

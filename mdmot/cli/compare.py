@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from mdmot.cli.comparing import DECODERS_HELP, list_decoders, show_agreements, show_comparison
+from mdmot.cli.kinds import Whole, Words, checked
 from mdmot.cli.options import (
     NUMBER,
     SHARE,
@@ -17,6 +18,7 @@ from mdmot.cli.options import (
     path_option,
     plots_option,
     print_json,
+    text_option,
 )
 from mdmot.cli.outputs import (
     assert_outputs,
@@ -29,6 +31,7 @@ from mdmot.cli.outputs import (
 from mdmot.cli.profiling import list_beds
 from mdmot.cli.progress import progress_shown
 from mdmot.errors import InputError
+from mdmot.names import assert_decoder, split_decoders
 from mdmot.workflows import comparing
 from mdmot.workflows.compared import Comparison
 
@@ -50,6 +53,11 @@ NOTHING_FOUND = 1
 """Exit status where no decoder reaches the target."""
 
 
+def _assert_decoders(text: str) -> None:
+    for name in split_decoders(text):
+        assert_decoder(name)
+
+
 @click.command(epilog=EXAMPLES)
 @model_argument("MODEL|LAW")
 @click.option(
@@ -58,7 +66,7 @@ NOTHING_FOUND = 1
     help="Numbers of steps; adaptive rules are calibrated to as many network calls.  [default: "
     f"{','.join(map(str, comparing.STEPS))}]",
 )
-@click.option("--decoders", metavar="A,B,...", help=DECODERS_HELP)
+@click.option("--decoders", metavar="A,B,...", callback=checked(_assert_decoders), help=DECODERS_HELP)
 @listing_option("--list-decoders", list_decoders, "List the decoders, and exit.")
 @click.option(
     "--target",
@@ -68,7 +76,7 @@ NOTHING_FOUND = 1
 )
 @click.option(
     "--unit",
-    type=click.Choice(["nats", "bits"]),
+    type=Words(["nats", "bits"]),
     default="nats",
     show_default=True,
     help="Of --target: nats a sequence, or bits a token.",
@@ -80,9 +88,7 @@ NOTHING_FOUND = 1
     "Needs --target or a single number of --steps.",
 )
 @plots_option(PLOTS)
-@path_option(
-    "--text",
-    "PATH",
+@text_option(
     "Text file or folder to judge a model on, better not what it was trained on.  [default: what the "
     "training of the model held out, or else Python's library sources]",
 )
@@ -94,14 +100,14 @@ NOTHING_FOUND = 1
 )
 @click.option(
     "--prompt-length",
-    type=click.IntRange(0),
+    type=Whole(0),
     metavar="N",
     help="Tokens at the beginning of each sequence that are given and cost nothing.  [default: 0; at "
     "temperature 0 the questions of the model's language, or half of the sequence]",
 )
 @click.option(
     "--num",
-    type=click.IntRange(2, 10**6),
+    type=Whole(2, 10**6),
     metavar="N",
     help="Sequences to judge on; errors shrink with the square root.  [default: "
     f"{comparing.MODEL_ROWS} for a model, {comparing.LAW_ROWS} for a law, or all that a law has if these "

@@ -2,7 +2,7 @@
 
 import click
 
-from mdmot.cli.options import common, print_json, schedule_option
+from mdmot.cli.options import common, gamma_option, print_json, schedule_option
 from mdmot.workflows.precision import computing_in
 
 EXAMPLES = """\b
@@ -13,13 +13,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @schedule_option("Mask schedule: linear, sine, squared-sine, cosine, poly:N or beta:A,B.", required=True)
-@click.option(
-    "--gamma",
-    "gamma_text",
-    required=True,
-    metavar="SPEC",
-    help="Interpolation that weighs the energy: linear or beta:A,B.",
-)
+@gamma_option("Interpolation that weighs the energy: linear or beta:A,B.")
 @common
 def energy(schedule_text: str, gamma_text: str, seed: int, as_json: bool) -> None:
     """Print the energy per token of a mask schedule under an interpolation.

@@ -6,19 +6,21 @@ from typing import Any
 import click
 
 from mdmot.cli.judging import show_judgement
+from mdmot.cli.kinds import Whole, checked
 from mdmot.cli.options import (
     MOST,
     WHOLE,
     common,
     model_argument,
-    path_option,
     print_json,
     reveal_option,
     schedule_option,
     steps_option,
+    text_option,
 )
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
+from mdmot.names import assert_language
 from mdmot.workflows import evaluated, evaluation, judgement
 from mdmot.workflows.evaluated import Evaluation
 from mdmot.workflows.naming import precision_of
@@ -37,15 +39,14 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @model_argument("MODEL|LAW")
-@path_option(
-    "--text",
-    "PATH",
+@text_option(
     "Text file or folder.  [default: what the model was trained on, or else the sources of Python's "
     "standard library]",
 )
 @click.option(
     "--language",
     metavar="SPEC",
+    callback=checked(assert_language),
     help="Fresh sequences of a language, as in `mdmot train`.  [default: the one that the model was "
     "trained on]",
 )
@@ -70,7 +71,7 @@ Examples:
 @click.option("--length", type=WHOLE, metavar="N", help="Tokens of a window.  [default: the model's]")
 @click.option(
     "--limit",
-    type=click.IntRange(2, 10**9),
+    type=Whole(2, 10**9),
     metavar="N",
     help="Evaluate on N windows at most, spread evenly over the text.  "
     f"[default: {evaluated.WINDOWS}; {judgement.HELD_OUT_SEQUENCES} sequences of a language or a law]",
@@ -83,7 +84,7 @@ Examples:
 )
 @click.option(
     "--num",
-    type=click.IntRange(0, 10**6),
+    type=Whole(0, 10**6),
     metavar="N",
     help="Samples to judge, and sequences whose likelihood is measured; 0 for none.  [default: "
     f"{judgement.SAMPLES} for a law or a language, {judgement.TEXT_SAMPLES} for Python, else 0]",

@@ -4,10 +4,16 @@ import pathlib
 
 import click
 
+from mdmot.cli.kinds import Whole, Words, assert_found, checked
 from mdmot.cli.options import PATH, common, few, path_option, print_json, print_table
 from mdmot.cli.outputs import assert_outputs, beside_output, is_standard_output, output_file, say
 
 MOST_SHOWN = 40
+
+
+def _assert_plan(path: pathlib.Path) -> None:
+    assert_found(path, "plan", "pass a saved plan")
+
 
 LOOPS = ("llada", "dream", "dream-origin", "llada2", "amused")
 
@@ -19,11 +25,11 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("plan_path", metavar="PLAN", type=PATH)
-@click.option("--for", "loop", type=click.Choice(LOOPS), required=True, help="The loop that is to run it.")
+@click.argument("plan_path", metavar="PLAN", type=PATH, callback=checked(_assert_plan))
+@click.option("--for", "loop", type=Words(LOOPS), required=True, help="The loop that is to run it.")
 @click.option(
     "--length",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Stretch the plan to so many masked tokens.  [default: the plan's]",
 )

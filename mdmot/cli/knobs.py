@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mdmot.cli.options import NUMBER, SHARE, WHOLE, Number, combined
-from mdmot.errors import InputError
+from mdmot.errors import InputError, unknown
+from mdmot.names import assert_order
 
 if TYPE_CHECKING:
     from mdmot.orders import Order
@@ -111,6 +112,14 @@ knobs = combined(
 
 Given = Mapping[str, Any]
 """Values of options by their names in Python."""
+
+
+def assert_words(given: Given) -> None:
+    """Raises InputError for a word that no option has; what has numbers is not looked at."""
+    for option in WORDS.keys() & given.keys():
+        named(option, given[option], WORDS[option])
+    if "order" in given:
+        assert_order(given["order"])
 
 
 class Values:
@@ -240,7 +249,7 @@ def named(what: str, name: str, known: Mapping[str, Any]) -> Any:
       InputError: If it is unknown; the known ones are listed.
     """
     if name not in known:
-        raise InputError(f"{what} {name!r} is not known; use {', '.join(known)}")
+        raise unknown(what, name, known, ", ".join(known))
     return known[name]
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import math
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -13,42 +12,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mdmot.cli.kinds import MOST as MOST
+from mdmot.cli.kinds import NUMBER as NUMBER
+from mdmot.cli.kinds import PATH as PATH
+from mdmot.cli.kinds import SHARE as SHARE
+from mdmot.cli.kinds import WHOLE as WHOLE
+from mdmot.cli.kinds import Number as Number
+from mdmot.cli.kinds import Whole, Words, assert_found, checked
+from mdmot.names import is_plan_file, read_interpolation, read_schedule
 from mdmot.provenance import jsonable
+from mdmot.workflows.naming import MODEL_OR_LAW, assert_there
 from mdmot.workflows.training_settings import Dtype
 from mdmot.workflows.weights import weights_in
 
 PIPE_WIDTH = 10_000
 """Columns of a table outside a terminal: one row is one line there, for grep and awk."""
 
-MOST = 10**6
-"""Samples and steps that are not a slip of the keyboard."""
-
-
-class Number(click.ParamType):
-    """A finite number from `least` to `most`."""
-
-    name = "number"
-
-    def __init__(self, least: float = -math.inf, most: float = math.inf):
-        self.least, self.most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number that the text says."""
-        number = click.FLOAT.convert(value, param, ctx)
-        if not (math.isfinite(number) and self.least <= number <= self.most):
-            limits = "" if self.most == math.inf else f" from {self.least:g} to {self.most:g}"
-            self.fail(f"{value!r} is not a finite number{limits}", param, ctx)
-        return number
-
-
-NUMBER, SHARE, WHOLE = Number(), Number(0, 1), click.IntRange(1, MOST)
-
 with_version = click.version_option(package_name="mdmot", prog_name="mdmot")
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --seed, --json and --version."""
-    seed = click.IntRange(0, 2**32 - 1)
+    seed = Whole(0, 2**32 - 1)
     about = ("Seed of every random draw.", "Print one JSON object on standard output and nothing else.")
     options = combined(
         click.option("--seed", type=seed, metavar="N", default=0, show_default=True, help=about[0]),
@@ -60,16 +45,19 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-PATH = click.Path(path_type=pathlib.Path)
-
 
 def model_argument(kinds: str) -> Decorator:
     """The argument MODEL, which may be left out, and --dtype; `kinds` says what else it may name."""
+
+    def look(path: pathlib.Path) -> None:
+        assert_there(path, f"a saved profile, {MODEL_OR_LAW}" if "PROFILE" in kinds else MODEL_OR_LAW)
+
+    metavar = f"[{kinds}]"
     return combined(
-        click.argument("model", metavar=f"[{kinds}]", required=False, type=PATH),
+        click.argument("model", metavar=metavar, required=False, type=PATH, callback=checked(look)),
         click.option(
             "--dtype",
-            type=click.Choice(get_args(Dtype)),
+            type=Words(get_args(Dtype)),
             expose_value=False,
             callback=_in_dtype,
             help="Number type of the weights of MODEL and of what is computed with them; bfloat16 takes "
@@ -89,6 +77,20 @@ def path_option(name: str, metavar: str, about: str) -> Decorator:
     return click.option(name, type=PATH, metavar=metavar, help=about)
 
 
+def input_option(name: str, metavar: str, about: str, what: str) -> Decorator:
+    """An option that names a file or a folder that must be there, and `what` is expected in it."""
+
+    def look(path: pathlib.Path) -> None:
+        assert_found(path, name, f"expected {what}; check the path")
+
+    return click.option(name, type=PATH, metavar=metavar, help=about, callback=checked(look))
+
+
+def text_option(about: str) -> Decorator:
+    """--text."""
+    return input_option("--text", "PATH", about, "a text file or a folder")
+
+
 def plots_option(names: Sequence[str]) -> Decorator:
     """--plots, for these plots."""
     files = ", ".join(f"{name}.svg" for name in names)
@@ -97,17 +99,28 @@ def plots_option(names: Sequence[str]) -> Decorator:
 
 def schedule_option(about: str, **settings: Any) -> Decorator:
     """--schedule, as text."""
-    return click.option("--schedule", "schedule_text", metavar="SPEC", help=about, **settings)
+    callback = checked(_assert_schedule)
+    return click.option(
+        "--schedule", "schedule_text", metavar="SPEC", help=about, callback=callback, **settings
+    )
+
+
+def gamma_option(about: str) -> Decorator:
+    """--gamma, as text."""
+    callback = checked(_assert_interpolation)
+    return click.option(
+        "--gamma", "gamma_text", required=True, metavar="SPEC", help=about, callback=callback
+    )
 
 
 def steps_option(about: str, most: int | None = None, **settings: Any) -> Decorator:
     """--steps."""
-    return click.option("--steps", type=click.IntRange(1, most), metavar="K", help=about, **settings)
+    return click.option("--steps", type=Whole(1, most), metavar="K", help=about, **settings)
 
 
 def reveal_option(about: str, **settings: Any) -> Decorator:
     """--reveal, by the names that files have for the two ways."""
-    return click.option("--reveal", type=click.Choice(["bernoulli", "fixed"]), help=about, **settings)
+    return click.option("--reveal", type=Words(["bernoulli", "fixed"]), help=about, **settings)
 
 
 def listing_option(name: str, listed: Callable[[], None], about: str) -> Decorator:
@@ -146,3 +159,14 @@ def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -
 def print_json(content: dict[str, Any]) -> None:
     """Prints one JSON object, with infinities as the strings "inf" and "-inf"."""
     click.echo(json.dumps(jsonable(content), allow_nan=False))
+
+
+def _assert_interpolation(text: str) -> None:
+    read_interpolation(text)
+
+
+def _assert_schedule(text: str) -> None:
+    if is_plan_file(text):
+        assert_found(text, "plan", "pass a saved plan")
+    else:
+        read_schedule(text)

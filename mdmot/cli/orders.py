@@ -3,8 +3,10 @@
 import click
 
 from mdmot.cli.gains import gain_line
+from mdmot.cli.kinds import Whole, checked
 from mdmot.cli.options import combined, few, print_table
 from mdmot.errors import InputError
+from mdmot.names import assert_order
 from mdmot.workflows.order_learning import EVALUATIONS, LEARNED, OrderLearned
 from mdmot.workflows.order_tuning import OrderTuned
 from mdmot.workflows.ordering import BEST
@@ -23,6 +25,7 @@ ordering = combined(
     click.option(
         "--order",
         metavar="ORDER",
+        callback=checked(lambda order: assert_order(order, BEST, LEARNED)),
         help="Order of the positions instead of random order: random, left-to-right, bisection, "
         "low-discrepancy, van-der-corput, stride:S, any but random with +shift behind it, or a .json file "
         f"with every position once; {BEST} compares four of them, and {LEARNED} goes on from the best, for "
@@ -30,7 +33,7 @@ ordering = combined(
     ),
     click.option(
         "--evaluations",
-        type=click.IntRange(1, 10**9),
+        type=Whole(1, 10**9),
         metavar="N",
         help=f"How long to search with --order {LEARNED}, in network calls.  [default: {EVALUATIONS}]",
     ),

@@ -2,12 +2,13 @@
 
 import click
 
-from mdmot.cli.options import combined, listing_option, path_option
+from mdmot.cli.kinds import Whole
+from mdmot.cli.options import combined, listing_option, path_option, text_option
 from mdmot.workflows.profiling import LAW_DRAWS, LEVELS, MODEL_DRAWS, MOST_ROWS_AT_ONCE
 
 MOST = 10**7
 
-WHOLE = click.IntRange(1, MOST)
+WHOLE = Whole(1, MOST)
 
 
 def list_beds() -> None:
@@ -22,22 +23,20 @@ def list_beds() -> None:
 
 
 profiling = combined(
-    path_option(
-        "--text",
-        "PATH",
+    text_option(
         "Text file or folder to measure a model on, all of it up to 16 MiB, preferably one that it was not "
         "trained on.  [default: what the training of the model held out, or else Python's library sources]",
     ),
     click.option("--length", type=WHOLE, metavar="N", help="Tokens of a sequence.  [default: the model's]"),
     click.option(
         "--levels",
-        type=click.IntRange(2, MOST),
+        type=Whole(2, MOST),
         metavar="M",
         help=f"How many numbers of known tokens to measure at.  [default: {LEVELS}]",
     ),
     click.option(
         "--draws",
-        type=click.IntRange(2, MOST),
+        type=Whole(2, MOST),
         metavar="N",
         help="Masked sequences for each of them; errors shrink with the square root.  "
         f"[default: {LAW_DRAWS} for a law, {MODEL_DRAWS} for a network]",

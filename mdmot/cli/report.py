@@ -4,7 +4,7 @@ import pathlib
 
 import click
 
-from mdmot.cli.options import common, print_json
+from mdmot.cli.options import common, print_json, text_option
 from mdmot.cli.outputs import assert_folder
 from mdmot.cli.progress import progress_shown
 from mdmot.pages import report as write_report
@@ -18,11 +18,8 @@ from mdmot.pages import report as write_report
     show_default=True,
     help="Folder for report.html and report.json; made if absent, its other files left alone.",
 )
-@click.option(
-    "--text",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="PATH",
-    help="Text file or folder to measure the model that comes with mdmot on.  "
+@text_option(
+    "Text file or folder to measure the model that comes with mdmot on.  "
     "[default: the sources of Python's library that training holds out]",
 )
 @common

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdmot.cli.knobs import knobs
+from mdmot.cli.knobs import assert_words, knobs
 from mdmot.cli.options import (
     MOST,
     NUMBER,
     WHOLE,
     common,
+    input_option,
     listing_option,
     model_argument,
-    path_option,
     print_json,
+    schedule_option,
     steps_option,
 )
 from mdmot.cli.progress import progress_shown
@@ -51,10 +52,8 @@ Examples:
     list_samplers,
     "List the samplers with the options that each reads and their defaults, and exit.",
 )
-@click.option(
-    "--schedule",
-    metavar="SPEC",
-    help="Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.  "
+@schedule_option(
+    "Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.  "
     "[default: linear; none for samplers that find their own steps]",
 )
 @steps_option(
@@ -62,11 +61,12 @@ Examples:
     most=MOST,
 )
 @click.option("--prompt", metavar="TEXT", help="Text that every sample begins with.")
-@path_option(
+@input_option(
     "--template",
     "FILE",
     "Text file with one sequence a line, and the mask symbol wherever a token is to be filled in. "
     "Lines may differ in length.",
+    "a file of templates",
 )
 @click.option(
     "--mask-symbol",
@@ -123,6 +123,7 @@ Examples:
 def sample(
     model: pathlib.Path | None,
     sampler_name: str | None,
+    schedule_text: str | None,
     prompt: str | None,
     template: pathlib.Path | None,
     mask_symbol: str,
@@ -151,12 +152,17 @@ def sample(
         raise InputError("--prompt and --template are both given; write the prompt into the template")
     if guidance is not None and prompt is None and template is None:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
+    given = {name: value for name, value in given.items() if value not in (None, ())}
+    if schedule_text is not None:
+        given["schedule"] = schedule_text
+    if sampler_name is not None:
+        sampler_named(sampler_name, given)
+    assert_words(given)
     from mdmot.cli.watch import film
     from mdmot.readable import printable
     from mdmot.workflows.prompts import allowing, forbidden, prompt_row, template_rows
     from mdmot.workflows.sequences import sampled, stretched_to
 
-    given = {name: value for name, value in given.items() if value not in (None, ())}
     sampler_name = sampler_name or default_sampler(given.get("schedule"))
     sampler = sampler_named(sampler_name, given)
     with computing_in(precision_of(model)):

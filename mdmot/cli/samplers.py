@@ -8,6 +8,7 @@ import click
 
 from mdmot.cli.knobs import Field, Given, Values, flag, named
 from mdmot.errors import InputError
+from mdmot.names import is_plan_file
 
 if TYPE_CHECKING:
     from mdmot.plans import Plan
@@ -228,10 +229,11 @@ class Run(NamedTuple):
 
 def default_sampler(schedule: str | None) -> str:
     """The sampler that a saved plan was made for; without one the plain random one."""
-    from mdmot.plans import Plan, parse_schedule
+    if schedule is None or not is_plan_file(schedule):
+        return "bernoulli"
+    from mdmot.plans import read_plan
 
-    found = None if schedule is None else parse_schedule(schedule)
-    return found.reveal.name if isinstance(found, Plan) else "bernoulli"
+    return read_plan(schedule).reveal.name
 
 
 def sampler_named(name: str, given: Given) -> Sampler:

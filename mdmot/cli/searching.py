@@ -2,6 +2,7 @@
 
 import click
 
+from mdmot.cli.kinds import Whole
 from mdmot.cli.options import combined
 from mdmot.workflows.searching import DATABASE, Searched
 from mdmot.workflows.tasks import TASKS
@@ -11,7 +12,7 @@ ABOUT = "; ".join(f"{name}: {task.about}" for name, task in TASKS.items())
 searching = combined(
     click.option(
         "--trials",
-        type=click.IntRange(min=1),
+        type=Whole(1),
         metavar="N",
         help="Then search among Beta schedules, starting from the plan, for the one whose samples score "
         "best, in N trials (needs the extra tune). Finished trials are kept; the same command goes on.",

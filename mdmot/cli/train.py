@@ -7,11 +7,13 @@ from typing import Any, get_args
 
 import click
 
-from mdmot.cli.options import common, print_json
+from mdmot.cli.kinds import Whole, Words, checked
+from mdmot.cli.options import common, input_option, print_json, text_option
 from mdmot.cli.outputs import assert_folder, say
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.training_options import arguments_of, in_options, settings, show_presets
 from mdmot.errors import InputError
+from mdmot.names import PRESETS, assert_language, assert_named
 from mdmot.workflows.training import train as train_model
 from mdmot.workflows.training_settings import Dtype
 
@@ -34,6 +36,7 @@ Examples:
 @click.option(
     "--preset",
     metavar="NAME",
+    callback=checked(lambda name: assert_named("--preset", name, PRESETS)),
     help="Settings to begin with: tiny (seconds, for a try), text (minutes on a laptop) or bundled (the "
     "model that comes with mdmot).  [default: text]",
 )
@@ -45,16 +48,14 @@ Examples:
     callback=show_presets,
     help="List the presets with what they set, and exit.",
 )
-@click.option(
-    "--text",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="PATH",
-    help="Text file, or folder of which every file with text is a document.  "
+@text_option(
+    "Text file, or folder of which every file with text is a document.  "
     "[default: the sources of Python's standard library]",
 )
 @click.option(
     "--language",
     metavar="SPEC",
+    callback=checked(assert_language),
     help="Train on sequences of a language instead of text: arithmetic:digits=2, "
     "brackets:length=32,kinds=2 or sudoku:size=4.",
 )
@@ -76,11 +77,11 @@ Examples:
     help="What a token of a record is: characters, bytes, smiles, or a regular expression.  "
     "[default: characters]",
 )
-@click.option(
+@input_option(
     "--tokenizer",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="FILE",
-    help="A tokenizer.json of Hugging Face (needs the extra tokenizers).  [default: bytes]",
+    "FILE",
+    "A tokenizer.json of Hugging Face (needs the extra tokenizers).  [default: bytes]",
+    "a tokenizer.json of Hugging Face",
 )
 @click.option(
     "--out",
@@ -94,7 +95,12 @@ Examples:
     "--resume",
     is_flag=True,
     help="Go on from the newest good checkpoint in --out, with the settings and data that are saved there; "
-    "--steps may change where it ends. Without a checkpoint a new run begins.",
+    "--steps may change where it ends.",
+)
+@click.option(
+    "--resume-or-start",
+    is_flag=True,
+    help="The same, for scripts: where --out holds no run, one begins with the options given.",
 )
 @click.option(
     "--cache",
@@ -104,20 +110,28 @@ Examples:
 )
 @click.option(
     "--store",
-    type=click.Choice(get_args(Dtype)),
+    type=Words(get_args(Dtype)),
     help="Number type that the weights of the model are stored in; checkpoints keep their own.  "
     "[default: float32, or what a resumed run has used]",
 )
 @click.option(
     "--devices",
-    type=click.IntRange(min=1),
+    type=Whole(1),
     metavar="N",
     help="Devices that share the windows of a batch.  [default: all that divide it evenly]",
 )
 @settings
 @common
 @click.pass_context
-def train(context: click.Context, out: pathlib.Path, seed: int, as_json: bool, **given: Any) -> None:
+def train(
+    context: click.Context,
+    out: pathlib.Path,
+    resume: bool,
+    resume_or_start: bool,
+    seed: int,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Train a masked diffusion model on text.
 
     Writes into --out: config.json (settings and data), metrics.jsonl (a JSON object a line), checkpoints/,
@@ -137,7 +151,14 @@ def train(context: click.Context, out: pathlib.Path, seed: int, as_json: bool, *
     with progress_shown() as show:
         try:
             chosen = arguments_of({name: value for name, value in given.items() if value not in (None, ())})
-            found = train_model(out, show=show, tell=say, **chosen)
+            found = train_model(
+                out,
+                resume=resume or resume_or_start,
+                or_start=resume_or_start,
+                show=show,
+                tell=say,
+                **chosen,
+            )
         except InputError as error:
             raise in_options(error, context.command) from None
     if as_json:

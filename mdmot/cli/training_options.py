@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 import click
 
+from mdmot.cli.kinds import Whole, Words, checked
 from mdmot.cli.options import NUMBER, WHOLE
-from mdmot.errors import InputError
+from mdmot.errors import InputError, unknown
 from mdmot.workflows.training_settings import Numbers
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def in_options(error: InputError, command: click.Command) -> InputError:
 
 
 RANGES: dict[str, click.ParamType] = {
-    "num_warm_up": click.IntRange(0, 10**6),
+    "num_warm_up": Whole(0, 10**6),
     "average_decay": click.FloatRange(0, 1, max_open=True),
 }
 METAVARS = {"learning_rate": "R", "weight_decay": "D", "clip_norm": "G", "average_decay": "D"}
@@ -51,12 +52,20 @@ LEVELS = {
     f"{EPR}{EPR_PARAMETERS}": "that curve by its numbers",
 }
 
+
+def assert_levels(name: str) -> None:
+    """Raises InputError for a text that cannot name levels; the numbers of a curve are not looked at."""
+    if name not in LEVELS and not name.startswith(EPR):
+        raise unknown("--levels", name, LEVELS, ", ".join(LEVELS))
+
+
 IDS = "ids:"
 TOKENS = f"each token of TEXT, or {IDS}N,N and so on"
 FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 OTHERS: dict[str, dict[str, Any]] = {
     "levels": {
         "metavar": "NAME",
+        "callback": checked(assert_levels),
         "help": "How the masked shares of a batch are drawn. "
         f"{'; '.join(f'{name}: {about}' for name, about in LEVELS.items())}.",
     },
@@ -183,8 +192,7 @@ def levels_named(name: str) -> "dict[str, Levels | str]":
         curve = name.removeprefix(EPR)
         levels = _epr_levels(curve)
         return {"levels_of": curve} if levels is None else {"levels": levels}
-    if name not in found:
-        raise InputError(f"--levels {name!r} is not known; use {', '.join(LEVELS)}")
+    assert_levels(name)
     return {"levels": found[name]}
 
 
@@ -193,9 +201,7 @@ def _number(name: str, kind: Any, help_text: str) -> Callable[..., Any]:
     option = "--" + SHORTER.get(name, name).replace("_", "-")
     if get_origin(kind) is Literal:
         words = get_args(kind)
-        return click.option(
-            option, name, type=click.Choice(words), metavar=f"[{'|'.join(words)}]", help=help_text
-        )
+        return click.option(option, name, type=Words(words), metavar=f"[{'|'.join(words)}]", help=help_text)
     known = RANGES.get(name, WHOLE if kind is int else NUMBER)
     return click.option(option, name, type=known, metavar=METAVARS.get(name, "N"), help=help_text)
 

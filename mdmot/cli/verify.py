@@ -7,6 +7,7 @@ from typing import get_args
 import click
 from rich.text import Text
 
+from mdmot.cli.kinds import Words
 from mdmot.cli.options import common, print_json, print_table
 from mdmot.cli.progress import progress_shown
 from mdmot.workflows.checking import verify as verify_claims
@@ -16,7 +17,7 @@ from mdmot.workflows.precision import Precision
 @click.command()
 @click.option(
     "--precision",
-    type=click.Choice(get_args(Precision)),
+    type=Words(get_args(Precision)),
     default="float64",
     show_default=True,
     help="Floating-point type of the computation; each tolerance follows from it.",

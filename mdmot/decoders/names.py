@@ -7,10 +7,9 @@ from mdmot.decoders.adaptive import FAMILIES, Family
 from mdmot.decoders.decoder import Decoder
 from mdmot.decoders.kinds import Adaptive, InOrder, Surest
 from mdmot.errors import InputError
+from mdmot.names import BLOCK, OWN, assert_decoder
 from mdmot.orders import parse_order
 from mdmot.samplers import LargestProbability, Margin, NegativeEntropy, ScoreRule
-
-OWN, BLOCK = "+own", "@block:"
 
 SUREST: Mapping[str, ScoreRule] = {
     "entropy": NegativeEntropy(),
@@ -18,11 +17,6 @@ SUREST: Mapping[str, ScoreRule] = {
     "margin": Margin(),
 }
 """What "surest" means, by the name of the decoder."""
-
-KNOWN = (
-    "random, left-to-right, bisection, low-discrepancy, van-der-corput, stride:S, the .json file of a "
-    f"permutation, {', '.join([*SUREST, *FAMILIES])}"
-)
 
 
 def parse_decoder(text: str) -> Decoder:
@@ -55,16 +49,8 @@ def parse_decoder(text: str) -> Decoder:
     if whole_name in SUREST:
         return Decoder(Surest(whole_name, SUREST[whole_name]), block)
     order = whole_name.removesuffix(OWN)
-    try:
-        found = parse_order(order)
-    except InputError as error:
-        if "is not known" not in str(error):
-            raise
-        raise InputError(
-            f"decoder {text!r} is not known; use {KNOWN}; orders also with "
-            "+shift or +own, all with @block:N"
-        ) from None
-    return Decoder(InOrder(found, order != whole_name), block)
+    assert_decoder(text)
+    return Decoder(InOrder(parse_order(order), order != whole_name), block)
 
 
 def _numbers(text: str, family: Family, colon: str, written: str) -> tuple[float, ...]:

@@ -1,6 +1,5 @@
 """Laws by name, as the command line writes them: `markov:stay=.99,states=4,length=256`."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from mdmot.distributions import law_kinds
 from mdmot.distributions.law import Law
 from mdmot.distributions.law_files import read_law_file
 from mdmot.errors import InputError
+from mdmot.names import is_bed
 from mdmot.specs import Kind, options_of, read_spec
 
 _LENGTH = ("tokens in a sequence", 1, 4096)
@@ -122,8 +122,7 @@ def read_law(source: str | Path) -> Law:
       ('markov:stay=0.9,states=4,length=8', ('a', 'b', 'c', 'd'))
     """
     text, path = str(source), Path(source)
-    is_name = text.partition(":")[0] in LAWS or re.match(r"[a-z][a-z-]*:\w+=", text)
-    if is_name and not path.exists():
+    if is_bed(text) and not path.exists():
         return read_spec(text, LAWS, "test bed")
     if path.suffix in (".json", ".safetensors"):
         raise InputError(f"{path} is no law file; pass the folder of a model, or a text file of sequences")

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mdmot.errors import InputError, shown
+from mdmot.names import SHIFT, STRIDE, is_plan_file, unknown_order
 from mdmot.orders.bisection import Bisection
 from mdmot.orders.low_discrepancy import LowDiscrepancy, VanDerCorput
 from mdmot.orders.order import Order
 from mdmot.orders.permutation import Permutation
 from mdmot.orders.plain import LeftToRight, RandomOrder, Stride
 
-SHIFT = "+shift"
 _NAMED: dict[str, Callable[[bool], Order]] = {
     kind.kind: kind for kind in (LeftToRight, Bisection, LowDiscrepancy, VanDerCorput)
 }
@@ -39,7 +39,7 @@ def parse_order(text: str) -> Order:
       (Stride(stride=4, shift=False), Bisection(shift=True))
     """
     kind = text.removesuffix(SHIFT)
-    if pathlib.Path(kind).suffix == ".json":
+    if is_plan_file(kind):
         return _read(kind, kind != text)
     return _order(kind, kind != text)
 
@@ -109,12 +109,12 @@ def _order(kind: str, shift: bool) -> Order:
     if kind in _NAMED:
         return _NAMED[kind](shift)
     name, _, number = kind.partition(":")
-    if name == "stride":
+    if name == STRIDE:
         # Digits only: int() also reads blanks, signs and underscores.
         if not (number.isascii() and number.isdigit() and len(number) < 19):
             raise InputError(f"order {kind!r}: expected stride:S with a whole number S, such as stride:4")
         return Stride(int(number), shift)
-    raise InputError(f"order {kind!r} is not known; use {KNOWN}, or the .json file of a permutation")
+    raise unknown_order(kind)
 
 
 def _read(path: str, shift: bool) -> Permutation:

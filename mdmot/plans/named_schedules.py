@@ -1,21 +1,27 @@
 """Schedules by name, as users write them: parsed once, here, and never again."""
 
-import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mdmot.errors import InputError
+from mdmot.names import is_plan_file, read_interpolation, read_schedule
 from mdmot.plans.plan import Plan
 from mdmot.plans.plan_file import read_plan
 from mdmot.schedules import Interpolation, MaskSchedule, interpolations, masks
 
-MASKS: dict[str, Callable[[], MaskSchedule]] = {
+MASKS: Mapping[str, Callable[..., MaskSchedule]] = {
     "linear": masks.linear,
     "sine": masks.sine,
     "squared-sine": masks.squared_sine,
     "cosine": masks.cosine,
+    "poly": masks.power,
+    "beta": masks.beta,
 }
-KNOWN_MASKS = "linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json"
-KNOWN_INTERPOLATIONS = "linear or beta:A,B"
+"""The mask schedules by the names of `mdmot.names.SCHEDULES`."""
+
+INTERPOLATIONS: Mapping[str, Callable[..., Interpolation]] = {
+    "linear": interpolations.linear,
+    "beta": interpolations.beta,
+}
 
 
 def parse_schedule(text: str) -> MaskSchedule | Plan:
@@ -29,17 +35,10 @@ def parse_schedule(text: str) -> MaskSchedule | Plan:
       >>> step_grid(parse_schedule("poly:2"), 2).alpha.tolist()
       [0.0, 0.25, 1.0]
     """
-    name, _, arguments = text.partition(":")
-    if text in MASKS:
-        return MASKS[text]()
-    if name == "poly":
-        (n,) = _numbers(text, arguments, 1, "poly:2")
-        return masks.power(n)
-    if name == "beta":
-        return masks.beta(*_numbers(text, arguments, 2, "beta:0.9,0.3"))
-    if pathlib.Path(text).suffix == ".json":
+    if is_plan_file(text):
         return read_plan(text)
-    raise InputError(f"schedule {text!r} is not known; use {KNOWN_MASKS}")
+    name, numbers = read_schedule(text)
+    return MASKS[name](*numbers)
 
 
 def parse_mask_schedule(text: str) -> MaskSchedule:
@@ -68,21 +67,5 @@ def parse_interpolation(text: str) -> Interpolation:
     Raises:
       InputError: If the name is unknown (the known ones are listed) or its numbers are unusable.
     """
-    name, _, arguments = text.partition(":")
-    if text == "linear":
-        return interpolations.linear()
-    if name == "beta":
-        return interpolations.beta(*_numbers(text, arguments, 2, "beta:2,2"))
-    raise InputError(f"interpolation {text!r} is not known; use {KNOWN_INTERPOLATIONS}")
-
-
-def _numbers(text: str, arguments: str, count: int, example: str) -> list[float]:
-    try:
-        numbers = [float(part) for part in arguments.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count:
-        raise InputError(
-            f"{text!r} needs {count} number{'s' * (count > 1)} after the colon, as in {example}"
-        )
-    return numbers
+    name, numbers = read_interpolation(text)
+    return INTERPOLATIONS[name](*numbers)

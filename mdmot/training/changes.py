@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, unknown
 from mdmot.models import TransformerConfig
 from mdmot.training.presets import PRESETS, TrainConfig
 from mdmot.training.spread import Antithetic
@@ -23,7 +23,7 @@ def preset_named(name: str) -> TrainConfig:
       InputError: If there is none of that name.
     """
     if name not in PRESETS:
-        raise InputError(f"preset {name!r} is not known; use {', '.join(PRESETS)}")
+        raise unknown("preset", name, PRESETS, f"one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 

@@ -158,7 +158,7 @@ def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any
     before = _flat({"": _plain(begun), "data": begun_data})
     now = _flat({"": _plain(config), "data": json.loads(json.dumps(data))})
     differing = [
-        f"{name.lstrip('.')} was {before.get(name)!r} and is {now.get(name)!r}"
+        f"{name.lstrip('.').removeprefix('model.')} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]

@@ -105,7 +105,8 @@ class TrainConfig:
             whole(name, value, least)
         if not 0 <= self.num_warm_up < self.num_steps:
             raise InputError(
-                f"num_warm_up = {self.num_warm_up}; pass at least 0 and less than {self.num_steps} steps"
+                f"num_warm_up = {self.num_warm_up} in num_steps = {self.num_steps}; pass a warm-up of at "
+                "least 0 and of less than all steps, or more steps"
             )
         if not self.learning_rate > 0 or not self.clip_norm > 0 or not self.weight_decay >= 0:
             raise InputError(

@@ -11,7 +11,7 @@ from mdmot.files import alone_in, prepare_folder, write_atomically
 from mdmot.models.checkpoint import MODEL_FILE, WEIGHTS_FILE
 from mdmot.models.config import DTYPES
 from mdmot.training.checkpoints import saved_steps
-from mdmot.training.config_file import is_config, read_config
+from mdmot.training.config_file import assert_same_run, is_config, read_config
 from mdmot.training.presets import TrainConfig
 from mdmot.training.runs import CHECKPOINTS, CONFIG_FILE, METRICS_FILE
 from mdmot.vocabulary import Tokenizer, Vocabulary, without_end
@@ -61,6 +61,26 @@ def begun_run(out: pathlib.Path, resume: bool) -> BegunRun | None:
     if not resume or not has_config:
         return None
     return BegunRun(*read_config(out / CONFIG_FILE), _stored(out))
+
+
+def assert_goes_on(out: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
+    """Refuses what cannot go on in a folder that holds a run, before a network is made.
+
+    Args:
+      out: The folder.
+      config: The settings now.
+      data: Description of the data now.
+
+    Raises:
+      InputError: If the data differ, or the settings in more than the number of steps, or more steps are
+        saved.
+    """
+    assert_same_run(out / CONFIG_FILE, config, data)
+    steps = saved_steps(out / CHECKPOINTS)
+    if steps and steps[-1] > config.num_steps:
+        raise InputError(
+            f"{out} keeps step {steps[-1]}, and num_steps = {config.num_steps}; pass at least {steps[-1]}"
+        )
 
 
 def standing(out: pathlib.Path, num_steps: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mdmot.errors import InputError
+from mdmot.names import split_decoders
 from mdmot.workflows.compared import Comparison, Unit
 from mdmot.workflows.naming import Name, load, precision_of
 from mdmot.workflows.precision import computing_in
@@ -185,7 +186,7 @@ def asked_decoders(decoders: "str | Sequence[str | Decoder]") -> "tuple[Decoder,
     """
     from mdmot.decoders import Decoder, parse_decoder
 
-    listed = _split(decoders) if isinstance(decoders, str) else list(decoders)
+    listed = split_decoders(decoders) if isinstance(decoders, str) else list(decoders)
     found = [each if isinstance(each, Decoder) else parse_decoder(each) for each in listed]
     names = [each.name for each in found]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -217,18 +218,6 @@ def asked_steps(steps: int | Sequence[int] | None, drawn: int) -> tuple[int, ...
             f"--steps: {what} for {drawn} positions that are drawn; pass whole numbers from 1 to {drawn}"
         )
     return tuple(sorted(set(listed)))
-
-
-def _split(text: str) -> list[str]:
-    """Names between commas; a number behind a comma belongs to the name before it, as in klass:.9,.01."""
-    found: list[str] = []
-    for part in (part.strip() for part in text.split(",")):
-        is_number = part[:1] in "0123456789." and part[:1] != "" and found and ":" in found[-1]
-        if is_number:
-            found[-1] += f",{part}"
-        elif part:
-            found.append(part)
-    return found
 
 
 def _length(named: "Named", length: int | None) -> int:

@@ -5,7 +5,8 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, TypeAlias
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, meant
+from mdmot.names import BEDS, assert_bed, is_bed
 from mdmot.workflows.precision import Precision
 from mdmot.workflows.training_settings import Dtype
 from mdmot.workflows.weights import asked_dtype, refuse_dtype
@@ -50,11 +51,32 @@ def load(name: Name = None, dtype: Dtype | None = None) -> "Named":
         from mdmot.models import bundled_model, load_checkpoint
 
         return dataclasses.replace(load_checkpoint(bundled_model(), dtype), name=BUNDLED)
+    assert_there(name)
     path = pathlib.Path(name)
     if path.is_dir():
         return _folder(path, dtype)
     refuse_dtype(dtype, f"the law {path}")
     return _law(path)
+
+
+MODEL_OR_LAW = "the folder of a model, a law file or a test bed"
+
+
+def assert_there(name: Name, expected: str = MODEL_OR_LAW) -> None:
+    """Raises InputError for a name that nothing has, as far as the file system and the test beds tell.
+
+    Args:
+      name: As `load` takes it.
+      expected: What it may be, in words.
+    """
+    if name is None or pathlib.Path(name).exists():
+        return
+    text, path = str(name), pathlib.Path(name)
+    assert_bed(text)
+    if not is_bed(text):
+        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = meant(path.name, sorted({*beside, *BEDS}))
+        raise InputError(f"{name}: no such file or folder{near}; expected {expected} ({', '.join(BEDS)})")
 
 
 def called(name: Name) -> str:

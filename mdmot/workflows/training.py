@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
+from mdmot.errors import InputError, meant
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Progress, Show, Tell, silent
 from mdmot.workflows.training_settings import Dtype, Settings
@@ -65,6 +66,7 @@ def train(
     pieces: str | None = None,
     tokenizer: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    or_start: bool = False,
     cache: str | os.PathLike[str] | None = None,
     store: Dtype | None = None,
     devices: int | None = None,
@@ -97,7 +99,8 @@ def train(
         characters, or what the run that goes on has.
       tokenizer: A tokenizer.json of Hugging Face; None for bytes, or that of the run that goes on.
       resume: Whether to go on from the newest good checkpoint in the folder, with the settings and data
-        that are saved there; `num_steps` may change where it ends. Without a checkpoint a new run begins.
+        that are saved there; `num_steps` may change where it ends.
+      or_start: Whether a new run begins where `resume` finds none.
       cache: Folder where the tokens of the text are kept; runs may share it. None for one in `out`.
       store: Number type that the weights of the model are stored in; None for float32, or as before.
       devices: How many share the windows of a batch; None for all that divide it evenly.
@@ -112,8 +115,8 @@ def train(
       Where the run is, and what it measured last.
 
     Raises:
-      InputError: If the folder is in use or holds another run or what would be lost, the settings or the
-        data do not fit, or training diverges.
+      InputError: If the folder is in use or holds another run, what would be lost, or no run that could be
+        resumed; if the settings or the data do not fit, or training diverges.
 
     Example:
       >>> import tempfile
@@ -128,6 +131,7 @@ def train(
         from mdmot.training.run_folder import (
             TOKENIZER_FILE,
             TOKENS_FOLDER,
+            assert_goes_on,
             assert_nothing_lost,
             begun_run,
             keep_tokenizer,
@@ -138,6 +142,11 @@ def train(
         out = pathlib.Path(out)
         begun = begun_run(out, resume)
         if resume and begun is None:
+            if not or_start:
+                raise InputError(
+                    f"{out} holds no run to resume{_runs_beside(out)}; pass the folder of one, or "
+                    "--resume-or-start to begin one where there is none"
+                )
             tell(f"train: {out} holds no run yet; a new one begins")
         said = {} if begun is None else begun.data
         source = sources.data_source(
@@ -160,6 +169,8 @@ def train(
                 marks=marks,
                 length=None if "length" in settings else source.length(),
             )
+        if begun is not None:
+            assert_goes_on(out, config, begun.data)
         mesh = rows_mesh(config.batch_size // config.num_microbatches, devices)
         kept = _path(cache) or out / TOKENS_FOLDER
         with nothing_left_if_refused(out, kept):
@@ -173,6 +184,7 @@ def train(
             keep_tokenizer(out, source.vocabulary)
             if begun is not None:
                 data = data._replace(description=sources.as_begun(data.description, begun.data))
+                assert_goes_on(out, config, data.description)
             result = _run(
                 out,
                 config,
@@ -185,6 +197,13 @@ def train(
                 tell=tell,
             )
         return Training(out, config, result.metrics, result.resumed_from)
+
+
+def _runs_beside(out: pathlib.Path) -> str:
+    """The run beside a folder that was probably meant."""
+    from mdmot.training.runs import CONFIG_FILE
+
+    return meant(out.name, sorted(each.parent.name for each in out.parent.glob(f"*/{CONFIG_FILE}")))
 
 
 def _path(path: str | os.PathLike[str] | None) -> pathlib.Path | None:
