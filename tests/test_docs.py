@@ -10,6 +10,7 @@ import types
 import numpy as np
 import pytest
 import safetensors.numpy
+from test_chat import ABOUT, write_chat_model
 
 from mdmot.models.pretrained import FAMILIES
 from mdmot.models.pretrained.settings import Settings
@@ -151,7 +152,11 @@ def test_the_programs_of_the_pretrained_page_run(tmp_path):
     safetensors.numpy.save_file(tensors, folder / "model.safetensors")
     lines = [" ".join(np.array(["A", "C", "D"])[row]) for row in generator.integers(0, 3, (20, 10))]
     (tmp_path / "sequences.txt").write_text("\n".join(lines) + "\n")
+    chat = tmp_path / "llada-instruct"
+    chat.mkdir()
+    write_chat_model(chat, ABOUT)
     printed = output(program("pretrained.md"), tmp_path).split("\n")
     assert sum(eval(printed[0])) == 10
     assert all(len(text.split()) == 10 and set(text) <= set("ACD ") for text in eval(printed[1]))
     assert printed[2] == "bert 7 3 12 ()"
+    assert printed[3] == "32 masks"

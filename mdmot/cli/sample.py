@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdmot.cli.asking import asked, asking_options, assert_one_beginning
 from mdmot.cli.knobs import assert_words, knobs
 from mdmot.cli.options import (
     MOST,
@@ -35,6 +36,7 @@ Examples:
   mdmot sample two.txt --num 3 --schedule squared-sine --steps 3
   mdmot sample two.txt --sampler entropy-bound --entropy-bound 0.5 --watch
   mdmot sample brackets:length=32 --sampler fixed --steps 8 --num 3
+  mdmot sample llada-instruct --chat 'What is a token?' --block-length 32 --sampler confidence
   mdmot sample my-model --sampler confidence --prompt 'def ' --block-length 16
 """
 
@@ -61,6 +63,7 @@ Examples:
     most=MOST,
 )
 @click.option("--prompt", metavar="TEXT", help="Text that every sample begins with.")
+@asking_options
 @input_option(
     "--template",
     "FILE",
@@ -82,14 +85,14 @@ Examples:
     metavar="N",
     default=1,
     show_default=True,
-    help="Number of samples; with a template, of each of its lines.",
+    help="Number of samples; with a template, of each of its lines; with --chat, of each question.",
 )
 @click.option(
     "--length",
     type=WHOLE,
     metavar="N",
-    help="Tokens of a sequence; what follows the prompt or template is masked.  "
-    "[default: the model's; a template's own]",
+    help="Tokens of a sequence, with --chat of the answer; what follows the prompt or template is masked.  "
+    "[default: the model's; a template's own; of an answer 128]",
 )
 @click.option("--watch", is_flag=True, help="Show the text as it is unmasked, on standard error.")
 @click.option(
@@ -125,6 +128,9 @@ def sample(
     sampler_name: str | None,
     schedule_text: str | None,
     prompt: str | None,
+    chat: tuple[str, ...],
+    system: str | None,
+    end: tuple[str, ...],
     template: pathlib.Path | None,
     mask_symbol: str,
     num: int,
@@ -148,9 +154,8 @@ def sample(
     Texts go to standard output, with control characters escaped; if one has several lines, a line of ---
     stands between samples.
     """
-    if prompt is not None and template is not None:
-        raise InputError("--prompt and --template are both given; write the prompt into the template")
-    if guidance is not None and prompt is None and template is None:
+    assert_one_beginning(prompt, template, chat, system)
+    if guidance is not None and prompt is None and template is None and not chat:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
     given = {name: value for name, value in given.items() if value not in (None, ())}
     if schedule_text is not None:
@@ -160,7 +165,7 @@ def sample(
     assert_words(given)
     from mdmot.cli.watch import film
     from mdmot.readable import printable
-    from mdmot.workflows.prompts import allowing, forbidden, prompt_row, template_rows
+    from mdmot.workflows.prompts import allowing, forbidden
     from mdmot.workflows.sequences import sampled, stretched_to
 
     sampler_name = sampler_name or default_sampler(given.get("schedule"))
@@ -172,10 +177,8 @@ def sample(
         vocabulary = source.vocabulary
         if "forbid" in given:
             given["forbid"] = forbidden(vocabulary, given["forbid"])
-        if template is None:
-            starts = [prompt_row(source, prompt or "", length)]
-        else:
-            starts = template_rows(source, template, length, mask_symbol)
+        beginning = asked(source, prompt, template, chat, system, end, length, mask_symbol)
+        source, starts = beginning.source, beginning.rows
         mask_id = source.model.mask_id
         most = max(1, *(row.count(mask_id) for row in starts))
         run = make_run(sampler, min(most, block_length or most), given, block_length, steps_only)
@@ -188,13 +191,14 @@ def sample(
             texts = [[vocabulary.decode(row, mask_symbol) for row in point] for point in points.tolist()]
             film(texts, numbers, mask_symbol)
 
-        arguments = (seed, run.rule, source, run.grid, rows)
+        arguments = (seed, beginning.in_blocks(run.rule), source, run.grid, rows)
         if watch:
             found = sampled(*arguments, guidance=guidance, film=filmed)
         else:
             with progress_shown() as show:
                 found = sampled(*arguments, guidance=guidance, show=show)
-    samples = [{"text": vocabulary.decode(one.tokens, mask_symbol), **one._asdict()} for one in found]
+    shown = beginning.texts(found, mask_symbol)
+    samples = [{"text": text, **one._asdict()} for text, one in zip(shown, found, strict=True)]
     if as_json:
         content: dict[str, Any] = {
             "sampler": sampler_name,
@@ -206,6 +210,6 @@ def sample(
             content["stretched"] = {"from": run.plan.length, "to": stretched}
         print_json({"samples": samples, **content})
         return
-    texts = [printable(one["text"]) for one in samples]
+    texts = [printable(text) for text in shown]
     between = "\n---\n" if any("\n" in text for text in texts) else "\n"
     click.echo(between.join(texts))

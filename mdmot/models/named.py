@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from mdmot.arguments import is_whole
 from mdmot.errors import InputError, InputWarning
 from mdmot.model import Model
-from mdmot.vocabulary import Ended, Vocabulary
+from mdmot.vocabulary import Chat, Ended, Vocabulary
 
 if TYPE_CHECKING:
     from mdmot.distributions import Law
@@ -50,6 +50,8 @@ class Named:
       provenance: Where the network comes from, as it was saved.
       weights_sha256: Digest of its weights, where its files say it.
       stretches: Whether it takes longer sequences than it was trained on.
+      chat: Its chat template, if it has one.
+      ends: The tokens that end its texts, as its files have them.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Named:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights_sha256: str | None = None
     stretches: bool = False
+    chat: Chat | None = None
+    ends: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         kind = "a network" if self.law is None else "a law"

@@ -1,6 +1,7 @@
 """Texts as token numbers, and back."""
 
 from mdmot.vocabulary.bytes import Bytes
+from mdmot.vocabulary.chat import Chat
 from mdmot.vocabulary.ended import Ended, Plain
 from mdmot.vocabulary.mask_sign import SPELLED_MASKS
 from mdmot.vocabulary.pieces import SMILES, Pieces, cut, pieces_of
@@ -21,6 +22,7 @@ __all__ = [
     "SMILES",
     "SPELLED_MASKS",
     "Bytes",
+    "Chat",
     "Ended",
     "Pieces",
     "Plain",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -54,6 +55,23 @@ class Tokenizer:
     def textless(self) -> tuple[int, ...]:
         """The numbers below the size that no token has."""
         return _parsed(self.content).textless
+
+    @property
+    def added(self) -> dict[str, int]:
+        """The number of each added token by its text."""
+        return {
+            text: number for text, number in _parsed(self.content).added.items() if text != filler(number)
+        }
+
+    @property
+    def begins(self) -> tuple[int, ...]:
+        """The tokens that the file asks to put before every text."""
+        with guarded("the tokenizer fails on a text of its own", "pass another tokenizer"):
+            found = _parsed(self.content).plain.encode("a", add_special_tokens=True)
+        marks = itertools.takewhile(
+            lambda pair: pair[1], zip(found.ids, found.special_tokens_mask, strict=True)
+        )
+        return tuple(token for token, _ in marks)
 
     def with_spelled_mask(self) -> "Tokenizer":
         """The same, in which an added token that spells a mask, as <mask>, is read as the mask.

@@ -28,7 +28,7 @@ def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
         raise InputError(f"--prompt: {error}") from None
     if length is None:
         length = min(named.length, len(tokens) + named.room)
-    return _filled(named, tokens, length, "--prompt")
+    return filled(named, tokens, length, "--prompt")
 
 
 def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
@@ -51,7 +51,7 @@ def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sig
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         if tokens:
-            rows.append(_filled(named, tokens, len(tokens) if length is None else length, where))
+            rows.append(filled(named, tokens, len(tokens) if length is None else length, where))
     if not rows:
         raise InputError(f"{path}: no templates, expected at least one; write one a line")
     return rows
@@ -103,7 +103,18 @@ def _encoded(named: Named, text: str, mask_sign: str | None = None) -> list[int]
     return known.encode(text, mask_sign)
 
 
-def _filled(named: Named, tokens: Sequence[int], length: int, where: str) -> Row:
+def filled(named: Named, tokens: Sequence[int], length: int, where: str) -> Row:
+    """Given tokens, then masks up to a length.
+
+    Args:
+      named: What is sampled.
+      tokens: The given ones, and masks among them.
+      length: Tokens of the sequence.
+      where: What gives them, for messages.
+
+    Raises:
+      InputError: If they are too many, or impossible, or the model has no such sequences.
+    """
     named.assert_length(length, where)
     if len(tokens) > length:
         raise InputError(f"{where}: {len(tokens)} tokens, more than the {length} of a sequence; shorten it")

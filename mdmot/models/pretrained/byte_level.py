@@ -4,7 +4,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
-from mdmot.models.pretrained.settings import read_json
+from mdmot.models.pretrained.settings import read_json, read_text
 
 WORDS_FILE, MERGES_FILE = "vocab.json", "merges.txt"
 ADDED_FILE, ABOUT_FILE, SPECIAL_FILE = (
@@ -150,10 +150,7 @@ def _more(settings: dict[str, Any]) -> list[Any]:
 
 def _merges(path: pathlib.Path) -> list[str]:
     """The pairs, one a line, those to be merged first at the beginning."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, ValueError):
-        raise InputError(f"{path}: is no text in UTF-8; copy the file again") from None
+    lines = read_text(path).split("\n")
     if lines[0].startswith("#version"):
         lines = lines[1:]
     return [line.strip() for line in lines if line.strip()]

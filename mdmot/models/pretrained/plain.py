@@ -19,6 +19,7 @@ from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models.named import Named
 from mdmot.models.pretrained.byte_level import MERGES_FILE, WORDS_FILE
+from mdmot.models.pretrained.conversation import begins, ends, read_about, read_chat
 from mdmot.models.pretrained.load import Pretrained, load_pretrained
 from mdmot.models.pretrained.symbols import (
     TOKENIZER_FILE,
@@ -99,7 +100,8 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
 
     BERT and ESM are shown [CLS] or <cls> before every sequence and [SEP] or <eos> behind it, as in their
     training, and draw no special token, nor in proteins the letters B, O, U, X, Z, . and -. LLaDA and
-    Dream, which end their texts with special tokens, draw whatever their vocabulary has but the mask.
+    Dream, which end their texts with special tokens, draw whatever their vocabulary has but the mask, and
+    are shown what their tokenizer puts before a text.
 
     Args:
       folder: What `load_pretrained` reads, with a tokenizer.json, a vocab.json with its merges.txt, or
@@ -141,7 +143,10 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
             f"{folder}: a vocabulary of {vocabulary.size} tokens, the network has {found.vocab_size}; "
             "copy the model's own files"
         )
+    about, chat = read_about(folder), read_chat(folder)
     before, after = _frame(found, number_of)
+    if found.family not in FRAMES:
+        before = begins(vocabulary, about)
     special = {found.model.mask_id, *(vocabulary.textless if isinstance(vocabulary, Tokenizer) else ())}
     if found.family in FRAMES:
         special |= {number for text, number in number_of.items() if SPECIAL.fullmatch(text)}
@@ -162,6 +167,8 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
         config=found.config,
         never=never,
         stretches=found.is_rotary,
+        chat=chat,
+        ends=ends(folder, vocabulary, about, chat),
     )
 
 

@@ -112,3 +112,15 @@ def read_json(path: pathlib.Path, advice: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: is not a JSON object; copy the file again")
     return values
+
+
+def read_text(path: pathlib.Path) -> str:
+    """The text in a file, without the mark of its byte order.
+
+    Raises:
+      InputError: If there is none in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        raise InputError(f"{path}: is no text in UTF-8; copy the file again") from None

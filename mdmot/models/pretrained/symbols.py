@@ -5,7 +5,7 @@ from typing import Any
 
 from mdmot.errors import InputError
 from mdmot.models.pretrained.byte_level import WORDS_FILE, byte_level, has_files
-from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
+from mdmot.models.pretrained.settings import CONFIG_FILE, read_json, read_text
 from mdmot.vocabulary import SPELLED_MASKS
 
 VOCABULARY_FILE, TOKENIZER_FILE = "vocab.txt", "tokenizer.json"
@@ -22,10 +22,7 @@ def read_symbols(folder: pathlib.Path, size: int) -> tuple[str, ...] | None:
     path = folder / VOCABULARY_FILE
     if not path.exists():
         return None
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, ValueError):
-        raise InputError(f"{path}: is no text in UTF-8; copy the file again") from None
+    lines = read_text(path).split("\n")
     symbols = tuple(lines if lines[-1] else lines[:-1])
     if len(symbols) > size:
         if (folder / TOKENIZER_FILE).exists():
