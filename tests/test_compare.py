@@ -13,7 +13,7 @@ from mdmot import InputError
 from mdmot.decoders import Sequences, calibrate, parse_decoder
 from mdmot.distributions import read_law
 from mdmot.plans import Fixed, read_plan
-from mdmot.workflows import comparing, measuring_decoders
+from mdmot.workflows import comparing, counting
 from mdmot.workflows.comparing import asked_decoders, asked_steps
 from mdmot.workflows.comparing_decoders import at_steps
 from mdmot.workflows.comparing_how import How
@@ -276,9 +276,11 @@ def test_knobs_that_were_tried_do_not_use_up_tries(scattered, monkeypatch):
         given.append(tuple(tried))
         return calibrate(*arguments, tried=tried, **others)
 
-    monkeypatch.setattr(measuring_decoders, "calibrate", spied)
+    monkeypatch.setattr(counting, "calibrate", spied)
     counted = []
-    monkeypatch.setattr(scattered, "_count", lambda decoder: counted.append(decoder.name) or 3.3)
+    monkeypatch.setattr(
+        scattered.counting, "calls", lambda decoder, rows: counted.append(decoder.name) or 3.3
+    )
     for steps in (2, 4):
         scattered.with_knob(parse_decoder("threshold"), steps)
     first, second = given

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from mdmot.samplers import (
     Categorical,
     Choice,
@@ -44,6 +46,10 @@ class Scale:
     def knob(self, place: float) -> float:
         """The knob, to a few digits."""
         return float(f"{self.value(place):.{DIGITS}g}")
+
+    def places(self, num: int) -> list[float]:
+        """So many places over the whole line, the slowest first."""
+        return np.linspace(self.slowest, self.fastest, num).tolist()
 
 
 def _stretched(place: float) -> float:

@@ -1,9 +1,8 @@
 """Adaptive rules brought to a mean number of network calls, by counting the calls."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from mdmot.arguments import whole
 from mdmot.decoders.decoder import Decoder
@@ -13,8 +12,11 @@ from mdmot.errors import InputError
 CLOSE = 0.01
 """Of the wanted calls: nearer than this is near enough."""
 
-COARSE = 12
+COARSE = 8
 """Knobs over the whole scale that are tried before the search goes into detail."""
+
+EDGE = 0.05
+"""Of an interval: the search looks no nearer to one of its ends, so that it goes on where calls jump."""
 
 
 class Calibrated(NamedTuple):
@@ -36,7 +38,7 @@ def calibrate(
     calls: float,
     calls_of: Callable[[Decoder], float],
     *,
-    most_tries: int = 24,
+    most_tries: int = 12,
     tried: Sequence[tuple[float, float]] = (),
 ) -> Calibrated:
     """Finds the knob of an adaptive rule with which it takes a mean number of network calls.
@@ -45,16 +47,18 @@ def calibrate(
     direction: a low threshold can lead into states that the network has never met, in which nothing is
     sure and it goes on one position at a time. So knobs over the whole scale are tried from the slow end
     on, until one is too fast: of all knobs that take as many calls the most careful one is looked for. Then
-    the interval between it and the next slower one is halved again and again, and the better of its two
-    ends is the answer. Where calls jump, as with conditionals that take few values, it may be far from what
-    is wanted: look at `calls`.
+    the interval between it and the next slower one is divided again and again, where a straight line of the
+    logarithm of the calls would have it or, if that has missed to the same side twice, in the middle. The
+    better of its two ends is the answer. Where calls jump, as with conditionals that take few values, it
+    may be far from what is wanted: look at `calls`.
 
     Args:
       decoder: An adaptive decoder; a number that it has already is not looked at.
       calls: The wanted mean number, at least 1.
       calls_of: Counts the mean calls of a decoder with a knob: on rows of data by `measure`, along the
-        paths of these rows, or of samples by `decode`.
-      most_tries: Calls of that function, at most, at least 13.
+        paths of these rows, or of samples by `decode`. Of a knob that is far too slow it may return
+        infinity, to count no further.
+      most_tries: Calls of that function, at most, besides the eight or fewer over the whole scale.
       tried: Of an earlier calibration on the same rows, to another number of calls: these knobs need not
         be tried again.
 
@@ -68,16 +72,15 @@ def calibrate(
       >>> from mdmot.decoders import parse_decoder
       >>> found = calibrate(parse_decoder("threshold"), 4, lambda decoder: 8 * decoder.kind.numbers[0])
       >>> found.decoder.name, round(found.calls, 2), len(found.tried)
-      ('threshold:0.49858', 3.99, 11)
+      ('threshold:0.500713', 4.01, 7)
     """
     if not isinstance(decoder.kind, Adaptive):
         raise InputError(f"{decoder.name} takes as many steps as it is told; calibrate an adaptive one")
     if not calls >= 1:
         raise InputError(f"calls = {calls}: a decoder takes one at least; pass a number >= 1")
-    whole("most_tries", most_tries, COARSE + 1)
+    whole("most_tries", most_tries)
     scale = decoder.kind.family.scale
     known = dict(tried)
-    most = len(known) + most_tries
 
     def count(place: float) -> float:
         knob = scale.knob(place)
@@ -88,7 +91,7 @@ def calibrate(
     def answer(place: float) -> Calibrated:
         return Calibrated(decoder.with_knob(scale.knob(place)), count(place), tuple(known.items()))
 
-    places = [float(place) for place in np.linspace(scale.slowest, scale.fastest, COARSE)]
+    places = scale.places(COARSE)
     number = next((i for i, place in enumerate(places) if count(place) < calls), None)
     if number is None:
         return answer(min(places, key=count))
@@ -100,9 +103,21 @@ def calibrate(
         # Of two as near, the one that takes fewer calls.
         return min((fast, slow), key=lambda place: abs(count(place) - calls))
 
+    most, went_slower, is_middle = len(known) + most_tries, None, False
     while abs(count(nearest()) - calls) > CLOSE * calls and len(known) < most:
-        middle = (fast + slow) / 2
-        if scale.knob(middle) in (scale.knob(fast), scale.knob(slow)):
+        share = 0.5 if is_middle else _share(count(fast), calls, count(slow))
+        place = fast + share * (slow - fast)
+        if scale.knob(place) in (scale.knob(fast), scale.knob(slow)):
             break
-        fast, slow = (middle, slow) if count(middle) < calls else (fast, middle)
+        is_slower = count(place) < calls
+        fast, slow = (place, slow) if is_slower else (fast, place)
+        went_slower, is_middle = is_slower, is_slower == went_slower
     return answer(nearest())
+
+
+def _share(fast: float, calls: float, slow: float) -> float:
+    """The part of the way from fewer calls to more where a straight line of logarithms has those wanted."""
+    if math.isinf(slow):
+        return 0.5
+    low, wanted, high = (math.log1p(number) for number in (fast, calls, slow))
+    return min(max((wanted - low) / (high - low), EDGE), 1 - EDGE)

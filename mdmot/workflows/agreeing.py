@@ -63,7 +63,7 @@ def agreements(
     total = work.table_cost(orders) + len(references) * size * how.positions
     for decoder, steps in wanted:
         total += size * (steps or how.positions)
-        total += work.knob_cost(steps) if decoder.needs_knob and steps is not None else 0
+        total += work.counting.cost(steps) if decoder.needs_knob and steps is not None else 0
     work.announce(total, f"{len(decoders)} decoders at temperature 0 on {size:,} sequences", tell)
     with work.kept_on_interruption(tell):
         work.fit_plans(orders)

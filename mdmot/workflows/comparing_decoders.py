@@ -103,7 +103,7 @@ def _made(work: Measurement, decoders: Sequence[Decoder], tell: Tell, target: fl
     for decoder, steps in wanted:
         draws = how.orders if decoder.is_random else 1
         total += len(judged.tokens) * draws * (steps or how.positions)
-        total += work.knob_cost(steps) if decoder.needs_knob and steps is not None else 0
+        total += work.counting.cost(steps) if decoder.needs_knob and steps is not None else 0
     num = f"{len(decoders)} decoders at {', '.join(map(str, how.steps))} steps"
     work.announce(total, f"{num} on {len(judged.tokens):,} sequences", tell)
     work.fit_plans(orders)

@@ -18,7 +18,6 @@ from mdmot.decoders import (
     Measured,
     Run,
     Sequences,
-    calibrate,
     decode,
     measure,
 )
@@ -35,16 +34,13 @@ from mdmot.orders import Order
 from mdmot.plans import Fixed, Plan, cheapest_counts, plan_levels
 from mdmot.workflows.comparing_how import How
 from mdmot.workflows.comparing_state import State
+from mdmot.workflows.counting import FEW, Counting
 from mdmot.workflows.held_rows import HeldRows
 from mdmot.workflows.profiling import LEVELS, LONG_SECONDS, duration
 from mdmot.workflows.progress import Progress, Show, Tell
 
 PROBES = 4
 """Sequences by whose losses a model is known again."""
-
-TUNED_ON, MOST_TRIES, TRIES = 4, 14, 6
-"""Sequences on which the calls of a network are counted to find a knob, knobs that are tried at most, and
-those that are tried near it, about."""
 
 
 class Measurement:
@@ -68,6 +64,8 @@ class Measurement:
         self.done, self.total = 0, 1
         self.scorer = jax_scorer(named.model)
         self._key, self._tried = jax.random.key(how.seed), dict[str, tuple[tuple[float, float], ...]]()
+        few = FEW if named.law is None else how.batch
+        self.counting = Counting(self._key, named.model, rows.others, how, few)
         self._exact_tables = dict[str, OrderTable | None]()
         if path is not None:
             prepare_folder(path.parent)
@@ -125,11 +123,11 @@ class Measurement:
         if known is None:
             # What other numbers of steps have tried does not use up the tries of this one.
             before = self._tried.get(decoder.name, ())
-            found = calibrate(decoder, steps, self._count, most_tries=MOST_TRIES, tried=before)
+            found = self.counting.calibrated(decoder, steps, before)
             known = found.decoder.kind.numbers[0], found.tried  # type: ignore[union-attr]
             self._state.keep_knob(name, *known)
         knob, self._tried[decoder.name] = known
-        self.done += self.knob_cost(steps)
+        self.done += self.counting.cost(steps)
         return decoder.with_knob(knob)
 
     def measured(
@@ -188,32 +186,9 @@ class Measurement:
         measured = sum(self._exact(order) is None for order in orders)
         return measured * len(self._levels) * len(self.rows.others.tokens)
 
-    def knob_cost(self, steps: int) -> int:
-        """Rows of network calls that a calibration takes, about; slow knobs are tried once for all."""
-        slow = 4 * self.how.positions if steps == self.how.steps[0] else 0
-        return (slow + TRIES * steps) * len(self._tuned_on.tokens)
-
-    @functools.cached_property
-    def _tuned_on(self) -> Sequences:
-        """The sequences on which calls are counted: some of those that are not judged."""
-        others, size = (
-            self.rows.others,
-            min(TUNED_ON if self.named.law is None else self.how.batch, len(self.rows.others.tokens)),
-        )
-        return Sequences(others.tokens[:size], given=others.given[:size])
-
     @functools.cached_property
     def _levels(self) -> np.ndarray:
         return plan_levels(self.how.positions, self.how.steps, LEVELS)
-
-    def _count(self, decoder: Decoder) -> float:
-        """Mean calls of an adaptive decoder."""
-        how = self.how
-        run = decoder.at(how.positions, how.positions, how.choice)
-        if how.temperature == 0:
-            # Along the path of what is written; a clean sequence has none at temperature 0.
-            return float(self._decode(run, self._tuned_on).network_calls.mean())
-        return measure(self._key, run, self.named.model, self._tuned_on, batch_size=how.batch).calls
 
     def _decode(
         self, run: Run, sequences: Sequences, progress: Callable[[int, int], None] | None = None
