@@ -55,6 +55,7 @@ def test_templates_are_rendered_as_transformers_does():
     assert Chat(lines).prompt("to", "be") == "system\n"
     marked = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
     assert Chat(marked).prompt("to") == "to"
+    assert Chat("{% if tools is not none %}{{ tools | length }}{% endif %}a").prompt("to") == "a"
     assert Chat("{{ messages | tojson }}").prompt("<é>") == '[{"role": "user", "content": "<é>"}]'
 
 

@@ -57,7 +57,11 @@ class Chat:
         try:
             template = environment().from_string(self.template)
             return template.render(
-                messages=messages, add_generation_prompt=add_generation_prompt, **self.special
+                messages=messages,
+                tools=None,
+                documents=None,
+                add_generation_prompt=add_generation_prompt,
+                **self.special,
             )
         except Exception as error:  # a template may fail in every way that a program may
             reason = " ".join(str(error).split()) or type(error).__name__

@@ -191,16 +191,15 @@ def _parsed(content: str) -> _Parsed:
             "tokenizer files need the package tokenizers; pip install 'mdmot[tokenizers]'"
         ) from None
     with guarded("no tokenizer", "pass a tokenizer.json of Hugging Face"):
-        plain, numbered = _well_numbered(content, tokenizers.Tokenizer)
+        plain, number_of, numbered = _well_numbered(content, tokenizers.Tokenizer)
         masked = tokenizers.Tokenizer.from_str(numbered)
         for tokenizer in (plain, masked):
             tokenizer.no_truncation()
             tokenizer.no_padding()
         added = {token.content: k for k, token in plain.get_added_tokens_decoder().items()}
-        number_of = plain.get_vocab(with_added_tokens=True)
         size = 1 + max(number_of.values(), default=-1)
         masked.add_special_tokens([tokenizers.AddedToken(MASK_TEXT, special=True, normalized=False)])
-        mask = masked.get_vocab(with_added_tokens=True)[MASK_TEXT]
+        mask: Any = masked.token_to_id(MASK_TEXT)
         has_gaps = size == 0 or plain.id_to_token(mask) is not None
     if has_gaps:
         raise InputError("the token numbers have gaps, or there is none; number the tokens 0, 1, 2, ...")
@@ -213,21 +212,23 @@ def _parsed(content: str) -> _Parsed:
     return _Parsed(plain, masked, mask, size, added, tuple(sorted({*range(size)} - numbers)))
 
 
-def _well_numbered(content: str, library: Any) -> tuple[Any, str]:
-    """The tokenizer and its content, whose holes are filled if the library would number tokens otherwise.
+def _well_numbered(content: str, library: Any) -> tuple[Any, dict[str, int], str]:
+    """The tokenizer, its numbers and its content; holes are filled if it would number tokens otherwise.
 
     Raises:
       InputError: If it does so all the same.
     """
     tokenizer = library.from_str(content)
-    if misnumbered(content, tokenizer.get_vocab(with_added_tokens=True)) is None:
-        return tokenizer, content
+    number_of = tokenizer.get_vocab(with_added_tokens=True)
+    if misnumbered(content, number_of) is None:
+        return tokenizer, number_of, content
     filled = with_fillers(content, tokenizer.get_vocab(with_added_tokens=False))
     tokenizer = library.from_str(filled)
-    wrong = misnumbered(content, tokenizer.get_vocab(with_added_tokens=True))
+    number_of = tokenizer.get_vocab(with_added_tokens=True)
+    wrong = misnumbered(content, number_of)
     if wrong is not None:
         raise InputError(
             f"the added token {wrong!r} has the number of another token, or one between two of them; "
             "number the tokens 0, 1, 2, ..."
         )
-    return tokenizer, filled
+    return tokenizer, number_of, filled

@@ -1,6 +1,7 @@
 """Added tokens under the numbers that their file gives them, which the library does not keep to."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,4 +71,9 @@ def filler(number: int) -> str:
 
 
 def _added(content: str) -> list[dict[str, Any]]:
-    return json.loads(content).get("added_tokens") or []
+    """The added tokens of the file, without reading the rest of it, which is large."""
+    key = re.search(r'"added_tokens"\s*:\s*(?=\[)', content)
+    tokens: list[dict[str, Any]] = (
+        [] if key is None else json.JSONDecoder().raw_decode(content, key.end())[0]
+    )
+    return tokens
