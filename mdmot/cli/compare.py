@@ -18,6 +18,7 @@ from mdmot.cli.options import (
     path_option,
     plots_option,
     print_json,
+    records_options,
     text_option,
 )
 from mdmot.cli.outputs import (
@@ -91,6 +92,10 @@ def _assert_decoders(text: str) -> None:
 @text_option(
     "Text file or folder to judge a model on, better not what it was trained on.  [default: what the "
     "training of the model held out, or else Python's library sources]",
+)
+@records_options(
+    "Records to judge a model on, one example each, as in `mdmot train`.  [default: those that the "
+    "training of the model held out, if it was trained on records]"
 )
 @click.option(
     "--length",

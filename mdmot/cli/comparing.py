@@ -120,10 +120,10 @@ def lines_of(model: Name, found: Comparison, out: str | None, unit: str) -> list
 
 def _target_line(found: Comparison, unit: str) -> str:
     assert found.target is not None
-    positions = found.rows[0].positions
+    tokens = found.rows[0].tokens
     target = f"{found.target:.6g} nats"
     if unit == "bits":
-        target = f"{found.target / positions / math.log(2):.6g} bits a token ({target})"
+        target = f"{found.target / tokens / math.log(2):.6g} bits a token ({target})"
     if found.choice is None:
         able = [row for row in found.rows if row.impossible == 0]
         least = min(able, key=lambda row: row.loss.value, default=None)

@@ -13,6 +13,7 @@ from mdmot.cli.options import (
     common,
     model_argument,
     print_json,
+    records_options,
     reveal_option,
     schedule_option,
     steps_option,
@@ -50,16 +51,9 @@ Examples:
     help="Fresh sequences of a language, as in `mdmot train`.  [default: the one that the model was "
     "trained on]",
 )
-@click.option(
-    "--records",
-    metavar="FILE[:COLUMN]",
-    help="Records, one example each, as in `mdmot train`; - is standard input.  [default: those that the "
-    "model was trained on, if it was]",
-)
-@click.option(
-    "--prompt-column",
-    metavar="NAME",
-    help="Column of --records that is given: the bits are those of what follows it.",
+@records_options(
+    "Records, one example each, as in `mdmot train`; - is standard input.  [default: those that the model "
+    "was trained on, if it was]"
 )
 @click.option(
     "--all",

@@ -97,6 +97,24 @@ def plots_option(names: Sequence[str]) -> Decorator:
     return path_option("--plots", "DIR", f"Folder to write {files} to; made if absent.")
 
 
+def records_options(about: str) -> Decorator:
+    """--records, --prompt-column and --end."""
+    return combined(
+        click.option("--records", metavar="FILE[:COLUMN]", help=about),
+        click.option(
+            "--prompt-column",
+            metavar="NAME",
+            help="Column of --records that is given: what follows it is measured.",
+        ),
+        click.option(
+            "--end",
+            metavar="TEXT",
+            help="The token that ends a text of --records and fills it up, for a model that does not say "
+            "it itself, as a pretrained one.",
+        ),
+    )
+
+
 def schedule_option(about: str, **settings: Any) -> Decorator:
     """--schedule, as text."""
     callback = checked(_assert_schedule)

@@ -3,7 +3,7 @@
 import click
 
 from mdmot.cli.kinds import Whole
-from mdmot.cli.options import combined, listing_option, path_option, text_option
+from mdmot.cli.options import combined, listing_option, path_option, records_options, text_option
 from mdmot.workflows.profiling import LAW_DRAWS, LEVELS, MODEL_DRAWS, MOST_ROWS_AT_ONCE
 
 MOST = 10**7
@@ -26,6 +26,10 @@ profiling = combined(
     text_option(
         "Text file or folder to measure a model on, all of it up to 16 MiB, preferably one that it was not "
         "trained on.  [default: what the training of the model held out, or else Python's library sources]",
+    ),
+    records_options(
+        "Records to measure a model on, one example each, as in `mdmot train`.  [default: those that the "
+        "training of the model held out, if it was trained on records]"
     ),
     click.option("--length", type=WHOLE, metavar="N", help="Tokens of a sequence.  [default: the model's]"),
     click.option(

@@ -215,15 +215,19 @@ def encode_records(records: Records, vocabulary: Vocabulary, never: Sequence[int
 
 
 def row_shape(
-    parts: Sequence[EncodedRecords], length: int | None = None, room: int | None = None
+    parts: Sequence[EncodedRecords],
+    length: int | None = None,
+    room: int | None = None,
+    most: int = MOST_LENGTH,
 ) -> RowShape:
     """The length of rows and the room of texts, as long as the longest record needs and is let.
 
     Args:
       parts: All records that are to have such rows.
-      length: Tokens of a row; None for as many as the longest record and its end need, up to 512.
+      length: Tokens of a row; None for as many as the longest record and its end need.
       room: Positions for a text and its end; None for as many as the longest text that fits and its end
         need, and in rows without prompts for all.
+      most: Tokens of a row at most, unless they are given.
 
     Raises:
       InputError: If the room is not in the row.
@@ -231,7 +235,7 @@ def row_shape(
     prompts, texts = (np.concatenate(sizes) for sizes in zip(*(part.sizes for part in parts), strict=True))
     if length is None:
         widest = prompts.max() + (texts.max() + 1 if room is None else room)
-        length = int(min(max(2, widest), MOST_LENGTH))
+        length = int(min(max(2, widest), most))
     if room is None:
         longest = int(texts[prompts + texts <= length].max(initial=0)) + 1
         room = min(length, longest) if any(part.records.is_prompted for part in parts) else length

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mdmot.arguments import whole
 from mdmot.errors import InputError
+from mdmot.information.given import given_positions
 from mdmot.information.halves import Half
 from mdmot.information.levels import checked_levels
 from mdmot.information.moments import SplitMoments
@@ -78,6 +79,7 @@ def estimate_profile(
     draws: int,
     batch_size: int,
     levels: Sequence[int] | np.ndarray | None = None,
+    given: np.ndarray | None = None,
     resume_file: str | pathlib.Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Estimate:
@@ -102,7 +104,9 @@ def estimate_profile(
       draws: Mask patterns a level, at least 2; `len(levels) * draws` rows go through the model.
       batch_size: Rows of a call of the scorer. All calls have this size, with all levels mixed, so that
         a compiled model is compiled once.
-      levels: Increasing numbers of known tokens; None for `default_levels`.
+      levels: Increasing numbers of known tokens, the given ones not counted; None for `default_levels`.
+      given: Positions that are known from the start, of all rows alike [length] or row by row; as many in
+        each row. None for none.
       resume_file: Where to keep the state, replaced every few seconds; an interrupted run that is
         called again with the same arguments continues from it. Its first batches are run again to see
         that the model is the same. Deleting the file starts afresh.
@@ -122,7 +126,7 @@ def estimate_profile(
       >>> [round(float(h), 4) for h in estimate.mean]
       [0.6931, 0.6931, 0.6931, 0.6931]
     """
-    run = _Run(seed, scorer, np.asarray(data), draws, batch_size, levels)
+    run = _Run(seed, scorer, np.asarray(data), draws, batch_size, levels, given)
     path = None if resume_file is None else pathlib.Path(resume_file)
     fingerprint = {} if path is None else run.fingerprint()
     start, moments = 0, SplitMoments.empty(run.levels.size)
@@ -162,6 +166,7 @@ def forecast_profile(
     draws: int,
     batch_size: int,
     levels: Sequence[int] | np.ndarray | None = None,
+    given: np.ndarray | None = None,
     device: jax.Device | None = None,
 ) -> Forecast:
     """Time and memory that `estimate_profile` will take, from running its first batch twice.
@@ -173,6 +178,7 @@ def forecast_profile(
       draws: Mask patterns a level.
       batch_size: Rows of a call of the scorer.
       levels: Increasing numbers of known tokens; None for `default_levels`.
+      given: Positions that are known from the start; None for none.
       device: The JAX device whose memory is reported.
 
     Returns:
@@ -187,7 +193,7 @@ def forecast_profile(
       >>> forecast_profile(0, scorer, np.eye(4, dtype=int), draws=8, batch_size=16).batches
       2
     """
-    run = _Run(seed, scorer, np.asarray(data), draws, batch_size, levels)
+    run = _Run(seed, scorer, np.asarray(data), draws, batch_size, levels, given)
     return forecast_of(run.score, run.batches, device)
 
 
@@ -223,10 +229,12 @@ class _Run:
         draws: int,
         batch_size: int,
         levels: Sequence[int] | np.ndarray | None,
+        given: np.ndarray | None,
     ) -> None:
         assert_run(seed, scorer, data, draws, batch_size)
         self.seed, self.scorer, self.data = seed, scorer, data
-        self.length = data.shape[1]
+        self.given = given_positions(given, data.shape)
+        self.length = int((~self.given[0]).sum())
         self.levels = checked_levels(levels, self.length)
         self.total = draws * self.levels.size
         self.rows = min(len(data), self.total)
@@ -244,8 +252,8 @@ class _Run:
         draw = np.where(is_real, draw, 0)
         row = draw * self.rows // self.total
         level = draw % self.levels.size
-        shape = (self.batch_size, self.length)
-        rank = random_ranks(np.random.default_rng([self.seed, 1, batch]), shape)
+        given = self.given[self.order[row]]
+        rank = random_ranks(np.random.default_rng([self.seed, 1, batch]), given)
         size = self.levels[level]
         losses = prefix_losses(self.scorer, self.data[self.order[row]], rank, size)
         value = losses.sum(axis=1) / (self.length - size)
@@ -256,6 +264,8 @@ class _Run:
         digest = hashlib.sha256()
         for start in range(0, len(self.data), 1024):
             digest.update(self.data[start : start + 1024].astype("<i8").tobytes())
+            if self.given.any():
+                digest.update(np.ascontiguousarray(self.given[start : start + 1024]).tobytes())
         return {
             "data": digest.hexdigest(),
             "rows": len(self.data),
@@ -268,9 +278,14 @@ class _Run:
         }
 
 
-def random_ranks(generator: np.random.Generator, shape: tuple[int, int]) -> Int[np.ndarray, "batch length"]:
-    """The place of every position in a uniformly random order, a row at a time."""
-    return np.argsort(np.argsort(generator.random(shape), axis=1), axis=1)
+def random_ranks(
+    generator: np.random.Generator, given: Bool[np.ndarray, "batch length"]
+) -> Int[np.ndarray, "batch length"]:
+    """The place of every position in a uniformly random order, a row at a time; of given ones -1."""
+    # Draws are at least 0, so that given positions come first.
+    draws = np.where(given, -1.0, generator.random(given.shape))
+    rank = np.argsort(np.argsort(draws, axis=1), axis=1) - given.sum(axis=1, keepdims=True)
+    return np.where(given, -1, rank)
 
 
 def assert_run(seed: int, scorer: Scorer, data: np.ndarray, draws: int, batch_size: int) -> None:

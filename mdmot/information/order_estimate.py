@@ -10,10 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from mdmot.errors import InputError
 from mdmot.information.estimate import SAVE_SECONDS, Forecast, assert_run, forecast_of
+from mdmot.information.given import given_positions
 from mdmot.information.levels import checked_levels
 from mdmot.information.order_state import read_order_state, write_order_state
 from mdmot.information.order_table import OrderTable
@@ -163,6 +164,7 @@ def forecast_order_tables(
     draws: int,
     batch_size: int,
     levels: Sequence[int] | np.ndarray | None = None,
+    given: np.ndarray | None = None,
     device: jax.Device | None = None,
 ) -> Forecast:
     """Time and memory that `estimate_order_tables` will take, from running its first batch twice.
@@ -175,6 +177,7 @@ def forecast_order_tables(
       draws: Draws of a row and its orders.
       batch_size: Rows of a call of the scorer.
       levels: Increasing numbers of known positions; None for `default_levels`.
+      given: Positions that are known from the start; None for none.
       device: The JAX device whose memory is reported.
 
     Returns:
@@ -191,7 +194,7 @@ def forecast_order_tables(
       >>> forecast_order_tables(0, scorer, [Bisection()], data, draws=8, batch_size=16).batches
       2
     """
-    run = _Run(seed, scorer, orders, np.asarray(data), draws, batch_size, levels, None)
+    run = _Run(seed, scorer, orders, np.asarray(data), draws, batch_size, levels, given)
     return forecast_of(run.score, run.batches, device)
 
 
@@ -214,7 +217,7 @@ class _Run:
             raise InputError(f"seed = {seed} is not a whole number from 0 to {MOST_SEED}; pass one")
         assert_orders(orders)
         self.seed, self.scorer, self.data, self.orders = seed, scorer, data, tuple(orders)
-        self.is_masked = ~_given(given, data.shape)
+        self.is_masked = ~given_positions(given, data.shape)
         self.length = int(self.is_masked[0].sum())
         self.levels = checked_levels(levels, self.length)
         if self.levels[0] != 0:
@@ -313,27 +316,3 @@ def _keys(key: jax.Array, draw: jax.Array) -> jax.Array:
 @partial(jax.jit, static_argnums=0)
 def _turns(order: Order, keys: jax.Array, is_masked: jax.Array) -> Turns:
     return order(keys, is_masked)
-
-
-def _given(given: np.ndarray | None, shape: tuple[int, ...]) -> Bool[np.ndarray, "rows length"]:
-    """The given positions of all rows, as many in each."""
-    if given is None:
-        return np.zeros(shape, bool)
-    found = np.asarray(given)
-    if found.dtype != bool or found.shape not in (shape, shape[1:]):
-        raise InputError(
-            f"given is {found.dtype}{list(found.shape)}; pass booleans {list(shape[1:])} or {list(shape)}"
-        )
-    found = np.broadcast_to(found, shape)
-    number = found.sum(axis=1)
-    other = int(np.argmax(number != number[0]))
-    if number[other] != number[0]:
-        raise InputError(
-            f"row {other} has {number[other]} given positions and row 0 has {number[0]}; pass rows with as "
-            "many, and measure others apart"
-        )
-    if number[0] > shape[1] - 2:
-        raise InputError(
-            f"{number[0]} of {shape[1]} positions are given; a table needs at least two that are masked"
-        )
-    return found

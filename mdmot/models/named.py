@@ -22,16 +22,18 @@ ENTRIES = 2**25
 """Numbers that the sequences of a batch may need in memory at once, about."""
 
 
-class TrainedRecords(NamedTuple):
-    """Where to find the records that a model was trained on.
+class WantedRecords(NamedTuple):
+    """Where to find records, and how to read them for a model.
 
     Attributes:
       path: FILE or FILE:COLUMN.
       prompt_column: Column of what is given; None for the usual one, or none.
+      end: Text of the token that ends a text, for a model that does not say it itself; None for none.
     """
 
     path: str
     prompt_column: str | None
+    end: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -85,12 +87,16 @@ class Named:
         )
 
     @property
-    def trained_on_records(self) -> TrainedRecords | None:
+    def trained_on_records(self) -> WantedRecords | None:
         """The records that it says it was trained on."""
         path, column = self._data.get("records"), self._data.get("prompt_column")
         if not isinstance(path, str):
             return None
-        return TrainedRecords(path, column if isinstance(column, str) else None)
+        return WantedRecords(path, column if isinstance(column, str) else None)
+
+    def is_of_records(self, given: object) -> bool:
+        """Whether it is measured on records: those that are given, or else those of its training."""
+        return given is not None or self.trained_on_records is not None
 
     @property
     def end(self) -> int | None:

@@ -27,7 +27,7 @@ class Row:
       steps: Number of steps, or of calls that the knob was calibrated to; None for a knob that was given.
       run: The rule and its steps.
       measured: The likelihoods of the sequences.
-      positions: Positions that are drawn in a sequence.
+      tokens: Tokens that count in a sequence: what is drawn, of records the text and its end in the mean.
       bytes_per_token: Bytes of the text by its tokens; None where there is no text.
       difference: Loss less that of random order in as many even steps, on the same sequences; None where
         that was not measured, and of random order itself.
@@ -38,7 +38,7 @@ class Row:
     steps: int | None
     run: "Run"
     measured: "Measured"
-    positions: int
+    tokens: float
     bytes_per_token: float | None
     difference: "Mean | None" = None
 
@@ -97,8 +97,8 @@ class Row:
 
     @property
     def bits_per_token(self) -> float:
-        """The loss in bits by the positions that are drawn."""
-        return self.loss.value / self.positions / math.log(2)
+        """The loss in bits by the tokens that count."""
+        return self.loss.value / self.tokens / math.log(2)
 
     @property
     def bits_per_byte(self) -> float | None:

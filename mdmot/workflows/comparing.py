@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mdmot.decoders import Decoder
     from mdmot.models import Named
     from mdmot.workflows.agreed import Agreements
+    from mdmot.workflows.profiling import Source
 
 STEPS = (4, 8, 16, 32)
 
@@ -62,6 +63,9 @@ def compare(
     *,
     decoders: "str | Sequence[str | Decoder] | None" = None,
     text: str | os.PathLike[str] | None = None,
+    records: str | os.PathLike[str] | None = None,
+    prompt_column: str | None = None,
+    end: str | None = None,
     length: int | None = None,
     num: int | None = None,
     prompt_length: int | None = None,
@@ -95,6 +99,9 @@ def compare(
       decoders: Names as `mdmot.decoders.parse_decoder` reads them, as one text with commas or several; or
         decoders. None for a dozen.
       text: As for `mdmot.profile`.
+      records: FILE or FILE:COLUMN with one example a record, as for `mdmot.profile`.
+      prompt_column: Column of what is given in each record, and costs nothing.
+      end: Text of the token that ends a text, for a model that does not say it itself.
       length: Tokens of a sequence; None for the model's, 128 at most.
       num: Sequences to judge on; None for 32 of a model and 512 of a law, of which all are taken if it has
         65,536 or fewer.
@@ -132,13 +139,16 @@ def compare(
         from mdmot.workflows import agreeing, comparing_decoders
         from mdmot.workflows.comparing_how import How
         from mdmot.workflows.held_rows import held_rows
+        from mdmot.workflows.profiling import Source
 
         named = load(name)
         is_zero = temperature == 0
         is_law = named.law is not None
-        if is_law and text is not None:
+        source = Source(text, records, prompt_column, end)
+        if is_law and source != Source():
             raise InputError(
-                f"--text is not read for {named.name}: a law makes its own sequences; leave it out"
+                f"--text or --records is not read for {named.name}: a law makes its own sequences; leave "
+                "it out"
             )
         if is_zero and (target is not None or top_p is not None or orders is not None):
             raise InputError(
@@ -149,12 +159,13 @@ def compare(
         rows = held_rows(
             name,
             named,
-            text,
-            _length(named, length),
+            source,
+            _length(named, length, source),
             num or (LAW_ROWS if is_law else MODEL_ROWS),
             OTHER_ROWS["law" if is_law else "model"],
             0 if prompt_length is None and not is_zero else prompt_length,
             seed,
+            tell,
         )
         judged, others = len(rows.judged.tokens), len(rows.others.tokens)
         if num is not None and judged < num and not rows.judged.is_exact:
@@ -175,7 +186,8 @@ def compare(
         arguments = (named, rows, asked, how, state, show, tell)
         if is_zero:
             return agreeing.agreements(*arguments)
-        return comparing_decoders.comparison(*arguments, target=_in_nats(target, unit, drawn))
+        tokens = rows.counted or drawn
+        return comparing_decoders.comparison(*arguments, target=_in_nats(target, unit, tokens))
 
 
 def asked_decoders(decoders: "str | Sequence[str | Decoder]") -> "tuple[Decoder, ...]":
@@ -220,9 +232,11 @@ def asked_steps(steps: int | Sequence[int] | None, drawn: int) -> tuple[int, ...
     return tuple(sorted(set(listed)))
 
 
-def _length(named: "Named", length: int | None) -> int:
-    """Tokens of a sequence."""
+def _length(named: "Named", length: int | None, source: "Source") -> int | None:
+    """Tokens of a sequence; None for those of records."""
     if length is None:
+        if source.text is None and named.is_of_records(source.records):
+            return None
         # The sequences of a law or a language have one length.
         is_free = named.law is None and named.trained_on[1] is None
         return min(named.length, MODEL_LENGTH) if is_free else named.length
@@ -230,10 +244,10 @@ def _length(named: "Named", length: int | None) -> int:
     return length
 
 
-def _in_nats(target: float | None, unit: Unit, positions: int) -> float | None:
+def _in_nats(target: float | None, unit: Unit, tokens: float) -> float | None:
     """A target in nats a sequence."""
     import math
 
     if target is None or unit == "nats":
         return target
-    return target * positions * math.log(2)
+    return target * tokens * math.log(2)

@@ -120,7 +120,8 @@ def _row(work: Measurement, asked: Decoder, steps: int | None) -> Row:
     run = work.run(decoder, steps)
     name = decoder.name if steps is None else f"{decoder.name} in {steps} steps"
     found = work.measured(name, run, steps, work.rows.judged, work.how.orders)
-    return Row(asked, decoder, steps, run, found, work.how.positions, work.rows.bytes_per_token)
+    tokens = work.rows.counted or work.how.positions
+    return Row(asked, decoder, steps, run, found, tokens, work.rows.bytes_per_token)
 
 
 def _beside_random(row: Row, rows: Sequence[Row]) -> Row:

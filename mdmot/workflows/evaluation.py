@@ -28,6 +28,7 @@ def evaluate(
     language: str | None = None,
     records: str | os.PathLike[str] | None = None,
     prompt_column: str | None = None,
+    end: str | None = None,
     everything: bool = False,
     length: int | None = None,
     limit: int | None = None,
@@ -56,6 +57,8 @@ def evaluate(
       records: FILE or FILE:COLUMN with one example a record, `-` for standard input; None for those that
         the model was trained on, if it was.
       prompt_column: Column of what is given in each record; None for that of the training, or none.
+      end: Text of the token that ends a text, for a model that does not say it itself: then it is counted,
+        and rows are filled up with it. None for texts of known lengths.
       everything: Whether to evaluate on all windows of all documents of the text, including those that a
         model of this text was trained on.
       length: Tokens of a window; None for the model's.
@@ -90,8 +93,7 @@ def evaluate(
         named = load(name)
         from mdmot.workflows.records import records_of
 
-        path = None if records is None else os.fspath(records)
-        asked = records_of(named, path, prompt_column, (text, language))
+        asked = records_of(named, records, prompt_column, end, (text, language))
         if asked is not None:
             unread = {"length": length, "num": num or None, "steps": steps, "schedule": schedule}
             _refuse_with_records(unread | {"reveal": reveal, "orders": orders})

@@ -7,13 +7,14 @@ import pathlib
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from mdmot.errors import InputError
 from mdmot.files import prepare_folder
 from mdmot.provenance import jsonable, versions
 from mdmot.workflows.naming import Name, load, precision_of
 from mdmot.workflows.order_tuning import OrderTuned, tune_orders
 from mdmot.workflows.ordering import BEST, order_tables
 from mdmot.workflows.precision import computing_in
-from mdmot.workflows.profiling import LONG_SECONDS, announcement, measuring, sequences
+from mdmot.workflows.profiling import LONG_SECONDS, Source, announcement, measuring, sequences
 from mdmot.workflows.progress import Show, Tell, silent
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ def learn_order(
     *,
     evaluations: int | None = None,
     text: str | os.PathLike[str] | None = None,
+    records: str | os.PathLike[str] | None = None,
+    prompt_column: str | None = None,
+    end: str | None = None,
     length: int | None = None,
     levels: int | None = None,
     draws: int | None = None,
@@ -120,6 +124,9 @@ def learn_order(
       steps: Number of sampling steps.
       evaluations: How long to search, in network calls that are not remembered; None for 4000.
       text: As for `mdmot.profile`, and so are `length`, `levels` and `estimate`.
+      records: One example a record, instead of a text.
+      prompt_column: Column of what is given, for which no order is learned.
+      end: Text of the token that ends a text.
       length: Tokens of a sequence; None for the model's.
       levels: How many numbers of known tokens the known orders are measured at.
       draws: Sequences to learn from and to judge by; None for 1000.
@@ -147,7 +154,8 @@ def learn_order(
     named = load(name)
     # A law's tables are computed, or measured on as many sequences as usual.
     of_tables = draws if named.law is None else None
-    options: dict[str, Any] = {"text": text, "length": length, "levels": levels, "estimate": estimate}
+    source = Source(text, records, prompt_column, end)
+    options = source._asdict() | {"length": length, "levels": levels, "estimate": estimate}
     watched: dict[str, Any] = {"seed": seed, "show": show, "tell": tell}
     tables = order_tables(name, BEST, steps, **options, draws=of_tables, kept=state, **watched)
     start = tune_orders(tables, steps, force=force, seed=seed)
@@ -156,9 +164,10 @@ def learn_order(
         from mdmot.information.estimate import Forecast
         from mdmot.partitions import learn_partition
 
-        size = named.length if length is None else length
         # Not those that the tables were measured on.
-        read = sequences(name, named, text, size, draws or SEQUENCES, seed + 1)
+        read = sequences(name, named, source, length, draws or SEQUENCES, seed + 1)
+        if read.given is not None:
+            raise InputError("an order is learned of whole sequences, and prompts are given; name an order")
         data, described = read.tokens, read.described
         scorer, rows = jax_scorer(named.model), batch or named.rows_at_once(ROWS_AT_ONCE)
         number = EVALUATIONS if evaluations is None else evaluations
@@ -168,7 +177,7 @@ def learn_order(
         seconds = number * _seconds(scorer, data[:rows])
         if seconds > LONG_SECONDS:
             forecast = Forecast(seconds, 0.0, number, None, None)
-            tell(announcement("learned order", number * rows, size, forecast, place))
+            tell(announcement("learned order", number * rows, data.shape[1], forecast, place))
         with measuring("learned order", number, place, show, tell) as report:
             found = learn_partition(
                 seed,

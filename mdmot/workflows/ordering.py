@@ -15,6 +15,7 @@ from mdmot.workflows.profiling import (
     MODEL_DRAWS,
     MOST_ROWS_AT_ONCE,
     Measuring,
+    Source,
     announcement,
     measured_from,
     measuring,
@@ -39,6 +40,9 @@ def order_tables(
     steps: int | Sequence[int] = 32,
     *,
     text: str | os.PathLike[str] | None = None,
+    records: str | os.PathLike[str] | None = None,
+    prompt_column: str | None = None,
+    end: str | None = None,
     length: int | None = None,
     levels: int | None = None,
     draws: int | None = None,
@@ -61,6 +65,9 @@ def order_tables(
         bisection and low discrepancy.
       steps: Numbers of steps that plans will have; the levels where even ones start are measured too.
       text: As for `mdmot.profile`, and so is what follows.
+      records: One example a record, instead of a text.
+      prompt_column: Column of what is given in each record.
+      end: Text of the token that ends a text.
       length: Tokens of a sequence; None for the model's.
       levels: How many numbers of known tokens to measure at, besides; None for 33.
       draws: Sequences, each with a draw of every order; None for 1000 for a law and 250 for a network.
@@ -83,7 +90,8 @@ def order_tables(
       (OrderTable(bisection, 8 tokens, 8 levels, exact),)
     """
     wanted = asked_orders(orders)
-    how = Measuring(text, length, levels, draws, batch, estimate, resume)
+    source = Source(text, records, prompt_column, end)
+    how = Measuring(source, length, levels, draws, batch, estimate, resume)
     if name is not None and pathlib.Path(name).suffix == ".json":
         raise InputError(f"{name} is a profile, which knows random order only; name the model or the law")
     place = kept if resume is None else resume
@@ -93,17 +101,18 @@ def order_tables(
         size = named.length if length is None else length
         named.assert_length(size, "--length")
         numbers = (steps,) if isinstance(steps, int) else tuple(steps)
-        _assert_possible(wanted, numbers, size)
+        if named.law is not None or not named.is_of_records(source.records):
+            _assert_possible(wanted, numbers, size)
         if named.law is None:
             how.refuse(name, "estimate", "a model is always measured")
         else:
-            how.refuse(name, "text", "it is a law, which makes its own sequences")
+            how.refuse(name, "text records prompt_column end", "it is a law, which makes its own sequences")
             exact = () if estimate else _exact(named, wanted, seed)
             if exact:
                 because = "its losses are known exactly; --estimate measures them all the same"
                 how.refuse(name, "levels draws batch resume", because)
                 return exact
-        return _measured(name, named, wanted, numbers, how, size, state, seed, show, tell)
+        return _measured(name, named, wanted, numbers, how, state, seed, show, tell)
 
 
 def asked_orders(orders: "str | Order | Sequence[Order]") -> "tuple[Order, ...]":
@@ -155,7 +164,6 @@ def _measured(
     orders: "tuple[Order, ...]",
     steps: tuple[int, ...],
     how: Measuring,
-    length: int,
     state: pathlib.Path | None,
     seed: int,
     show: Show | None,
@@ -170,11 +178,18 @@ def _measured(
     from mdmot.plans import plan_levels
 
     draws = how.draws or (MODEL_DRAWS if named.law is None else LAW_DRAWS)
+    read = sequences(name, named, how.source, how.length, draws, seed, tell)
+    length = read.num_drawn
+    _assert_possible(orders, steps, length)
     levels = plan_levels(length, steps, how.levels or LEVELS)
-    read = sequences(name, named, how.text, length, draws, seed)
     arguments = (seed, jax_scorer(named.model), orders, read.tokens)
     batch_size = how.batch or named.rows_at_once(MOST_ROWS_AT_ONCE)
-    sizes: dict[str, Any] = {"levels": levels, "draws": draws, "batch_size": batch_size}
+    sizes: dict[str, Any] = {
+        "levels": levels,
+        "draws": draws,
+        "batch_size": batch_size,
+        "given": read.given,
+    }
     forecast = forecast_order_tables(*arguments, **sizes, device=jax.local_devices()[0])
     if forecast.seconds > LONG_SECONDS:
         tell(announcement("orders", draws * len(orders) * levels.size, length, forecast, state))

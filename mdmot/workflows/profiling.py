@@ -32,11 +32,20 @@ MAX_BYTES = 2**24
 """Bytes of a text, or tokens drawn from a law, that are read at most, whole documents."""
 
 
+class Source(NamedTuple):
+    """The data to measure a model on; None is for what was not given, as in `profile`."""
+
+    text: str | os.PathLike[str] | None = None
+    records: str | os.PathLike[str] | None = None
+    prompt_column: str | None = None
+    end: str | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Measuring:
     """How to measure; None is for what was not given, as in `profile`."""
 
-    text: str | os.PathLike[str] | None
+    source: Source
     length: int | None
     levels: int | None
     draws: int | None
@@ -47,7 +56,9 @@ class Measuring:
     def refuse(self, name: Name, options: str, because: str) -> None:
         """Raises InputError if one of these options is given."""
         for option in options.split():
-            if getattr(self, option) not in (None, False):
+            holder = self.source if option in Source._fields else self
+            if getattr(holder, option) not in (None, False):
+                option = option.replace("_", "-")
                 raise InputError(f"--{option} is not read for {called(name)}: {because}; leave it out")
 
 
@@ -55,6 +66,9 @@ def profile(
     name: Name = None,
     *,
     text: str | os.PathLike[str] | None = None,
+    records: str | os.PathLike[str] | None = None,
+    prompt_column: str | None = None,
+    end: str | None = None,
     length: int | None = None,
     levels: int | None = None,
     draws: int | None = None,
@@ -76,6 +90,10 @@ def profile(
       name: Model, law or test bed, as `mdmot.load` takes it, or the .json file of a saved profile.
       text: File or folder to measure a model on, all of it up to 16 MiB; better not what it was trained
         on. None for what its training held out, or else Python's library sources.
+      records: FILE or FILE:COLUMN with one example a record, to measure it on instead; None for what its
+        training held out of its records, if it was trained on some.
+      prompt_column: Column of what is given in each record: the profile is of what follows.
+      end: Text of the token that ends a text and fills its row up, for a model that does not say it itself.
       length: Tokens of a sequence; None for the model's.
       levels: How many numbers of known tokens to measure at; None for 33.
       draws: Masked sequences for each of them; errors shrink with the square root. None for 1000 for a law
@@ -98,9 +116,11 @@ def profile(
       >>> profile("markov:states=2,length=8")
       Profile(8 tokens, exact: entropy 1.085 nats, total correlation 4.46, dual 0.8847, step ratio 2.49)
     """
-    how = Measuring(text, length, levels, draws, batch, estimate, resume)
+    source = Source(text, records, prompt_column, end)
+    how = Measuring(source, length, levels, draws, batch, estimate, resume)
     if name is not None and pathlib.Path(name).suffix == ".json":
-        how.refuse(name, "text length estimate levels draws batch resume", "it is a saved profile")
+        saved = "text records prompt_column end length estimate levels draws batch resume"
+        how.refuse(name, saved, "it is a saved profile")
         refuse_dtype(asked_dtype(), f"the saved profile {name}")
         from mdmot.information import read_profile
 
@@ -114,7 +134,7 @@ def profile(
         if named.law is None:
             how.refuse(name, "estimate", "a model is always measured")
         else:
-            how.refuse(name, "text", "it is a law, which makes its own sequences")
+            how.refuse(name, "text records prompt_column end", "it is a law, which makes its own sequences")
             exact = None if estimate else named.law.profile()
             if exact is not None:
                 because = "its profile is known exactly; --estimate measures it all the same"
@@ -122,7 +142,7 @@ def profile(
                 from mdmot.information import exact_profile
 
                 return exact_profile(_float64(exact), measured_from(named, named.law.spec, seed, None))
-        measurement = _Measurement(name, named, how, size, state, seed)
+        measurement = _Measurement(name, named, how, size, state, seed, tell)
         estimated = measurement.run(show, tell)
     with computing_in("float64"):
         from mdmot.information import estimated_profile
@@ -143,15 +163,19 @@ class _Measurement:
         length: int,
         state: pathlib.Path | None,
         seed: int,
+        tell: Tell,
     ) -> None:
         from mdmot.information import default_levels, jax_scorer
 
-        self.state, self.length = state, length
+        self.state = state
         self.draws = how.draws or (MODEL_DRAWS if named.law is None else LAW_DRAWS)
-        levels = default_levels(length, how.levels or LEVELS)
+        most = self.draws * len(default_levels(length, how.levels or LEVELS))
+        read = sequences(name, named, how.source, how.length, most, seed, tell)
+        self.length = read.num_drawn
+        levels = default_levels(self.length, how.levels or LEVELS)
         batch_size = how.batch or named.rows_at_once(MOST_ROWS_AT_ONCE)
         self.sizes: dict[str, Any] = {"levels": levels, "draws": self.draws, "batch_size": batch_size}
-        read = sequences(name, named, how.text, length, self.draws * len(levels), seed)
+        self.sizes["given"] = read.given
         self.described = read.described
         self.arguments = (seed, jax_scorer(named.model), read.tokens)
 
@@ -243,39 +267,65 @@ class Read(NamedTuple):
       described: Where they come from, in JSON's types.
       bytes_per_token: Bytes of the text by its tokens; None where they are of no text, or of symbols.
       language: The decidable language that they are drawn from, by its name; None of others.
+      given: Positions that are known from the start, as many in each row; None for none.
+      counted: Tokens of each text and its end; None where all that is drawn is counted.
     """
 
     tokens: "np.ndarray"
     described: Any
     bytes_per_token: float | None = None
     language: str | None = None
+    given: "np.ndarray | None" = None
+    counted: "np.ndarray | None" = None
+
+    @property
+    def num_drawn(self) -> int:
+        """Positions that are drawn in a row."""
+        return self.tokens.shape[1] - (0 if self.given is None else int(self.given[0].sum()))
 
 
 def sequences(
     name: Name,
     named: "Named",
-    given: str | os.PathLike[str] | None,
-    length: int,
+    source: Source,
+    length: int | None,
     most: int,
     seed: int,
+    tell: Tell = silent,
 ) -> Read:
-    """Sequences to mask, drawn from a law or cut from a text, and where they come from.
+    """Sequences to mask, drawn from a law, cut from a text or records, and where they come from.
 
     Args:
       name: What the user called it.
       named: What is measured.
-      given: File or folder of the text; None for what the training held out, or Python's library sources.
-      length: Tokens of a sequence.
+      source: The data; none for what the training held out, or Python's library sources.
+      length: Tokens of a sequence; None for the model's.
       most: Sequences that are asked for.
       seed: Seed of the draws.
+      tell: Told what is left out.
     """
+    import numpy as np
+
     from mdmot.data import read_language
     from mdmot.vocabulary import Symbols
+    from mdmot.workflows.records import alike_rows, records_of
     from mdmot.workflows.texts import text_rows
 
+    asked = records_of(named, source.records, source.prompt_column, source.end, (source.text,))
+    if asked is not None:
+        records = alike_rows(named, asked, length=length, work="records", tell=tell)
+        given = records.rows.is_given
+        return Read(
+            records.rows.tokens.astype(np.int32),
+            records.described,
+            float(records.rows.num_bytes.sum() / records.rows.parts.counted.sum()),
+            given=given if given.any() else None,
+            counted=records.rows.parts.counted,
+        )
+    length = named.length if length is None else length
     if named.law is not None:
         return Read(named.drawn(seed, max(2, min(most, MAX_BYTES // length))), named.law.spec)
-    text, language = named.trained_on if given is None else (pathlib.Path(given), None)
+    text, language = named.trained_on if source.text is None else (pathlib.Path(source.text), None)
     if language is not None:
         drawn = read_language(language)
         if drawn.length != length:
@@ -284,7 +334,7 @@ def sequences(
     if text is None and isinstance(named.vocabulary, Symbols):
         raise InputError(f"{named.name} writes no Python source; pass --text PATH, one sequence a line")
     apart = () if name is None else (pathlib.Path(name),)
-    corpus = _corpus(text, apart, held_out=given is None)
+    corpus = _corpus(text, apart, held_out=source.text is None)
     rows = text_rows(named, corpus, length, "pass a longer --text PATH")
     return Read(rows.tokens, corpus.provenance, rows.bytes_per_token)
 

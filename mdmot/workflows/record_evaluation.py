@@ -10,7 +10,7 @@ from mdmot.data import RecordRows
 from mdmot.errors import InputError
 from mdmot.metrics import Estimate
 from mdmot.models import Named
-from mdmot.models.named import TrainedRecords
+from mdmot.models.named import WantedRecords
 from mdmot.training import mean_loss, row_losses
 from mdmot.workflows.evaluated import MOST_ROWS_AT_ONCE, RECORDS, Evaluation
 from mdmot.workflows.progress import Progress, Show, Tell
@@ -19,7 +19,7 @@ from mdmot.workflows.records import read_rows, spread
 
 def evaluated_records(
     named: Named,
-    asked: TrainedRecords,
+    asked: WantedRecords,
     *,
     whole: bool,
     limit: int | None,

@@ -1,5 +1,6 @@
 """Records in the tokens of a model: those that it has not seen, if it can be told."""
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,12 @@ from mdmot.data import (
     encode_records,
     hold_out_records,
     read_records,
+    row_shape,
 )
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.models.named import TrainedRecords
-from mdmot.vocabulary import of_clean_texts
+from mdmot.models.named import WantedRecords
+from mdmot.vocabulary import Ended, Vocabulary, of_clean_texts
 from mdmot.workflows.progress import Tell
 
 
@@ -39,15 +41,32 @@ class ReadRecords(NamedTuple):
         return self.records.provenance
 
 
+class AlikeRecords(NamedTuple):
+    """Records as rows of one length, of which as many positions are drawn in each.
+
+    Attributes:
+      rows: At least two.
+      described: Where they come from, in JSON's types.
+    """
+
+    rows: RecordRows
+    described: dict[str, Any]
+
+
 def records_of(
-    named: Named, given: str | None, prompt_column: str | None, others: tuple[object, ...] = ()
-) -> TrainedRecords | None:
+    named: Named,
+    given: str | os.PathLike[str] | None,
+    prompt_column: str | None,
+    end: str | None,
+    others: tuple[object, ...] = (),
+) -> WantedRecords | None:
     """The records to read for a model: those that are given, or else that it was trained on.
 
     Args:
       named: The model.
       given: FILE or FILE:COLUMN; None for none.
       prompt_column: Column of what is given in each.
+      end: Text of the end token, for a model that has none of its own.
       others: Other data, each None if it is not given.
 
     Raises:
@@ -56,19 +75,31 @@ def records_of(
     is_other = any(other is not None for other in others)
     if given is None:
         found = None if is_other else named.trained_on_records
-        if found is None and prompt_column is not None:
-            raise InputError("--prompt-column is of records, and there are none; pass --records too")
-        return (
-            found if found is None or prompt_column is None else found._replace(prompt_column=prompt_column)
-        )
-    if named.law is not None:
+        if found is None and (prompt_column is not None or end is not None):
+            option = "--end" if prompt_column is None else "--prompt-column"
+            raise InputError(f"{option} is of records, and there are none; pass --records too")
+    elif named.law is not None:
         raise InputError(f"--records is not read for {named.name}: a law makes its own sequences")
-    if is_other:
+    elif is_other:
         raise InputError("--records and other data are both given; name one of them")
-    return TrainedRecords(given, prompt_column)
+    else:
+        found = WantedRecords(os.fspath(given), None)
+    if found is None:
+        return None
+    if end is not None and named.end is not None:
+        raise InputError(f"--end is not read for {named.name}, which has an end of its own; leave it out")
+    return WantedRecords(found.path, prompt_column or found.prompt_column, end)
 
 
-def read_rows(named: Named, asked: TrainedRecords, *, whole: bool, work: str, tell: Tell) -> ReadRecords:
+def read_rows(
+    named: Named,
+    asked: WantedRecords,
+    *,
+    whole: bool,
+    work: str,
+    tell: Tell,
+    length: int | None = None,
+) -> ReadRecords:
     """The records that a model can read: of its own, those that its training held out.
 
     Args:
@@ -77,27 +108,92 @@ def read_rows(named: Named, asked: TrainedRecords, *, whole: bool, work: str, te
       whole: Whether to take all of them.
       work: What they are for, in a word, for what is told.
       tell: Told what is left out, and of doubts about what was held out.
+      length: Tokens of the longest; None for as many as the model can read.
 
     Raises:
       InputError: If they cannot be read, or none fits.
     """
-    records, is_held_out = read_records(*asked), not whole and named.trained_on_records is not None
+    records = read_records(asked.path, asked.prompt_column)
+    is_held_out = not whole and named.trained_on_records is not None
     if is_held_out:
         records = hold_out_records(records)[1]
         if named.held_out_sha256 not in (None, records.fingerprint):
             tell(
                 f"{work}: these are not the records that the model's training held out, but those that it "
-                "would hold out of this file; --all takes all"
+                "would hold out of this file; if it was trained on them, moved or changed, some may be "
+                "known to it"
             )
-    encoded = encode_records(records, of_clean_texts(named.vocabulary), named.never)
+    vocabulary = of_clean_texts(named.vocabulary)
+    if asked.end is not None:
+        vocabulary = _with_end(vocabulary, asked.end)
+    encoded = encode_records(records, vocabulary, named.never)
     found: Fitting
-    if named.end is None:
-        found = encoded.alone(named.length)
-    else:
+    if named.end is not None:
+        if length not in (None, named.length):
+            raise InputError(
+                f"--length {length}: rows of {named.name} have {named.length} tokens, ends with them; "
+                "leave it out"
+            )
         found = encoded.ended(RowShape(named.length, named.room))
+    elif isinstance(vocabulary, Ended):
+        found = encoded.ended(row_shape([encoded], length, most=named.length))
+    else:
+        found = encoded.alone(length or named.length)
     if found.left_out is not None:
         tell(f"{work}: left out: {found.left_out}")
     return ReadRecords(found.rows, records, is_held_out)
+
+
+def alike_rows(
+    named: Named, asked: WantedRecords, *, length: int | None, work: str, tell: Tell
+) -> AlikeRecords:
+    """Records of which as many positions are drawn in each, so that one plan serves all.
+
+    Args:
+      named: The model.
+      asked: Where they are.
+      length: Tokens of a row; None for what the model has, or the most frequent length.
+      work: What they are for, in a word, for what is told.
+      tell: Told what is left out.
+
+    Raises:
+      InputError: If fewer than two records are alike.
+    """
+    read = read_rows(named, asked, whole=False, work=work, tell=tell, length=length)
+    is_ended = named.end is not None or asked.end is not None
+    if not is_ended and read.records.is_prompted:
+        raise InputError(
+            f"texts of {named.name} have no end, and answers differ in length; pass --end TEXT, the token "
+            "that ends them and fills them up"
+        )
+    rows = read.rows[0] if is_ended else max(read.rows, key=lambda part: _preferred(part, length))
+    free = rows.parts.behind - rows.parts.first
+    found = rows[free == free.max()]
+    total = sum(len(part.tokens) for part in read.rows)
+    if len(found.tokens) < total:
+        tell(
+            f"{work}: {len(found.tokens):,} of {total:,} records, with {free.max()} tokens to draw in each"
+        )
+    if len(found.tokens) < 2:
+        raise InputError(f"{read.records.name}: {len(found.tokens)} record, expected 2 or more; pass more")
+    return AlikeRecords(found, read.described)
+
+
+def _preferred(rows: RecordRows, length: int | None) -> tuple[bool, int]:
+    """Rows of the length that is asked for, or else those that are most."""
+    return rows.tokens.shape[1] == length, len(rows.tokens)
+
+
+def _with_end(vocabulary: Vocabulary, end: str) -> Ended:
+    """The vocabulary with one of its tokens as the end."""
+    assert not isinstance(vocabulary, Ended), "it has no end of its own"
+    try:
+        tokens = vocabulary.encode(end)
+    except InputError as error:
+        raise InputError(f"--end: {error}") from None
+    if len(tokens) != 1:
+        raise InputError(f"--end {end!r} is {len(tokens)} tokens of the model; pass the text of one")
+    return Ended(vocabulary, tokens[0])
 
 
 def spread(rows: tuple[RecordRows, ...], num: int) -> tuple[RecordRows, ...]:
