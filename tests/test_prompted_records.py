@@ -182,7 +182,7 @@ def test_given_positions_are_told_apart_when_a_measurement_goes_on(tmp_path):
     ("given", "message"),
     [
         (np.array([[1, 0, 0], [0, 0, 0]], bool), "row 1 has 0 given positions and row 0 has 1"),
-        (np.array([1, 1, 0], bool), "at least two have to be masked"),
+        (np.array([1, 1, 0], bool), "at least two that are masked"),
         (np.array([1, 0, 0]), "given is int64"),
     ],
 )

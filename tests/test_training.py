@@ -16,12 +16,21 @@ from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
 from mdmot.training import (
     PRESETS,
+    Antithetic,
     Batch,
+    ControlVariate,
     DivergenceError,
+    EvenLevels,
+    FittedLevels,
+    IndependentMasks,
+    LearnedOrderObjective,
     NelboObjective,
+    OrderedParams,
+    Stratified,
     TrainConfig,
     Update,
     evaluate,
+    even_order,
     exact_nelbo,
     fit,
     nelbo,
@@ -279,6 +288,45 @@ def test_microbatches_count_by_the_tokens_that_are_not_given():
     # The shares of the parts are in float32, good to 2^-24 each.
     np.testing.assert_allclose(found.params, expected.params, rtol=4e-7)
     np.testing.assert_allclose(four.nats_per_token, one.nats_per_token, rtol=4e-7)
+
+
+def reader(params, tokens):
+    """Logits from the token on the left and from the number of masks, which tell patterns apart."""
+    count = (tokens == 4).sum(axis=1, keepdims=True)[..., None].astype(params["left"].dtype)
+    return params["left"][jnp.roll(tokens, 1, axis=1)] + count * params["count"][None, None]
+
+
+READ = {"left": (np.arange(20).reshape(5, 4) % 7 / 7).astype(np.float32), "count": np.zeros(4, np.float32)}
+LEARNS = FittedLevels(num_bins=4, decay=0.9)
+OBJECTIVES = {
+    "all that is learned": NelboObjective(
+        reader, 4, LEARNS, num_patterns=2, spread=Antithetic(), control=ControlVariate(4, 0.9)
+    ),
+    "strata": NelboObjective(reader, 4, EvenLevels(Stratified()), masks=IndependentMasks()),
+    "learned order": LearnedOrderObjective(reader, 4, LEARNS),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("parts", [2, 4])
+def test_microbatches_draw_what_one_batch_draws(name, parts):
+    objective = OBJECTIVES[name]
+    is_ordered = isinstance(objective, LearnedOrderObjective)
+    tokens = jax.random.randint(jax.random.key(1), (8, 6), 0, 4, jnp.int32)
+    given = None if is_ordered else jnp.arange(6)[None] < jnp.array([0, 5, 2, 6, 1, 1, 0, 3])[:, None]
+    network = jax.tree.map(jnp.asarray, READ)
+    params = OrderedParams(network, even_order(6)) if is_ordered else network
+    batch = Batch(tokens, given)
+    states = []
+    for num in (1, parts):
+        update = Update(objective, DESCENT, num_microbatches=num)
+        state, info = update.init(params), None
+        for _ in range(3):
+            state, info = updated(update, state, batch)
+        states.append((state, info))
+    # Draws are the same, and so is what is learned; sums are in another order, of float32 shares.
+    for one, other in zip(*map(jax.tree.leaves, states), strict=True):
+        np.testing.assert_allclose(other, one, rtol=2e-6, atol=2e-6)
 
 
 def test_a_step_that_is_not_finite_changes_nothing():

@@ -37,5 +37,7 @@ def given_positions(given: np.ndarray | None, shape: tuple[int, ...]) -> Bool[np
             "many, and measure others apart"
         )
     if number[0] > shape[1] - 2:
-        raise InputError(f"{number[0]} of {shape[1]} positions are given; at least two have to be masked")
+        raise InputError(
+            f"{number[0]} of {shape[1]} positions are given; pass at least two that are masked"
+        )
     return found

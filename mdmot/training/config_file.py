@@ -143,7 +143,8 @@ def is_config(path: pathlib.Path) -> bool:
 def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
     """Refuses to resume a run with other settings or on other data than it was begun with.
 
-    The number of steps may change: see `note_extension`.
+    The number of steps may change, see `note_extension`, and that of microbatches, which are a matter of
+    memory alone.
 
     Args:
       path: What `write_config` wrote when the run began.
@@ -154,7 +155,7 @@ def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any
       InputError: If they differ, with the names of what differs.
     """
     begun, begun_data = read_config(path)
-    begun = dataclasses.replace(begun, num_steps=config.num_steps)
+    begun = dataclasses.replace(begun, num_steps=config.num_steps, num_microbatches=config.num_microbatches)
     before = _flat({"": _plain(begun), "data": begun_data})
     now = _flat({"": _plain(config), "data": json.loads(json.dumps(data))})
     differing = [

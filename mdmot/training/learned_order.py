@@ -19,7 +19,7 @@ from mdmot._types import Denoiser, Params, PRNGKey, Tokens
 from mdmot.errors import InputError
 from mdmot.training.cross_entropy import masked_cross_entropy
 from mdmot.training.levels import Levels
-from mdmot.training.objective import EVEN, Batch, Outcome
+from mdmot.training.objective import EVEN, Batch, Outcome, RowsOutcome, Seen, objective_of
 
 INVERSE_SOFTPLUS_OF_ONE = math.log(math.expm1(1.0))
 
@@ -46,6 +46,22 @@ class OrderTerms(NamedTuple):
 
     loss: Float[Array, " batch"]
     log_prob: Float[Array, " batch"]
+
+
+class DrawnOrders(NamedTuple):
+    """What is drawn for the rows of a batch.
+
+    Attributes:
+      share: The masked share of each.
+      weight: One over the density of the share.
+      first: An order of the positions, the first to be revealed in front.
+      second: Another.
+    """
+
+    share: Float[Array, " batch"]
+    weight: Float[Array, " batch"]
+    first: Int[Array, "batch length"]
+    second: Int[Array, "batch length"]
 
 
 def even_order(length: int) -> Float[Array, " length"]:
@@ -196,7 +212,15 @@ class LearnedOrderObjective:
     def __call__(
         self, key: PRNGKey, params: OrderedParams, state: Any, batch: Batch
     ) -> tuple[Float[Array, ""], Outcome]:
-        """See `Objective.__call__`.
+        """See `objective_of`.
+
+        Raises:
+          InputError: As `draw`.
+        """
+        return objective_of(self, key, params, state, batch)
+
+    def draw(self, key: PRNGKey, params: OrderedParams, state: Any, batch: Batch) -> DrawnOrders:
+        """See `Objective.draw`.
 
         Raises:
           InputError: If the batch has given tokens or weights, or not a token for each weight.
@@ -209,24 +233,30 @@ class LearnedOrderObjective:
                 "tokens; pass one for each position"
             )
         level_key, first_key, second_key = jax.random.split(key, 3)
-        size, length = batch.tokens.shape
+        size = batch.tokens.shape[0]
         level = self.levels.draw(level_key, state, size)
-        num_masked = 1 + jnp.floor(length * level.share).astype(jnp.int32)
+        log_weights = jax.lax.stop_gradient(order_log_weights(params.order))
+        orders = [draw_order(order_key, log_weights, size) for order_key in (first_key, second_key)]
+        return DrawnOrders(level.share, level.weight, *orders)
+
+    def loss(
+        self, params: OrderedParams, state: Any, batch: Batch, drawn: DrawnOrders
+    ) -> tuple[Float[Array, ""], RowsOutcome]:
+        """See `Objective.loss`."""
+        length = batch.tokens.shape[1]
+        num_masked = 1 + jnp.floor(length * drawn.share).astype(jnp.int32)
         log_weights = order_log_weights(params.order)
         first, second = (
             order_terms(
-                self.denoiser,
-                params.network,
-                log_weights,
-                batch.tokens,
-                self.mask_id,
-                draw_order(order_key, jax.lax.stop_gradient(log_weights), size),
-                num_masked,
+                self.denoiser, params.network, log_weights, batch.tokens, self.mask_id, order, num_masked
             )
-            for order_key in (first_key, second_key)
+            for order in (drawn.first, drawn.second)
         )
-        weight = level.weight.astype(first.loss.dtype)
+        weight = drawn.weight.astype(first.loss.dtype)
         losses = 0.5 * (first.loss + second.loss) / length
         loss = (weight * rloo(first, second)).mean() / length
-        state = self.levels.update(state, level.share, jax.lax.stop_gradient(losses))
-        return loss, Outcome((weight * losses).mean(), state)
+        return loss, RowsOutcome((weight * losses).mean(), Seen(drawn.share, losses, losses))
+
+    def updated(self, state: Any, seen: Seen) -> Any:
+        """See `Objective.updated`."""
+        return self.levels.update(state, seen.share, jax.lax.stop_gradient(seen.losses))

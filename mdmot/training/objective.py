@@ -64,19 +64,65 @@ class Outcome(NamedTuple):
     state: Any
 
 
+class Seen(NamedTuple):
+    """What an objective learns from: the losses of rows, at the levels where they were drawn.
+
+    Attributes:
+      share: The masked share of each row's patterns.
+      residuals: Mean loss of the patterns in nats per token, less the control variate.
+      losses: The same with the control variate left in.
+    """
+
+    share: Float[Array, " batch"]
+    residuals: Float[Array, " batch"]
+    losses: Float[Array, " batch"]
+
+
+class RowsOutcome(NamedTuple):
+    """What some rows tell beside the number to minimise.
+
+    Attributes:
+      nats_per_token: The estimate of their NELBO.
+      seen: What the objective learns from.
+    """
+
+    nats_per_token: Float[Array, ""]
+    seen: Seen
+
+
 @runtime_checkable
 class Objective(Protocol):
-    """A scalar to minimise, with what it has learned of its own in a state; hashable."""
+    """A scalar to minimise, with what it has learned of its own in a state; hashable.
+
+    All that is random is drawn for a batch as a whole, row by row, before any of it is computed: so a batch
+    may be computed in parts, to save memory, and the step is the same.
+    """
 
     def init(self) -> Any:
         """The state before training, a pytree of arrays."""
         ...
 
-    def __call__(
-        self, key: PRNGKey, params: Params, state: Any, batch: Batch
-    ) -> tuple[Float[Array, ""], Outcome]:
-        """The number whose gradient is followed, and the outcome."""
+    def draw(self, key: PRNGKey, params: Params, state: Any, batch: Batch) -> Any:
+        """All that is drawn for a batch: a pytree of arrays whose first axis is that of the rows."""
         ...
+
+    def loss(
+        self, params: Params, state: Any, batch: Batch, drawn: Any
+    ) -> tuple[Float[Array, ""], RowsOutcome]:
+        """The number whose gradient is followed, a mean over the tokens that are not given."""
+        ...
+
+    def updated(self, state: Any, seen: Seen) -> Any:
+        """The state after all rows of a batch were seen."""
+        ...
+
+
+def objective_of(
+    objective: Objective, key: PRNGKey, params: Params, state: Any, batch: Batch
+) -> tuple[Float[Array, ""], Outcome]:
+    """An objective of a whole batch: the number whose gradient is followed, and the outcome."""
+    loss, found = objective.loss(params, state, batch, objective.draw(key, params, state, batch))
+    return loss, Outcome(found.nats_per_token, objective.updated(state, found.seen))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,20 +167,30 @@ class NelboState(NamedTuple):
     control: Bins | None
 
 
+class Drawn(NamedTuple):
+    """What is drawn for the rows of a batch.
+
+    Attributes:
+      share: The masked share of each.
+      weight: One over the density of the share.
+      uniforms: Of the patterns.
+    """
+
+    share: Float[Array, " batch"]
+    weight: Float[Array, " batch"]
+    uniforms: Float[Array, "batch draws length"]
+
+
 class Estimates(NamedTuple):
     """Estimates of each row's NELBO, and what they are made of.
 
     Attributes:
       nats: One estimate a row.
-      share: The masked share of the row's patterns.
-      residuals: Mean loss of the patterns in nats per token, less the control variate.
-      losses: The same with the control variate left in.
+      seen: The losses at their levels.
     """
 
     nats: Float[Array, " batch"]
-    share: Float[Array, " batch"]
-    residuals: Float[Array, " batch"]
-    losses: Float[Array, " batch"]
+    seen: Seen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,11 +244,33 @@ class NelboObjective:
     def __call__(
         self, key: PRNGKey, params: Params, state: NelboState, batch: Batch
     ) -> tuple[Float[Array, ""], Outcome]:
-        """See `Objective.__call__`."""
-        found = self.estimates(key, params, state, batch)
+        """See `objective_of`."""
+        return objective_of(self, key, params, state, batch)
+
+    def draw(self, key: PRNGKey, params: Params, state: NelboState, batch: Batch) -> Drawn:
+        """See `Objective.draw`."""
+        level_key, mask_key = jax.random.split(key)
+        level = self.levels.draw(level_key, state.levels, batch.tokens.shape[0])
+        uniforms = self.spread.draw(mask_key, self.num_patterns, batch.tokens.shape)
+        return Drawn(level.share, level.weight, jnp.swapaxes(uniforms, 0, 1))
+
+    def loss(
+        self, params: Params, state: NelboState, batch: Batch, drawn: Drawn
+    ) -> tuple[Float[Array, ""], RowsOutcome]:
+        """See `Objective.loss`."""
+        found = self._estimates(params, state, batch, drawn)
         num_free = batch.num_free().astype(found.nats.dtype)
         loss = found.nats.sum() / jnp.maximum(num_free.sum(), 1.0)
-        return loss, Outcome(loss, self._updated(state, found))
+        return loss, RowsOutcome(loss, found.seen)
+
+    def updated(self, state: NelboState, seen: Seen) -> NelboState:
+        """See `Objective.updated`."""
+        residuals, losses = jax.lax.stop_gradient((seen.residuals, seen.losses))
+        levels = self.levels.update(state.levels, seen.share, residuals)
+        control = state.control
+        if self.control is not None and control is not None:
+            control = add_to_bins(control, seen.share, losses, self.control.decay)
+        return NelboState(levels, control)
 
     def estimates(self, key: PRNGKey, params: Params, state: NelboState, batch: Batch) -> Estimates:
         """An unbiased estimate of each row's NELBO.
@@ -203,17 +281,18 @@ class NelboObjective:
           state: Not changed.
           batch: The rows.
         """
-        level_key, mask_key = jax.random.split(key)
-        level = self.levels.draw(level_key, state.levels, batch.tokens.shape[0])
-        losses = self.losses_at(mask_key, params, level.share, batch)
+        return self._estimates(params, state, batch, self.draw(key, params, state, batch))
+
+    def _estimates(self, params: Params, state: NelboState, batch: Batch, drawn: Drawn) -> Estimates:
+        losses = self._losses(params, drawn.share, batch, jnp.swapaxes(drawn.uniforms, 0, 1))
         num_free = batch.num_free().astype(losses.dtype)
         mean_at, mean = jnp.zeros_like(losses), jnp.zeros((), losses.dtype)
         if state.control is not None:
             means = smooth_mean(state.control).astype(losses.dtype)
-            mean_at, mean = means[bin_of(level.share, means.shape[0])], means.mean()
+            mean_at, mean = means[bin_of(drawn.share, means.shape[0])], means.mean()
         residuals = losses - mean_at
-        per_token = residuals * level.weight.astype(losses.dtype) + mean
-        return Estimates(per_token * num_free, level.share, residuals, losses)
+        per_token = residuals * drawn.weight.astype(losses.dtype) + mean
+        return Estimates(per_token * num_free, Seen(drawn.share, residuals, losses))
 
     def losses_at(
         self, key: PRNGKey, params: Params, share: Float[Array, " batch"], batch: Batch
@@ -226,15 +305,17 @@ class NelboObjective:
           share: The masked share of each row.
           batch: The rows.
         """
-        uniforms = self.spread.draw(key, self.num_patterns, batch.tokens.shape)
+        return self._losses(
+            params, share, batch, self.spread.draw(key, self.num_patterns, batch.tokens.shape)
+        )
+
+    def _losses(
+        self,
+        params: Params,
+        share: Float[Array, " batch"],
+        batch: Batch,
+        uniforms: Float[Array, "draws batch length"],
+    ) -> Float[Array, " batch"]:
         patterns = self.masks.patterns(uniforms, share, batch.log_weights, batch.is_given)
         nats = pattern_losses(self.denoiser, params, batch.tokens, self.mask_id, patterns).mean(axis=0)
         return nats / jnp.maximum(batch.num_free().astype(nats.dtype), 1.0)
-
-    def _updated(self, state: NelboState, found: Estimates) -> NelboState:
-        residuals, losses = jax.lax.stop_gradient((found.residuals, found.losses))
-        levels = self.levels.update(state.levels, found.share, residuals)
-        control = state.control
-        if self.control is not None and control is not None:
-            control = add_to_bins(control, found.share, losses, self.control.decay)
-        return NelboState(levels, control)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from mdmot._types import Params, PRNGKey
 from mdmot.errors import InputError
-from mdmot.training.objective import Batch, Objective, Outcome
+from mdmot.training.objective import Batch, Objective, Outcome, Seen
 
 
 class TrainState(NamedTuple):
@@ -117,31 +117,31 @@ class Update:
 
     def _gradient(self, key: PRNGKey, state: TrainState, batch: Batch) -> tuple[Params, Outcome]:
         """The gradient and the outcome, averaged over the tokens of all microbatches that are not given."""
-        differentiate = jax.grad(self.objective, argnums=1, has_aux=True)
-        num = self.num_microbatches
+        objective, num = self.objective, self.num_microbatches
+        rows = batch.tokens.shape[0]
+        if rows % num:
+            raise InputError(f"{rows} rows in {num} microbatches; pass a multiple of their number")
+        drawn = objective.draw(key, state.params, state.objective, batch)
+        differentiate = jax.grad(objective.loss, has_aux=True)
         if num == 1:
-            return differentiate(key, state.params, state.objective, batch)
-        if batch.tokens.shape[0] % num:
-            raise InputError(
-                f"{batch.tokens.shape[0]} rows in {num} microbatches; pass a multiple of their number"
-            )
+            gradient, found = differentiate(state.params, state.objective, batch, drawn)
+            return gradient, Outcome(found.nats_per_token, objective.updated(state.objective, found.seen))
         # Rows that lie on one device stay there: neighbours go to different microbatches.
         parts = jax.tree.map(
-            lambda x: jnp.swapaxes(x.reshape(x.shape[0] // num, num, *x.shape[1:]), 0, 1), batch
+            lambda x: jnp.swapaxes(x.reshape(rows // num, num, *x.shape[1:]), 0, 1), (batch, drawn)
         )
         free = batch.num_free().sum()
 
-        def add(carry: Any, part: tuple[PRNGKey, Batch]) -> tuple[Any, Float[Array, ""]]:
-            total, objective = carry
-            gradient, outcome = differentiate(part[0], state.params, objective, part[1])
-            share = part[1].num_free().sum() / jnp.maximum(free, 1.0)
+        def add(total: Any, part: tuple[Batch, Any]) -> tuple[Any, tuple[Float[Array, ""], Seen]]:
+            gradient, found = differentiate(state.params, state.objective, *part)
+            share = part[0].num_free().sum() / jnp.maximum(free, 1.0)
             total = jax.tree.map(lambda x, g: x + share.astype(g.dtype) * g, total, gradient)
-            loss = outcome.nats_per_token
-            return (total, outcome.state), share.astype(loss.dtype) * loss
+            return total, (share.astype(found.nats_per_token.dtype) * found.nats_per_token, found.seen)
 
-        start = (jax.tree.map(jnp.zeros_like, state.params), state.objective)
-        (total, objective), losses = jax.lax.scan(add, start, (jax.random.split(key, num), parts))
-        return total, Outcome(losses.sum(), objective)
+        start = jax.tree.map(jnp.zeros_like, state.params)
+        total, (losses, seen) = jax.lax.scan(add, start, parts)
+        in_order = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1).reshape(rows, *x.shape[2:]), seen)
+        return total, Outcome(losses.sum(), objective.updated(state.objective, in_order))
 
     def _averaged(self, state: TrainState, params: Params) -> Params | None:
         if self.average_decay is None or state.average is None:

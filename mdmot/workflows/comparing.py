@@ -145,10 +145,11 @@ def compare(
         is_zero = temperature == 0
         is_law = named.law is not None
         source = Source(text, records, prompt_column, end)
-        if is_law and source != Source():
+        given = next((name for name, value in source._asdict().items() if value is not None), None)
+        if is_law and given is not None:
             raise InputError(
-                f"--text or --records is not read for {named.name}: a law makes its own sequences; leave "
-                "it out"
+                f"--{given.replace('_', '-')} is not read for {named.name}: a law makes its own sequences; "
+                "leave it out"
             )
         if is_zero and (target is not None or top_p is not None or orders is not None):
             raise InputError(
