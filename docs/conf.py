@@ -21,7 +21,7 @@ html_theme = "furo"
 html_title = "mdmot"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]  # the latter is made beside the folder of the pages
 suppress_warnings = ["ref.python"]
 
 # The notebooks of gallery/ run whenever they are built: a kept result would not be that of this mdmot.

@@ -1,5 +1,6 @@
 """The programs in the documents run."""
 
+import importlib
 import json
 import pathlib
 import re
@@ -160,3 +161,26 @@ def test_the_programs_of_the_pretrained_page_run(tmp_path):
     assert all(len(text.split()) == 10 and set(text) <= set("ACD ") for text in eval(printed[1]))
     assert printed[2] == "bert 7 3 12 ()"
     assert printed[3] == "32 masks"
+
+
+def test_every_room_has_one_page_of_the_api_whose_map_names_what_is_there():
+    pages = {page.stem: page.read_text() for page in (ROOT / "docs" / "api").glob("*.md")}
+    listed = re.findall(r"automodule:: (\S+)", "".join(pages.values()))
+    assert len(listed) == len(set(listed))
+    # Files below mdmot itself serve the rooms, but for those that users import from.
+    rooms = {f"mdmot.{path.parent.name}" for path in (ROOT / "mdmot").glob("*/__init__.py")} - {"mdmot.cli"}
+    assert {f"mdmot.{name}" for name in pages if name not in ("index", "mdmot")} == (
+        rooms | {"mdmot.exact_law", "mdmot.model"}
+    )
+    assert rooms - {"mdmot.experiments"} <= {*listed}
+    for name, page in pages.items():
+        # A word in code is what the room has; pages, "mdmot.x" and commands are not meant.
+        named = re.findall(r"(?<!\})`([A-Za-z_]+)`", page.split("\n\n")[1])
+        modules = [importlib.import_module(module) for module in re.findall(r"automodule:: (\S+)", page)]
+        methods = [
+            value for module in modules for value in vars(module).values() if isinstance(value, type)
+        ]
+        unknown = [
+            word for word in named if not any(hasattr(place, word) for place in [*modules, *methods])
+        ]
+        assert unknown == [] or name == "index", name
