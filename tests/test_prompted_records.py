@@ -1,5 +1,6 @@
 """Records with a part that is given: their bits, profiles and plans are of what follows it."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -18,8 +19,10 @@ from mdmot.errors import InputError
 from mdmot.information import Scorer
 from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
+from mdmot.models.named import WantedRecords
 from mdmot.vocabulary import Bytes, Ended, Symbols
 from mdmot.workflows.prompts import prompt_row
+from mdmot.workflows.records import read_rows
 
 LETTERS, END, MASK, LENGTH, ROOM = Symbols(tuple("abcd")), 4, 5, 6, 3
 PAIRS = [
@@ -217,6 +220,11 @@ def test_a_network_without_an_end_of_its_own_is_told_one(tmp_path):
     alone = mdmot.evaluate(tmp_path / "bytes", records=file)
     letters = 9 * sum(len(answer) for _, answer in PAIRS)
     assert (with_end.tokens, alone.tokens) == (letters + 9 * len(PAIRS), letters)
+    said = dataclasses.replace(mdmot.load(tmp_path / "bytes"), ends=(7, 10), never=(7,))
+    (rows,) = read_rows(said, WantedRecords(str(file), None), whole=True, work="", tell=str).rows
+    assert bytes(rows.tokens[1].tolist()) == b"abcd\n\n"  # the first of its own ends that it draws
+    with pytest.raises(InputError, match=r"is a token that .* never draws"):
+        read_rows(said, WantedRecords(str(file), None, "\a"), whole=True, work="", tell=str)
     for end, message in (("ab", "--end 'ab' is 2 tokens"), ("", "--end '' is 0 tokens")):
         with pytest.raises(InputError, match=message):
             mdmot.profile(tmp_path / "bytes", records=file, end=end, draws=8)

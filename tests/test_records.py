@@ -8,11 +8,14 @@ import sys
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 import mdmot
 from mdmot.cli import main
-from mdmot.data import hold_out_records, read_records
+from mdmot.data import hold_out_documents, hold_out_records, read_corpus, read_records
 from mdmot.errors import InputError
+from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
+from mdmot.vocabulary import Bytes
 from mdmot.workflows.prompts import prompt_row, template_rows
 
 SHARES, LETTERS = {4: 0.5, 6: 0.3, 9: 0.2}, "abcd"
@@ -135,6 +138,40 @@ def test_other_records_are_left_out_by_name_or_refused(trained, capsys, tmp_path
 def test_evaluate_refuses_what_does_not_go_with_records(trained, given, message):
     with pytest.raises(InputError, match=message):
         mdmot.evaluate(trained.folder, **given)
+
+
+def even_model(folder, provenance):
+    """A network to which all bytes are alike."""
+    config = TransformerConfig(vocab_size=256, length=8, width=8, depth=1, heads=2)
+    _, shapes = from_nnx(nnx.eval_shape(lambda: MaskedTransformer(config, nnx.Rngs(0))))
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
+    save_checkpoint(folder, MaskedTransformer, config, zeros, Bytes(), provenance)
+    return folder
+
+
+def test_nothing_is_held_out_of_a_text_for_a_network_of_others(capsys, monkeypatch, tmp_path):
+    text = tmp_path / "text"
+    text.mkdir()
+    for number in range(30):
+        (text / f"{number}.txt").write_text(f"document {number} ")
+    held_out = hold_out_documents(read_corpus(text))[1]
+    others, ours = (even_model(tmp_path / name, made) for name, made in (("a", {}), ("b", {"data": {}})))
+    options = ("--limit", 2, "--json")
+    documents = [
+        json.loads(run_cli(capsys, "evaluate", model, "--text", text, *options).out)["documents"]
+        for model in (others, ours)
+    ]
+    assert documents == [30, len(held_out.entries)]
+    # What is piped in is one text, held out by no training.
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"sixteen bytes or" * 4)))
+    found = run_cli(capsys, "evaluate", ours, "--text", "-", "--all", "--json")
+    assert json.loads(found.out)["tokens"] == 64
+    assert "8 windows of 8 tokens from the 16 documents of standard input" in found.err
+
+
+def test_a_model_of_records_reads_no_windows_of_a_text(trained):
+    with pytest.raises(InputError, match="windows of a text would cut them; pass --records FILE"):
+        mdmot.evaluate(trained.folder, text=trained.folder.parent / "words.csv")
 
 
 def test_a_law_has_no_records(tmp_path):

@@ -41,8 +41,8 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @model_argument("MODEL|LAW")
 @text_option(
-    "Text file or folder.  [default: what the model was trained on, or else the sources of Python's "
-    "standard library]",
+    "Text file or folder; - is standard input.  [default: what the model was trained on, or else the "
+    "sources of Python's standard library]",
 )
 @click.option(
     "--language",
@@ -115,8 +115,12 @@ def evaluate(
 
     From a text the command takes the documents that `mdmot train` holds out, about one in twenty, chosen by
     their names (in a single file, by its size too): a model that was trained on the same text has not seen
-    them. It evaluates a sample of their windows; --limit takes more, for a smaller error. Pass --all for
-    the whole of a text that the model never saw.
+    them. For a network that is not mdmot's it takes all documents. It evaluates a sample of their windows;
+    --limit takes more, for a smaller error. Pass --all for the whole of a text that the model never saw.
+
+    Of --records it takes those that the training held out, or else all: each is a sequence of its own, and
+    the error is over records. Where texts have an end it is counted; --end names that of a network that
+    does not say it.
 
     Then a sampler of K steps in random order is judged in two ways. First by how likely it makes sequences
     that are right: the token error rate of Feng et al. is their perplexity under the sampler. Then by its

@@ -97,10 +97,21 @@ def plots_option(names: Sequence[str]) -> Decorator:
     return path_option("--plots", "DIR", f"Folder to write {files} to; made if absent.")
 
 
+def records_option(about: str) -> Decorator:
+    """--records."""
+
+    def look(source: str) -> None:
+        file = source.rpartition(":")[0]
+        found = source if not file or pathlib.Path(source).exists() else file
+        assert_found(found, "--records", "expected FILE or FILE:COLUMN; check the path")
+
+    return click.option("--records", metavar="FILE[:COLUMN]", help=about, callback=checked(look))
+
+
 def records_options(about: str) -> Decorator:
     """--records, --prompt-column and --end."""
     return combined(
-        click.option("--records", metavar="FILE[:COLUMN]", help=about),
+        records_option(about),
         click.option(
             "--prompt-column",
             metavar="NAME",

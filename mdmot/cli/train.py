@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from mdmot.cli.kinds import Whole, Words, checked
-from mdmot.cli.options import common, input_option, print_json, text_option
+from mdmot.cli.options import common, input_option, print_json, records_option, text_option
 from mdmot.cli.outputs import assert_folder, say
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.training_options import arguments_of, in_options, settings, show_presets
@@ -59,11 +59,9 @@ Examples:
     help="Train on sequences of a language instead of text: arithmetic:digits=2, "
     "brackets:length=32,kinds=2 or sudoku:size=4.",
 )
-@click.option(
-    "--records",
-    metavar="FILE[:COLUMN]",
-    help="Train on records instead of text, one example each, of any length up to --length: lines, .jsonl, "
-    ".csv or .tsv with a header, .fasta or .smi, each also as .gz.",
+@records_option(
+    "Train on records instead of text, one example each, of any length up to --length: lines, .jsonl, .csv "
+    "or .tsv with a header, .fasta or .smi, each also as .gz."
 )
 @click.option(
     "--prompt-column",

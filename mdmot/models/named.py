@@ -94,6 +94,11 @@ class Named:
             return None
         return WantedRecords(path, column if isinstance(column, str) else None)
 
+    @property
+    def is_of_mdmot(self) -> bool:
+        """Whether mdmot has saved it, so that its training may have held something out."""
+        return bool(self.provenance)
+
     def is_of_records(self, given: object) -> bool:
         """Whether it is measured on records: those that are given, or else those of its training."""
         return given is not None or self.trained_on_records is not None

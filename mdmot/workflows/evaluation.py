@@ -45,14 +45,15 @@ def evaluate(
     """How many bits a text costs under a model, at most, and how good its samples are.
 
     From a text the documents are taken that `mdmot.train` holds out, about one in twenty, chosen by their
-    names, and of their windows a sample, spread evenly. Then a sampler of K steps in random order is
+    names, and of their windows a sample, spread evenly; for a network that is not mdmot's, all documents.
+    Then a sampler of K steps in random order is
     judged: by how likely it makes sequences that are right, and by its samples. For a law the sampler knows
     the exact conditionals, so that all of its error comes from its steps.
 
     Args:
       name: Model, law or test bed, as `mdmot.load` takes it.
-      text: Text file or folder; None for what the model was trained on, or else the sources of Python's
-        standard library.
+      text: Text file or folder, or `-` for standard input; None for what the model was trained on, or else
+        the sources of Python's standard library.
       language: Fresh sequences of a language, by name; None for the one that the model was trained on.
       records: FILE or FILE:COLUMN with one example a record, `-` for standard input; None for those that
         the model was trained on, if it was.
@@ -147,6 +148,7 @@ def _right(
 ) -> "Right":
     """What to evaluate on."""
     from mdmot.workflows import right
+    from mdmot.workflows.texts import STDIN, readable
 
     if named.law is not None and (text is not None or language is not None or everything):
         raise InputError(
@@ -163,7 +165,10 @@ def _right(
     if language is not None:
         return right.of_language(named, language, length, seed, limit)
     apart = () if name is None else (pathlib.Path(name),)
-    return right.of_text(named, text, apart, length, tell, whole=everything)
+    # Of a network of others no text is held out, and what is piped in is no training's.
+    whole = everything or not named.is_of_mdmot or text == STDIN
+    with readable(text) as found:
+        return right.of_text(named, found, apart, length, tell, whole=whole)
 
 
 def _bits(

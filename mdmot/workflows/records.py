@@ -123,9 +123,7 @@ def read_rows(
                 "would hold out of this file; if it was trained on them, moved or changed, some may be "
                 "known to it"
             )
-    vocabulary = of_clean_texts(named.vocabulary)
-    if asked.end is not None:
-        vocabulary = _with_end(vocabulary, asked.end)
+    vocabulary = _with_end(named, asked.end)
     encoded = encode_records(records, vocabulary, named.never)
     found: Fitting
     if named.end is not None:
@@ -160,7 +158,7 @@ def alike_rows(
       InputError: If fewer than two records are alike.
     """
     read = read_rows(named, asked, whole=False, work=work, tell=tell, length=length)
-    is_ended = named.end is not None or asked.end is not None
+    is_ended = isinstance(_with_end(named, asked.end), Ended)
     if not is_ended and read.records.is_prompted:
         raise InputError(
             f"texts of {named.name} have no end, and answers differ in length; pass --end TEXT, the token "
@@ -184,15 +182,22 @@ def _preferred(rows: RecordRows, length: int | None) -> tuple[bool, int]:
     return rows.tokens.shape[1] == length, len(rows.tokens)
 
 
-def _with_end(vocabulary: Vocabulary, end: str) -> Ended:
-    """The vocabulary with one of its tokens as the end."""
-    assert not isinstance(vocabulary, Ended), "it has no end of its own"
+def _with_end(named: Named, end: str | None) -> Vocabulary:
+    """What texts are written in, with the token that ends them: the model's own, or else the given one."""
+    vocabulary = of_clean_texts(named.vocabulary)
+    if isinstance(vocabulary, Ended):
+        return vocabulary
+    drawn = [token for token in named.ends if token not in named.never]
+    if end is None:
+        return Ended(vocabulary, drawn[0]) if drawn else vocabulary
     try:
         tokens = vocabulary.encode(end)
     except InputError as error:
         raise InputError(f"--end: {error}") from None
     if len(tokens) != 1:
         raise InputError(f"--end {end!r} is {len(tokens)} tokens of the model; pass the text of one")
+    if tokens[0] in named.never:
+        raise InputError(f"--end {end!r} is a token that {named.name} never draws; pass another")
     return Ended(vocabulary, tokens[0])
 
 

@@ -13,7 +13,7 @@ from mdmot.models import Named
 from mdmot.vocabulary import Symbols, assert_same_vocabulary
 from mdmot.workflows.judgement import HELD_OUT_SEQUENCES, MOST_LAW_TOKENS
 from mdmot.workflows.progress import Tell
-from mdmot.workflows.texts import is_python, text_rows
+from mdmot.workflows.texts import PIPED, is_python, text_rows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,6 +109,8 @@ def of_text(
             "of these symbols"
         )
     corpus = read_corpus(text).without(*apart)
+    if text is not None and text.name == PIPED:
+        corpus = dataclasses.replace(corpus, name=PIPED)
     corpus.warn_of_skipped()
     if not whole and len(corpus.entries) == 1:
         raise InputError(

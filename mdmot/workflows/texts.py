@@ -1,7 +1,11 @@
 """Sequences of a text in the tokens of a model."""
 
+import contextlib
 import itertools
+import pathlib
 import re
+import sys
+import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,10 +14,33 @@ import numpy as np
 from mdmot.data import Corpus, tokenize
 from mdmot.errors import InputError
 from mdmot.models import Named
-from mdmot.vocabulary import Residues, Symbols, of_clean_texts, protein_records
+from mdmot.vocabulary import Ended, Residues, Symbols, of_clean_texts, protein_records
 
 PIECE = re.compile(r"#\d{6}$")
 """How the names of a file's pieces end."""
+
+
+STDIN, PIPED = pathlib.Path("-"), "standard input"
+"""How standard input is named on the command line, and to a person."""
+
+
+@contextlib.contextmanager
+def readable(text: pathlib.Path | None) -> Iterator[pathlib.Path | None]:
+    """The text as a file that can be read twice: standard input is kept in one until the block ends.
+
+    Args:
+      text: File or folder; `-` for standard input, None for Python's library.
+
+    Yields:
+      Where it is.
+    """
+    if text != STDIN:
+        yield text
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        kept = pathlib.Path(folder, PIPED)
+        kept.write_bytes(sys.stdin.buffer.read())
+        yield kept
 
 
 class TextRows(NamedTuple):
@@ -43,6 +70,11 @@ def text_rows(named: Named, corpus: Corpus, length: int, remedy: str) -> TextRow
       InputError: If there are, if a line has another length, or a token is not in the vocabulary.
     """
     vocabulary = of_clean_texts(named.vocabulary)
+    if isinstance(vocabulary, Ended):
+        raise InputError(
+            f"{named.name} reads records, one example each, and windows of a text would cut them; pass "
+            "--records FILE instead of --text"
+        )
     if isinstance(vocabulary, Symbols):
         rows, bytes_per_token = _lines(corpus, vocabulary, length), None
     else:
@@ -81,7 +113,7 @@ def _lines(corpus: Corpus, vocabulary: Symbols, length: int) -> np.ndarray:
             if len(rows[-1]) != length:
                 raise InputError(
                     f"{where}: {len(rows[-1])} tokens, expected {length}; "
-                    "write one sequence a line, or pass --length"
+                    "write one sequence a line, or pass --length; --records takes lines of any length"
                 )
     return np.asarray(rows, np.int32).reshape(len(rows), length)
 
