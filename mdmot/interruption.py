@@ -1,4 +1,4 @@
-"""Ctrl-C: whenever it comes, a command ends with status 130 and one line."""
+"""Ctrl-C, and the signal to terminate: whenever one comes, a command ends with status 130 and one line."""
 
 import atexit
 import contextlib
@@ -97,6 +97,7 @@ def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoRet
 
 
 def _handle(handler: Handler) -> None:
-    """Sets what Ctrl-C does, unless it is ignored, as that of a job in the background is."""
-    if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
-        signal.signal(signal.SIGINT, handler)
+    """Sets what Ctrl-C and the signal to terminate do, unless one is ignored, as in the background."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, handler)

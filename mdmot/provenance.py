@@ -15,6 +15,14 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
+def device() -> str:
+    """What JAX computes on, as `1 cpu` or `8 NVIDIA H200`."""
+    import jax
+
+    found = jax.local_devices()
+    return f"{len(found)} {found[0].device_kind}"
+
+
 def jsonable(value: Any) -> Any:
     """`value` in JSON's own types; numbers without a JSON form become strings.
 

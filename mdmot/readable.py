@@ -17,6 +17,16 @@ def printable(text: str) -> str:
     )
 
 
+def so_many(number: int, noun: str) -> str:
+    """A number of things; the noun is that of one, and takes an s.
+
+    Example:
+      >>> so_many(1, "document"), so_many(1200, "document")
+      ('1 document', '1,200 documents')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def one_line(text: str) -> str:
     """The text as `printable` has it, with line feeds and tabs escaped too."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")

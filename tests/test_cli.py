@@ -4,10 +4,12 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+import types
 import warnings
 
 import hypothesis
 import hypothesis.strategies as st
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,8 +23,9 @@ from mdmot.errors import InputError, InputWarning
 from mdmot.experiments import data_to_schedule, text_model, text_schedules, toy_laws, which_decoder
 from mdmot.files import alone_in, write_atomically
 from mdmot.pages.page import render
+from mdmot.pages.report_state import Done, read_state, write_state
 from mdmot.plans import parse_interpolation, parse_mask_schedule
-from mdmot.workflows import computing_in, laws
+from mdmot.workflows import computing_in, laws, reporting
 
 
 @pytest.fixture
@@ -38,11 +41,17 @@ def run(capsys, *arguments):
     return status, captured.out, captured.err
 
 
+WHERE = ("versions", "device")
+"""What every JSON says."""
+
+
 def test_energy_json(capsys):
     status, out, _ = run(capsys, "energy", "--schedule", "beta:0.7,0.9", "--gamma", "beta:1,1", "--json")
     found = json.loads(out)
     assert status == 0
-    assert set(found) == {"schedule", "gamma", "energy", "energy_over_minimum", "seed"}
+    assert set(found) == {"schedule", "gamma", "energy", "energy_over_minimum", "seed", *WHERE}
+    assert found["versions"]["mdmot"] == importlib.metadata.version("mdmot")
+    assert found["device"] == f"{jax.local_device_count()} {jax.local_devices()[0].device_kind}"
     assert found["energy_over_minimum"] == pytest.approx(1.167005518609, rel=1e-12)
     assert found["energy"] == pytest.approx(np.pi**2 * 1.167005518609, rel=1e-12)
 
@@ -65,7 +74,7 @@ def test_law_json(capsys, two_words):
     status, out, _ = run(capsys, *arguments, "--reveal", "bernoulli")
     found = json.loads(out)
     assert status == 0
-    assert set(found) == {*LAW_FIELDS, "schedule", "seed"}
+    assert set(found) == {*LAW_FIELDS, "schedule", "seed", *WHERE}
     assert (found["schedule"], found["seed"]) == ("beta:1,1", 7)
     assert (found["length"], found["vocabulary"], found["support"], found["counts"]) == (5, 2, 2, None)
     assert found["legal_mass"] == pytest.approx(0.611816, abs=5e-7)
@@ -89,11 +98,11 @@ def test_law_of_several_schedules_is_a_table_of_all(capsys, two_words):
     each = [["--schedule", name] for name in names]
     table = [*each[0], *each[1], "--steps", "3"]
     found = json.loads(run(capsys, "law", two_words, *table, "--json")[1])
-    assert set(found) == {*common, "rows", "seed"}
+    assert set(found) == {*common, "rows", "seed", *WHERE}
     for name, row in zip(names, found["rows"], strict=True):
         assert set(row) == LAW_FIELDS - common | {"schedule"}
         alone = json.loads(run(capsys, "law", two_words, "--schedule", name, "--steps", "3", "--json")[1])
-        assert row | {key: found[key] for key in common} | {"seed": 0} == alone
+        assert row | {key: found[key] for key in (*common, *WHERE)} | {"seed": 0} == alone
     lines = run(capsys, "law", two_words, *table)[1].splitlines()
     assert all(words in lines[1] for words in ("reveal", "kl, nats"))
     assert [line.split()[1:6:2] for line in lines[3:5]] == [
@@ -222,7 +231,7 @@ def test_verify_reports_a_failure_and_exits_with_1(capsys, monkeypatch):
     status, out, _ = run(capsys, "verify", "--json")
     found = json.loads(out)
     assert status == 1
-    assert set(found) == {"checks", "passed", "precision", "versions", "seed"}
+    assert set(found) == {"checks", "passed", "precision", "seed", *WHERE}
     assert set(found["checks"][0]) == set(Check._fields)
     assert found["checks"][0]["measured"] == "inf"
     assert not found["passed"]
@@ -354,6 +363,68 @@ def told_content(content, figures, is_told):
     return content | {"toy_laws": laws, "data_to_schedule": study}
 
 
+def reported(capsys, out, *options):
+    with computing_in("float32"):  # as it is in a process of its own
+        return run(capsys, "report", "--out", str(out), *options)
+
+
+def test_a_report_is_written_by_sections_and_goes_on(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(toy_laws, "PAPER_GRID", (0.5, 1.0))
+    monkeypatch.setattr("mdmot.checks.CHECKS", (lambda: [CHECK],))
+    calls = []
+
+    def stopped(*_):
+        calls.append("checks")
+        if calls.count("checks") == 1:
+            raise KeyboardInterrupt
+        return [CHECK._replace(passed=True)]
+
+    def judged(text):
+        tokens = types.SimpleNamespace(tokens=np.zeros(4, np.uint8))
+        return reporting.JudgedText(None, "a text", tokens, np.ones(256))
+
+    def found(text, seed, show):
+        calls.append("laws")
+        return toy_laws.toy_laws()
+
+    sections = {name: reporting.SECTIONS[name] for name in ("laws", "checks", "samples")}
+    sections["laws"] = sections["laws"]._replace(find=found)
+    monkeypatch.setattr("mdmot.pages.reporting.SECTIONS", sections)
+    monkeypatch.setattr("mdmot.pages.reporting.judged_text", judged)
+    monkeypatch.setattr("mdmot.checks.run_checks", stopped)
+    status, _, err = reported(capsys, tmp_path, "--quick")
+    assert (status, calls) == (130, ["laws", "checks"])
+    assert "report: laws written, 1 of 2 sections" in err
+    page, content = (
+        (tmp_path / "report.html").read_text(),
+        json.loads((tmp_path / "report.json").read_text()),
+    )
+    assert "6. What a schedule does to samples" in page
+    assert "checks passed" not in page
+    assert content["toy_laws"][0]["sampled"]
+    assert "verify" not in content
+    status, out, err = reported(capsys, tmp_path, "--quick")
+    assert (status, calls) == (0, ["laws", "checks", "checks"])  # the laws are not computed again
+    assert "report: goes on, with laws done" in err
+    assert out.startswith("1 of 1 checks passed\nwrote ")
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "report.json"}
+    whole = json.loads((tmp_path / "report.json").read_text())
+    assert (whole["toy_laws"], whole["verify"]["passed"]) == (content["toy_laws"], True)
+    assert "1 of 1 checks passed" in " ".join((tmp_path / "report.html").read_text().split())
+
+
+def test_a_report_goes_on_only_where_all_is_as_it_was(tmp_path):
+    done = {"laws": Done({"a": 1}, {"b": "<svg>"}, 2.0)}
+    path = tmp_path / "report.state"
+    assert read_state(path, {"seed": 0}) == {}
+    write_state(path, {"seed": 0}, done)
+    assert read_state(path, {"seed": 0}) == done
+    assert read_state(path, {"seed": 1}) == {}
+    for damage in ("", "[]", '{"of": {"seed": 0}, "sections": {"laws": {"a": 1}}}'):
+        path.write_text(damage)
+        assert read_state(path, {"seed": 0}) == {}
+
+
 @pytest.mark.slow
 def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(data_to_schedule, "STICKY_CHAINS", ((0.9, 40),))
@@ -392,8 +463,7 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     out.mkdir()
     (out / "kept.txt").write_text("kept")
     monkeypatch.setattr("mdmot.cli.report.write_report", counted_report)
-    with computing_in("float32"):  # as it is in a process of its own
-        status, said, err = run(capsys, "report", "--out", str(out), "--text", str(source))
+    status, said, err = reported(capsys, out, "--text", str(source))
     assert status == 0, err
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "kept.txt"}
     assert repr(done[0]).startswith("Report(1 of 1 checks passed; the bundled model: ")

@@ -1,5 +1,6 @@
 """What `mdmot evaluate` says of a sampler: laws against their exact law, languages, Python, errors."""
 
+import contextlib
 import json
 import math
 
@@ -185,3 +186,39 @@ def test_a_plan_of_another_length_is_stretched_and_says_so(capsys, tmp_path):
         "note: the plan is for 6 masked tokens and here are 3: its steps are stretched, and its error is "
         "unknown"
     ]
+
+
+def test_an_evaluation_that_is_stopped_prints_what_it_has(capsys, tmp_path, monkeypatch):
+    path = tmp_path / "law.txt"
+    path.write_text(LAW)
+    arguments = (
+        "evaluate",
+        str(path),
+        "--limit",
+        "40",
+        "--batch",
+        "8",
+        "--steps",
+        "2",
+        "--num",
+        "8",
+        "--json",
+    )
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mdmot.workflows.judging.judged", stopped)
+    assert main.status([*arguments]) == 130
+    bits = json.loads(capsys.readouterr().out)
+    assert (bits["tokens"], bits["sampler"]) == (120, None)
+
+    def shown(at):
+        if at.done == 16:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("mdmot.cli.evaluate.progress_shown", lambda: contextlib.nullcontext(shown))
+    assert main.status([*arguments]) == 130
+    out, err = capsys.readouterr()
+    assert json.loads(out)["tokens"] == 48
+    assert "evaluate: stopped after 16 of 40 windows" in err

@@ -63,7 +63,7 @@ def sampled(capsys, *arguments):
 
 def test_json(capsys, law):
     found = sampled(capsys, law, "--num", 2, "--steps", 2, "--schedule", "cosine", "--seed", 7)
-    assert set(found) == {"samples", "sampler", "schedule", "steps", "seed"}
+    assert set(found) == {"samples", "sampler", "schedule", "steps", "seed", "versions", "device"}
     assert (found["sampler"], found["schedule"], found["steps"], found["seed"]) == (
         *("bernoulli", "cosine"),
         *(2, 7),
@@ -317,6 +317,7 @@ def test_templates(capsys, model, tmp_path):
         *2 * [("\x00\x00", 1)],
         *2 * [("é\x00\x00", 1)],
     ]
+    assert "note: 1 line of" in run(capsys, *arguments)[2]  # "whole" has no mask
     found = sampled(capsys, *arguments, "--length", 6)
     assert [len(one["tokens"]) for one in found["samples"]] == 8 * [6]
     assert found["steps"] == 6
@@ -330,6 +331,7 @@ def test_prompts_and_lengths(capsys, model):
     assert one["tokens"] == 6 * [0]
     (one,) = sampled(capsys, model, "--prompt", "abcdef")["samples"]
     assert (one["text"], one["network_calls"]) == ("abcdef", 0)
+    assert "note: the prompt fills the whole sequence" in run(capsys, model, "--prompt", "abcdef")[2]
 
 
 def test_blocks_run_from_left_to_right(capsys, law):
@@ -338,6 +340,8 @@ def test_blocks_run_from_left_to_right(capsys, law):
     frames = [line.rpartition(" ")[2] for line in err.splitlines()]
     assert [frame.count("□") for frame in frames] == [3, 2, 1, 0]
     assert all(frame.rstrip("□").count("□") == 0 for frame in frames)
+    status, _, err = run(capsys, law, "--block-length", 100, "--sampler", "fixed")
+    assert (status, "--block-length 100 is more than the 3 masked positions" in err) == (0, True)
 
 
 def test_watch_shows_every_step(capsys, law):
@@ -416,7 +420,7 @@ def test_the_list_of_samplers(capsys):
         ("LAW --num 0", ["0 is not in the range"]),
         ("LAW --num two", ["'two'"]),
         ("LAW --seed -1", ["--seed"]),
-        ("LAW --length 4", ["4 tokens", "the law have 3"]),
+        ("LAW --length 4", ["--length: 4 tokens", "the law have 3"]),
         ("LAW --prompt aaaa", ["--prompt", "4 tokens, more than the 3"]),
         ("LAW --prompt aX", ["--prompt", "'X' not in the vocabulary, which is 'a', 'b'"]),
         ("LAW --prompt aaa", ["--prompt", "no sequence of the law"]),
@@ -426,7 +430,8 @@ def test_the_list_of_samplers(capsys):
         ("LAW --template BLANK", ["no templates"]),
         ("LAW --template SHORT", ["line 2", "2 tokens", "the law have 3"]),
         ("LAW --template LAW --mask-symbol a", ["line 1", "'a' is in the vocabulary"]),
-        ("LAW --template LAW --length 2", ["2 tokens", "the law have 3"]),
+        ("LAW --template LAW --length 2", ["--length: 2 tokens", "the law have 3"]),
+        ("LAW --template LAW", ["no line has the mask symbol", "--mask-symbol"]),
         ("MODEL --length 7", ["7 tokens", "1 to 6"]),
         ("MODEL --prompt abcdefg", ["7 tokens, more than the 6"]),
         ("LAW --guidance 2", ["--guidance", "--prompt or --template"]),

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow  # many small programs to compile
 CHAIN = "markov:stay=.9,states=2,length=8"
 PROFILE_FIELDS = {
     *("kind", "version", "length", "levels", "entropy_per_token", "standard_error", "fitted"),
+    *("versions", "device"),
     *(
         "total_correlation",
         "dual_total_correlation",
@@ -40,6 +41,7 @@ PROFILE_FIELDS = {
 TUNE_FIELDS = {
     *("steps", "reveal", "counts", "alpha", "path_kl", "beta", "paper_grid", "baselines"),
     *("equivalent_linear_steps", "gamma", "seed", "plan", "gain", "bounds", "optimal"),
+    *("versions", "device"),
 }
 
 

@@ -27,13 +27,14 @@ COMMAND = ("energy", "--schedule", "beta:0.7,0.9", "--gamma", "beta:1,1", "--jso
 @pytest.fixture
 def heard():
     """Of a test run in the background Ctrl-C may be ignored, which its processes would inherit."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.getsignal(signal.SIGTERM)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        signal.signal(number, handler)
 
 
-def interrupted(entry, mark, *, stream="stderr"):
-    """Sends SIGINT at the first line with the mark, in the logs of imports and of compilations too."""
+def interrupted(entry, mark, *, stream="stderr", number=signal.SIGINT):
+    """Sends a signal at the first line with the mark, in the logs of imports and of compilations too."""
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", *ENTRIES[entry], *COMMAND],
         stdout=subprocess.PIPE,
@@ -50,7 +51,7 @@ def interrupted(entry, mark, *, stream="stderr"):
             lines[name].append(line)
             if name == stream and mark in line and not has_come:
                 has_come = True
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
 
     readers = [threading.Thread(target=read, args=(name,)) for name in lines]
     for reader in readers:
@@ -64,19 +65,19 @@ def interrupted(entry, mark, *, stream="stderr"):
 
 
 @pytest.mark.parametrize(
-    ("entry", "mark"),
+    ("entry", "mark", "number"),
     [
-        ("script", " mdmot.interruption"),  # the first moment at which it is heard
-        ("module", " mdmot.interruption"),
-        ("script", " numpy._core"),
-        ("module", " jax._src.config"),
-        ("script", " mdmot.cli.energy"),
-        ("module", "Compiling "),
-        ("script", "Finished XLA compilation"),
+        ("script", " mdmot.interruption", signal.SIGINT),  # the first moment at which it is heard
+        ("module", " mdmot.interruption", signal.SIGINT),
+        ("script", " numpy._core", signal.SIGTERM),
+        ("module", " jax._src.config", signal.SIGINT),
+        ("script", " mdmot.cli.energy", signal.SIGINT),
+        ("module", "Compiling ", signal.SIGTERM),
+        ("script", "Finished XLA compilation", signal.SIGINT),
     ],
 )
-def test_while_it_loads_and_compiles(heard, entry, mark):
-    status, out, err = interrupted(entry, mark)
+def test_while_it_loads_and_compiles(heard, entry, mark, number):
+    status, out, err = interrupted(entry, mark, number=number)
     if out and "ompil" in mark:  # on a busy machine the signal may come when all has been said
         assert status in (130, 0)
         assert json.loads(out)["energy"] > 0

@@ -181,6 +181,8 @@ def test_padding_is_not_seen_and_changes_nothing_elsewhere(tmp_path):
         # Three positions alone are those of the padded row; sums of another length round otherwise.
         alone = logits_of(padded.model.denoiser, padded.model.params, TOKENS[1:, :3])
         np.testing.assert_allclose(whole[1, :3], alone[0], atol=1e-5)
+        (folder / "config.json").write_text(json.dumps(settings | {"pad_token_id": 10**9}))
+        assert "pad_token_id is 1000000000, and there are" in refused(folder)
         (folder / "config.json").write_text(json.dumps(settings | {"pad_token_id": 5}))
         other = load_pretrained(folder)  # a padding token that these rows do not have
         seen = logits_of(other.model.denoiser, other.model.params, TOKENS)
@@ -366,6 +368,8 @@ def test_shards_are_one_network(tmp_path):
     assert "another is not in it" in refused(tmp_path)
     reindex(tmp_path, placed | {first: "../b.safetensors"})
     assert "'../b.safetensors', which is not in this folder" in refused(tmp_path)
+    reindex(tmp_path, placed | {first: ".."})
+    assert "'..', which is not in this folder" in refused(tmp_path)
     reindex(tmp_path, [1])
     assert 'no "weight_map"' in refused(tmp_path)
     reindex(tmp_path, placed)

@@ -73,14 +73,13 @@ CHAIN = "markov:stay=.9,states=2,length=8"
 
 
 def printed(capsys, *arguments):
-    """What a command prints as JSON, but for its seed; without what depends on the moment."""
+    """What a command prints as JSON, but for its seed and the machine; without what the moment decides."""
     status = main.status([*map(str, arguments), "--json"])
     captured = capsys.readouterr()
     jax.config.update("jax_enable_x64", True)
     assert status == 0, captured.err
     content = json.loads(captured.out)
-    del content["seed"]
-    return content
+    return {name: value for name, value in content.items() if name not in ("seed", "versions", "device")}
 
 
 def saved_model(folder, length=6):

@@ -28,6 +28,7 @@ from mdmot.cli.outputs import (
     kept_until_written,
     output_file,
     say,
+    say_written,
 )
 from mdmot.cli.profiling import list_beds
 from mdmot.cli.progress import progress_shown
@@ -215,6 +216,7 @@ def compare(
             write_comparison_plots(plots, found)
         else:
             write_agreement_plots(plots, found)
+        say_written(plots)
     if as_json:
         print_json(found.to_json())
     else:
@@ -223,8 +225,8 @@ def compare(
                 show_comparison(model, found, None if out is None else str(out), given["unit"])
             else:
                 show_agreements(found)
-    if is_written and not is_standard_output(out):
-        say(f"wrote {out}")
+    if out is not None and is_written and not is_standard_output(out):
+        say_written(out, "sample", *([] if model is None else [str(model)]), "--schedule", str(out))
     elif out is not None and not is_written:
         because = (
             "no decoder here is an order with its steps; add one, such as bisection"

@@ -22,6 +22,7 @@ from mdmot.cli.options import (
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
 from mdmot.names import assert_language
+from mdmot.readable import so_many
 from mdmot.workflows import evaluated, evaluation, judgement
 from mdmot.workflows.evaluated import Evaluation
 from mdmot.workflows.naming import precision_of
@@ -127,17 +128,34 @@ def evaluate(
     samples: the share that is legal in a language or a law, the share of questions answered (what comes
     after the =, the rest of a Sudoku), the share that Python parses, the divergence from the law. For a
     LAW, a file or a test bed as in `mdmot law`, the sampler knows the exact conditionals, so that all of
-    its error comes from its steps.
+    its error comes from its steps. A command that is stopped prints what it has.
     """
     from mdmot.plans import REVEALS, parse_schedule
 
     with computing_in(precision_of(model)):
         schedule = None if schedule_text is None else parse_schedule(schedule_text)
     kind = None if reveal is None else REVEALS[reveal]
-    with progress_shown() as show:
-        found = evaluation.evaluate(
-            model, schedule=schedule, reveal=kind, seed=seed, show=show, tell=say, **options
-        )
+    kept: list[Evaluation] = []
+    try:
+        with progress_shown() as show:
+            found = evaluation.evaluate(
+                model,
+                schedule=schedule,
+                reveal=kind,
+                seed=seed,
+                keep=kept.append,
+                show=show,
+                tell=say,
+                **options,
+            )
+    except KeyboardInterrupt:
+        if kept:
+            _print(kept[-1], schedule_text, seed, as_json)
+        raise
+    _print(found, schedule_text, seed, as_json)
+
+
+def _print(found: Evaluation, schedule_text: str | None, seed: int, as_json: bool) -> None:
     named = {"schedule": schedule_text or "linear"}
     if as_json:
         content = found.to_json() | {"seed": seed}
@@ -162,4 +180,4 @@ def _show(found: Evaluation) -> None:
     if found.nats_per_record is not None:
         each = found.nats_per_record
         click.echo(f"{each.value:.4f} +- {each.standard_error:.2g} nats a record")
-    click.echo(f"{found.tokens:,} tokens of {found.documents:,} {found.of}")
+    click.echo(f"{found.tokens:,} tokens of {so_many(found.documents, found.of.removesuffix('s'))}")

@@ -6,7 +6,14 @@ import click
 
 from mdmot.cli.kinds import Whole, Words, assert_found, checked
 from mdmot.cli.options import PATH, common, few, path_option, print_json, print_table
-from mdmot.cli.outputs import assert_outputs, beside_output, is_standard_output, output_file, say
+from mdmot.cli.outputs import (
+    assert_outputs,
+    beside_output,
+    is_standard_output,
+    output_file,
+    say,
+    say_written,
+)
 
 MOST_SHOWN = 40
 
@@ -81,4 +88,4 @@ def export(
                     rows.append((name, few([f"{value:.6g}" for value in values], MOST_SHOWN)))
             print_table(("quantity", "value"), rows)
     if out is not None and not is_standard_output(out):
-        say(f"wrote {out}")
+        say_written(out)

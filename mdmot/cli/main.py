@@ -9,9 +9,12 @@ from typing import Any
 import click
 
 from mdmot.cli.compare import compare
+from mdmot.cli.doctor import doctor
 from mdmot.cli.energy import energy
 from mdmot.cli.evaluate import evaluate
 from mdmot.cli.export import export
+from mdmot.cli.grouped import GroupedCommands
+from mdmot.cli.inspect import inspect
 from mdmot.cli.law import law
 from mdmot.cli.options import with_version
 from mdmot.cli.profile import profile
@@ -30,7 +33,20 @@ BAD_INPUT = 2
 NO_MEMORY = "out of memory; ask for less, as by a smaller --steps, --length, --width or --batch"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+SECTIONS = {
+    "Decide how to sample": ("compare", "profile", "tune"),
+    "Models": ("train", "evaluate", "inspect", "sample"),
+    "Known exactly": ("law", "energy", "verify"),
+    "Pass on": ("export", "report"),
+    "This machine": ("doctor",),
+}
+
+
+@click.group(
+    cls=GroupedCommands,
+    sections=SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @with_version
 def commands() -> None:
     """Discrete optimal transport for masked diffusion models.
@@ -38,12 +54,18 @@ def commands() -> None:
     Time runs from t = 0 (all masked) to t = 1 (clean); alpha is the probability that a token is
     unmasked. Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted.
 
+    For completion in the shell: eval "$(_MDMOT_COMPLETE=bash_source mdmot)", or zsh_source, or fish_source.
+
     What JAX compiles is kept in the user's cache folder, so that the next command starts sooner. To turn
     that off, set JAX_ENABLE_COMPILATION_CACHE=0.
     """
 
 
-for command in (verify, energy, law, profile, compare, tune, export, sample, train, evaluate, report):
+ALL = (
+    *(verify, energy, law, profile, compare, tune, export, sample, train, evaluate, report),
+    *(inspect, doctor),
+)
+for command in ALL:
     commands.add_command(command)
 
 

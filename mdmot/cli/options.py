@@ -20,7 +20,7 @@ from mdmot.cli.kinds import WHOLE as WHOLE
 from mdmot.cli.kinds import Number as Number
 from mdmot.cli.kinds import Whole, Words, assert_found, checked
 from mdmot.names import is_plan_file, read_interpolation, read_schedule
-from mdmot.provenance import jsonable
+from mdmot.provenance import device, jsonable, versions
 from mdmot.workflows.naming import MODEL_OR_LAW, assert_there
 from mdmot.workflows.training_settings import Dtype
 from mdmot.workflows.weights import weights_in
@@ -186,7 +186,8 @@ def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """Prints one JSON object, with infinities as the strings "inf" and "-inf"."""
+    """Prints one JSON object with the versions and the device, and infinities as "inf" and "-inf"."""
+    content = content | {"versions": versions(), "device": device()}
     click.echo(json.dumps(jsonable(content), allow_nan=False))
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,17 @@ from mdmot.workflows.order_learning import search_state
 def say(line: str) -> None:
     """Prints a line on standard error, whatever is in the names that it has."""
     click.echo(one_line(line), err=True)
+
+
+def say_written(out: pathlib.Path, *following: str) -> None:
+    """Prints that a file or a folder is written, and the command that most people want next.
+
+    Args:
+      out: The file.
+      *following: The words of that command behind `mdmot`; none if there is no such command.
+    """
+    after = f"; next: mdmot {shlex.join(following)}" if following else ""
+    say(f"wrote {out}{after}")
 
 
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")

@@ -15,7 +15,15 @@ from mdmot.cli.options import (
     print_table,
     steps_option,
 )
-from mdmot.cli.outputs import assert_outputs, beside_output, kept_until_written, output_file, say
+from mdmot.cli.outputs import (
+    assert_outputs,
+    beside_output,
+    is_standard_output,
+    kept_until_written,
+    output_file,
+    say,
+    say_written,
+)
 from mdmot.cli.profiling import profiling
 from mdmot.cli.progress import progress_shown
 from mdmot.workflows.precision import computing_in
@@ -74,11 +82,14 @@ def profile(
 
             with output_file(out) as path:
                 write_profile(path, found)
+    if out is not None and not is_standard_output(out):
+        say_written(out, "tune", str(out), "--steps", str(min(steps, found.length)))
     if plots is not None:
         from mdmot.files import prepare_folder, write_atomically
         from mdmot.pages import figures
 
         write_atomically(prepare_folder(plots) / "profile.svg", figures.profile(found))
+        say_written(plots)
     if as_json:
         print_json(found.to_json() | {"seed": seed})
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.asking import asked, asking_options, assert_one_beginning
+from mdmot.cli.grouped import GroupedOptions
 from mdmot.cli.knobs import assert_words, knobs
 from mdmot.cli.options import (
     MOST,
@@ -20,9 +21,11 @@ from mdmot.cli.options import (
     schedule_option,
     steps_option,
 )
+from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
-from mdmot.cli.samplers import default_sampler, list_samplers, make_run, sampler_named
+from mdmot.cli.samplers import default_sampler, knob_sections, list_samplers, make_run, sampler_named
 from mdmot.errors import InputError
+from mdmot.readable import so_many
 from mdmot.workflows.naming import load, precision_of
 from mdmot.workflows.precision import computing_in
 
@@ -41,7 +44,21 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+SECTIONS = {
+    "What is sampled": (
+        *("dtype", "prompt", "template", "mask_symbol", "chat", "system", "end", "num", "length"),
+        *("forbid", "allow", "guidance", "watch"),
+    ),
+    "In which steps": (
+        *("sampler_name", "samplers", "schedule_text", "steps", "steps_only", "block_length"),
+        *("temperature", "top_k", "top_p"),
+    ),
+    **knob_sections(),
+}
+"""The headings of the help, and the options below each."""
+
+
+@click.command(epilog=EXAMPLES, cls=GroupedOptions, sections=SECTIONS)
 @model_argument("MODEL")
 @click.option(
     "--sampler",
@@ -180,7 +197,9 @@ def sample(
         beginning = asked(source, prompt, template, chat, system, end, length, mask_symbol)
         source, starts = beginning.source, beginning.rows
         mask_id = source.model.mask_id
-        most = max(1, *(row.count(mask_id) for row in starts))
+        masked = [row.count(mask_id) for row in starts]
+        _tell_of_starts(masked, template, mask_symbol, block_length)
+        most = max(1, *masked)
         run = make_run(sampler, min(most, block_length or most), given, block_length, steps_only)
         stretched = [] if run.plan is None else stretched_to(run.plan, run.rule, starts, mask_id)
         if run.plan is not None and stretched:
@@ -213,3 +232,27 @@ def sample(
     texts = [printable(text) for text in shown]
     between = "\n---\n" if any("\n" in text for text in texts) else "\n"
     click.echo(between.join(texts))
+
+
+def _tell_of_starts(
+    masked: Sequence[int], template: pathlib.Path | None, mask_symbol: str, block_length: int | None
+) -> None:
+    """Says what of the options has nothing to do, by the numbers of masked positions.
+
+    Raises:
+      InputError: If no line of the template has a mask.
+    """
+    if template is not None and not any(masked):
+        raise InputError(
+            f"--template {template}: no line has the mask symbol {mask_symbol!r}, so that there is nothing "
+            "to fill in; write it where a token is wanted, or pass --mask-symbol, or a longer --length"
+        )
+    if template is None and not any(masked):
+        say("note: the prompt fills the whole sequence, and nothing is drawn")
+    elif empty := masked.count(0):
+        say(f"note: {so_many(empty, 'line')} of {template} without a mask: nothing is drawn there")
+    if block_length is not None and any(masked) and block_length > max(masked):
+        say(
+            f"note: --block-length {block_length} is more than the "
+            f"{so_many(max(masked), 'masked position')}: there is one block"
+        )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mdmot.cli.knobs import Field, Given, Values, flag, named
+from mdmot.cli.knobs import KNOBS, Field, Given, Values, flag, named
 from mdmot.errors import InputError
 from mdmot.names import is_plan_file
 
@@ -207,6 +207,25 @@ SAMPLERS: dict[str, Sampler] = {
     ),
     "dream-origin": _preset("dream_origin", "as Dream does by chance", LIKELIEST, "eps"),
 }
+
+
+MOST_IN_A_HEADING = 4
+"""Samplers that are named above the options that they alone read."""
+
+
+def knob_sections() -> dict[str, list[str]]:
+    """The options that not all samplers read, below the names of those that do."""
+    readers = {
+        option: tuple(name for name, sampler in SAMPLERS.items() if option in sampler.reads)
+        for option in KNOBS
+    }
+    found: dict[str, list[str]] = {}
+    for option, names in sorted(readers.items(), key=lambda item: -len(item[1])):
+        if len(names) < len(SAMPLERS) - 1:
+            few = len(names) <= MOST_IN_A_HEADING
+            heading = f"Of {', '.join(names)}" if few else "Of several samplers; --samplers says which"
+            found.setdefault(heading, []).append(option)
+    return found
 
 
 class Run(NamedTuple):

@@ -2,14 +2,13 @@
 
 import logging
 import pathlib
-import shlex
 from typing import Any, get_args
 
 import click
 
 from mdmot.cli.kinds import Whole, Words, checked
 from mdmot.cli.options import common, input_option, print_json, records_option, text_option
-from mdmot.cli.outputs import assert_folder, say
+from mdmot.cli.outputs import assert_folder, say, say_written
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.training_options import arguments_of, in_options, settings, show_presets
 from mdmot.errors import InputError
@@ -162,4 +161,5 @@ def train(
     if as_json:
         print_json(found.to_json())
     else:
-        click.echo(f"{found}\nwrote {out}; try: mdmot sample {shlex.quote(str(out))}")
+        click.echo(str(found))
+    say_written(out, "sample", str(out))

@@ -25,6 +25,7 @@ from mdmot.cli.outputs import (
     kept_until_written,
     output_file,
     say,
+    say_written,
 )
 from mdmot.cli.profiling import profiling
 from mdmot.cli.progress import progress_shown
@@ -155,6 +156,7 @@ def tune(
             write_plots(plots, found)
         else:
             write_order_plots(plots, found)
+        say_written(plots)
     if as_json:
         print_json(found.to_json() | {"seed": seed})
     else:
@@ -166,7 +168,10 @@ def tune(
             else:
                 show_learned(found)
     if out is not None and not is_standard_output(out):
-        say(f"wrote {out}")
+        is_sampled = model is None or model.suffix != ".json"
+        of = [] if model is None else [str(model)]
+        after = ["sample", *of, "--schedule", str(out)] if is_sampled else ["inspect", str(out)]
+        say_written(out, *after)
 
 
 def _show(found: Tuned) -> None:

@@ -14,7 +14,7 @@ from mdmot.metrics.laws import (
 from mdmot.metrics.laws_of_pairs import PairLaw, distances_of, pair_laws
 from mdmot.metrics.likelihood import SamplerLikelihood, sampler_likelihood
 from mdmot.metrics.pairs import PairStatistics, compare_pairs
-from mdmot.metrics.perplexity import HeldOut, generative_perplexity, held_out_bits
+from mdmot.metrics.perplexity import HeldOut, generative_perplexity, held_out_bits, in_bits
 from mdmot.metrics.samples import (
     distinct_n,
     exact_match,
@@ -45,6 +45,7 @@ __all__ = [
     "generative_perplexity",
     "held_out_bits",
     "hotelling",
+    "in_bits",
     "kl_to_law",
     "kl_to_sampler",
     "legal_share",

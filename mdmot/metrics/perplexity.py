@@ -63,7 +63,16 @@ def held_out_bits(
     """
     if not bytes_per_token > 0:
         raise InputError(f"bytes_per_token = {bytes_per_token}; pass a positive number")
-    nats = _nats_per_token(key, model, windows, batch_size, progress)
+    return in_bits(_nats_per_token(key, model, windows, batch_size, progress), bytes_per_token)
+
+
+def in_bits(nats: Estimate, bytes_per_token: float) -> HeldOut:
+    """Nats per token as bits per token and per byte.
+
+    Example:
+      >>> in_bits(Estimate(math.log(4), 0.0), 2.0).bits_per_byte.value
+      1.0
+    """
     per_token, per_byte = (
         Estimate(nats.value / unit, nats.standard_error / unit)
         for unit in (math.log(2), math.log(2) * bytes_per_token)

@@ -11,7 +11,8 @@ def render(content: dict[str, Any], figures: dict[str, str]) -> str:
     """The page.
 
     Args:
-      content: What `report.json` holds, and each toy law's `figure`.
+      content: What `report.json` holds, and each toy law's `figure`; chapters that are not in it are left
+        out.
       figures: SVG elements by name.
 
     Returns:
@@ -26,20 +27,18 @@ def render(content: dict[str, Any], figures: dict[str, str]) -> str:
     )
     environment.filters |= {"number": _number, "short": _short}
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for check in content["verify"]["checks"]:
+    for check in content["verify"]["checks"] if "verify" in content else ():
         groups.setdefault((check["statement"], check["source"]), []).append(check)
     template = environment.get_template("page.html.j2")
-    found = content["data_to_schedule"]
-    return template.render(
-        content,
-        figures=figures,
-        groups=groups.values(),
-        decoders=content["which_decoder"],
-        decay=_mean(content["learned_optima"]["decay"]),
-        chains=found["sticky_chains"],
-        chain=found["chain"],
-        text=found["text"],
-    )
+    shorter: dict[str, Any] = {}
+    if "which_decoder" in content:
+        shorter["decoders"] = content["which_decoder"]
+    if "learned_optima" in content:
+        shorter["decay"] = _mean(content["learned_optima"]["decay"])
+    if "data_to_schedule" in content:
+        found = content["data_to_schedule"]
+        shorter |= {"chains": found["sticky_chains"], "chain": found["chain"], "text": found["text"]}
+    return template.render(content, figures=figures, groups=groups.values(), **shorter)
 
 
 def _mean(values: list[float]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from mdmot.training.checkpoints import Restored, load_state, save_state, saved_steps
 from mdmot.training.config_file import read_config, write_config
 from mdmot.training.epr_levels import EprLevels
-from mdmot.training.evaluation import Evaluation, RowLosses, evaluate, mean_loss, row_losses
+from mdmot.training.evaluation import Evaluation, RowLosses, Stopped, evaluate, mean_loss, row_losses
 from mdmot.training.learned_order import (
     LearnedOrderObjective,
     OrderedParams,
@@ -72,6 +72,7 @@ __all__ = [
     "Shifted",
     "Spread",
     "StepInfo",
+    "Stopped",
     "Stratified",
     "TextMarks",
     "TokenWeight",

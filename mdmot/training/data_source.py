@@ -13,6 +13,7 @@ from mdmot.data import (
     tokenize,
 )
 from mdmot.errors import InputError, shown
+from mdmot.readable import so_many
 from mdmot.training.record_source import RecordSource, kept_path, record_source
 from mdmot.training.run_data import TrainData
 from mdmot.vocabulary import (
@@ -170,8 +171,9 @@ def _cut(source: DataSource, length: int, out: pathlib.Path, cache: pathlib.Path
     tokens = tokenize(held_out, source.vocabulary, cache)
     if tokens.tokens.size < 2 * length:
         raise InputError(
-            f"the {len(held_out.entries)} held-out documents of {held_out.name}: {tokens.tokens.size} "
-            f"tokens, less than two windows of {length}; pass a longer text or a shorter length"
+            f"the {so_many(len(held_out.entries), 'held-out document')} of {held_out.name}: "
+            f"{tokens.tokens.size} tokens, less than two windows of {length}; pass a longer text or a "
+            "shorter length"
         )
     rows = tokens.windows(length)
     description: dict[str, Any] = {"train": trained.provenance, "held_out": held_out.provenance}

@@ -27,6 +27,18 @@ class Evaluation(NamedTuple):
     standard_error: float
 
 
+class Stopped(KeyboardInterrupt):
+    """An interruption between batches.
+
+    Attributes:
+      found: The losses of the rows before it.
+    """
+
+    def __init__(self, found: "RowLosses") -> None:
+        super().__init__()
+        self.found = found
+
+
 class RowLosses(NamedTuple):
     """The NELBO of each row, by one mask pattern.
 
@@ -114,21 +126,29 @@ def row_losses(
 
     Raises:
       InputError: If the data do not fit the denoiser or there is no batch.
+      Stopped: If it is interrupted after a batch, with what was found.
     """
     windows = windows_on_device(model, data)
     if batch_size < 1:
         raise InputError(f"windows in batches of {batch_size}; pass at least 1")
     starts = range(0, len(windows), batch_size)
     keys = jax.random.split(key, len(starts))
-    nats, free = [], []
-    for i, start in enumerate(starts):
-        rows = slice(start, start + batch_size)
-        given = None if is_given is None else jnp.asarray(is_given[rows])
-        found = _nats(keys[i], model, windows[rows], answers, log_weights, given)
-        nats.append(np.asarray(found[0], np.float64))
-        free.append(np.asarray(found[1], np.float64))
-        if progress is not None:
-            progress(start + len(free[-1]), len(windows))
+    nats: list[np.ndarray] = []
+    free: list[np.ndarray] = []
+    try:
+        for i, start in enumerate(starts):
+            rows = slice(start, start + batch_size)
+            given = None if is_given is None else jnp.asarray(is_given[rows])
+            found = _nats(keys[i], model, windows[rows], answers, log_weights, given)
+            both = np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
+            nats.append(both[0])
+            free.append(both[1])
+            if progress is not None:
+                progress(start + len(free[-1]), len(windows))
+    except KeyboardInterrupt:
+        if not free:
+            raise
+        raise Stopped(RowLosses(np.concatenate(nats[: len(free)]), np.concatenate(free))) from None
     return RowLosses(np.concatenate(nats), np.concatenate(free))
 
 

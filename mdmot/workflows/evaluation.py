@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mdmot.models import Named
     from mdmot.plans import Plan, RevealKind
     from mdmot.schedules import MaskSchedule
+    from mdmot.workflows.judgement import Judgement
     from mdmot.workflows.right import Right
 
 
@@ -39,6 +41,7 @@ def evaluate(
     reveal: "RevealKind | None" = None,
     orders: int | None = None,
     seed: int = 0,
+    keep: "Callable[[Evaluation], None] | None" = None,
     show: Show | None = None,
     tell: Tell = silent,
 ) -> Evaluation:
@@ -73,6 +76,8 @@ def evaluate(
       orders: Random orders that the likelihood of a sequence is averaged over; None for 8 to 32, by the
         length, and for text 1.
       seed: Seed of all draws.
+      keep: Called with the bits as soon as they are known, before samples are judged; and if they are
+        interrupted, with those of the windows so far.
       show: Called as batches end.
       tell: Called with lines on what is evaluated on.
 
@@ -89,6 +94,8 @@ def evaluate(
     if text is not None and language is not None:
         raise InputError("--text and --language are both given; evaluate on one at a time")
     with computing_in(precision_of(name)):
+        from mdmot.metrics import Estimate, in_bits
+        from mdmot.training import Stopped, mean_loss
         from mdmot.workflows import judging
 
         named = load(name)
@@ -111,18 +118,35 @@ def evaluate(
         tokens = right.tokens if limit is None else right.spread(limit)
         some = "" if len(tokens) == len(right.tokens) else f" of {len(right.tokens):,}"
         tell(f"evaluate: {len(tokens):,}{some} windows of {tokens.shape[1]} tokens from {right.name}")
-        bits = _bits(named, right, tokens, batch, seed, show)
+        try:
+            bits = _bits(named, right, tokens, batch, seed, show)
+        except Stopped as stopped:
+            num_windows = len(stopped.found.nats)
+            tell(f"evaluate: stopped after {num_windows:,} of {len(tokens):,} windows")
+            if keep is not None and num_windows > 1:
+                nats = Estimate(*mean_loss(*stopped.found))
+                bits = in_bits(nats, right.bytes_per_token or 1.0)
+                keep(_evaluation(right, tokens[:num_windows], bits, None))
+            raise
+        if keep is not None:
+            keep(_evaluation(right, tokens, bits, None))
         judgement = None if sampling is None else judging.judged(named, right, sampling, seed, show)
-        least = right.entropy
-        return Evaluation(
-            bits.bits_per_token,
-            None if right.bytes_per_token is None else bits.bits_per_byte,
-            tokens.size,
-            right.documents,
-            right.source,
-            None if least is None else least / tokens.shape[1] / math.log(2),
-            judgement,
-        )
+        return _evaluation(right, tokens, bits, judgement)
+
+
+def _evaluation(
+    right: "Right", tokens: "np.ndarray", bits: "HeldOut", judgement: "Judgement | None"
+) -> Evaluation:
+    least = right.entropy
+    return Evaluation(
+        bits.bits_per_token,
+        None if right.bytes_per_token is None else bits.bits_per_byte,
+        tokens.size,
+        right.documents,
+        right.source,
+        None if least is None else least / tokens.shape[1] / math.log(2),
+        judgement,
+    )
 
 
 def _refuse_with_records(given: dict[str, Any]) -> None:

@@ -28,6 +28,8 @@ def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
         raise InputError(f"--prompt: {error}") from None
     if length is None:
         length = min(named.length, len(tokens) + named.room)
+    else:
+        named.assert_length(length, "--length")
     return filled(named, tokens, length, "--prompt")
 
 
@@ -43,6 +45,8 @@ def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sig
     """
     rows = []
     text = _read(path)
+    if length is not None:
+        named.assert_length(length, "--length")
     is_protein = isinstance(named.vocabulary, Residues)
     for number, line in protein_records(text) if is_protein else enumerate(text.split("\n"), start=1):
         where = f"{path}, line {number}"

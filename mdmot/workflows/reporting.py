@@ -1,8 +1,9 @@
-"""What the report is made of: decoders compared, schedules for data, claims checked, paper and samples."""
+"""The sections of the report: decoders compared, schedules for data, claims checked, paper and samples."""
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdmot.provenance import jsonable
 from mdmot.workflows.checking import Verification, verify
@@ -40,99 +41,6 @@ class JudgedText:
     usual: "np.ndarray"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class Findings:
-    """All that the report shows.
-
-    Attributes:
-      decoders: What orders and plans are worth, on a chain and on the text.
-      verification: The claims, checked in double precision.
-      optima: What a network learns where the theory says what is best.
-      chains: What tuning saves on chains known exactly.
-      chain: One of them.
-      asked: The schedules that the text asks for.
-      model: What the model of text reaches and writes.
-      text: What it was shown.
-      planes: Energies around their minimum.
-      pairs: The best schedule of each interpolation.
-      laws: Two laws of two tokens, sampled by many schedules.
-      seed: Of the masks and the samples.
-    """
-
-    decoders: "WhichDecoder"
-    verification: Verification
-    optima: "LearnedOptima"
-    chains: "list[StickyChain]"
-    chain: "ChainStudy"
-    asked: "TextSchedules"
-    model: "TextModel"
-    text: JudgedText
-    planes: "list[EnergyPlane]"
-    pairs: "list[SchedulePair]"
-    laws: "list[ToyLaw]"
-    seed: int
-
-    def __str__(self) -> str:
-        num, model = len(self.verification.checks), self.model
-        return (
-            f"{num - len(self.verification.failed)} of {num} checks passed\n"
-            f"the bundled model: {model.bits_per_byte:.3f} +- {model.standard_error:.3f} bits per byte of "
-            f"{self.text.name} (byte frequencies {model.unigram_bits_per_byte:.3f})"
-        )
-
-    def __repr__(self) -> str:
-        return f"Findings({'; '.join(str(self).splitlines())})"
-
-    def to_json(self) -> dict[str, Any]:
-        """What report.json holds, but for the time that it took."""
-        asked, optima = self.asked, self.optima
-        content = {
-            "which_decoder": {
-                "chain": _decoders(self.decoders.chain),
-                "text": _decoders(self.decoders.text),
-            },
-            "verify": self.verification.to_json(),
-            "data_to_schedule": {
-                "sticky_chains": [
-                    row._asdict() | {"best_beta": row.best_beta._asdict()} for row in self.chains
-                ],
-                "chain": _study(self.chain.study, self.chain.saving)
-                | {"profile": self.chain.profile.to_json()},
-                "text": _study(asked.study, asked.saving)
-                | {
-                    "profile": asked.profile.to_json(),
-                    "held_out_path_kl": asked.path_kl,
-                    "standard_error": asked.standard_error,
-                    "gain": asked.gain.nats,
-                    "gain_error": asked.gain_error,
-                    "gain_interval": asked.gain.interval,
-                    "gain_is_told": asked.gain.is_told,
-                    "gain_verdict": asked.gain.verdict,
-                },
-            },
-            "learned_optima": {
-                "before": optima.before.distance,
-                "after": optima.after.distance,
-                "samples": optima.samples,
-                "sampled": [found.distance for found in optima.sampled],
-                "decay": optima.decay,
-            },
-            "energy_planes": [plane._asdict() for plane in self.planes],
-            "schedule_pairs": [pair._asdict() for pair in self.pairs],
-            "toy_laws": [
-                law._asdict() | {"sampled": [row._asdict() for row in law.sampled]} for law in self.laws
-            ],
-            "text_model": self.model._asdict()
-            | {
-                "samples": [sample._asdict() for sample in self.model.samples],
-                "source": self.text.name,
-                "provenance": self.text.model.provenance,
-            },
-            "seed": self.seed,
-        }
-        return {name: jsonable(value) for name, value in content.items()}
-
-
 def judged_text(text: str | os.PathLike[str] | None = None) -> JudgedText:
     """The model that comes with mdmot and a text for it.
 
@@ -158,46 +66,149 @@ def judged_text(text: str | os.PathLike[str] | None = None) -> JudgedText:
         return JudgedText(model, name, tokens, usual)
 
 
-def findings(text: JudgedText, *, seed: int = 0, show: Show | None = None) -> Findings:
-    """Compares decoders, finds schedules for data, checks the theory and computes the paper's figures.
+class Section(NamedTuple):
+    """A part of the report, which can be found without the others.
+
+    Attributes:
+      name: Of the section, in a word or two.
+      is_quick: Whether it asks no network for much, and takes seconds.
+      find: `find(text, seed, show)` computes it, in double precision.
+      to_json: What report.json holds of it, by its keys.
+    """
+
+    name: str
+    is_quick: bool
+    find: "Callable[[JudgedText, int, Show | None], Any]"
+    to_json: "Callable[[Any], dict[str, Any]]"
+
+
+def found_in(section: Section, text: JudgedText, *, seed: int = 0, show: Show | None = None) -> Any:
+    """What a section shows.
 
     Args:
-      text: The model and what it is shown.
+      section: One of `SECTIONS`.
+      text: The model of text and what it is shown.
       seed: Of the masks and the samples.
-      show: Called as each part ends.
+      show: Called as parts end.
     """
-    from mdmot.checks.learned import learned_optima
-    from mdmot.experiments.data_to_schedule import chain_study, sticky_chains
-    from mdmot.experiments.energy_plane import energy_planes, schedule_pairs
-    from mdmot.experiments.text_model import text_model
-    from mdmot.experiments.text_schedules import text_schedules
-    from mdmot.experiments.toy_laws import toy_laws
+    with computing_in("float64"):
+        return section.find(text, seed, show)
+
+
+def content_of(section: Section, found: Any) -> dict[str, Any]:
+    """What report.json holds of a section, in JSON's types."""
+    return {name: jsonable(value) for name, value in section.to_json(found).items()}
+
+
+def _which_decoder(text: JudgedText, seed: int, show: Show | None) -> "WhichDecoder":
     from mdmot.experiments.which_decoder import TEXT_DECODERS, which_decoder
 
-    with computing_in("float64"):
-        advance = counted(show, "which decoder", 1 + len(TEXT_DECODERS))
-        decoders = which_decoder(seed, text.model, text.tokens, advance)
-        advance = counted(show, "from data to schedule", 3)
-        chains, chain = sticky_chains(), chain_study()
-        advance("chains")
-        asked = text_schedules(seed, text.model, text.tokens)
-        advance("text")
-        model = text_model(seed, text.model, text.tokens, text.usual)
-        advance("samples")
-        return Findings(
-            decoders=decoders,
-            verification=verify("float64", show=show),
-            optima=learned_optima(),
-            chains=chains,
-            chain=chain,
-            asked=asked,
-            model=model,
-            text=text,
-            planes=energy_planes(),
-            pairs=schedule_pairs(),
-            laws=toy_laws(),
-            seed=seed,
-        )
+    advance = counted(show, "which decoder", 1 + len(TEXT_DECODERS))
+    return which_decoder(seed, text.model, text.tokens, advance)
+
+
+class Data(NamedTuple):
+    """Schedules that data ask for.
+
+    Attributes:
+      chains: What tuning saves on chains known exactly.
+      chain: One of them.
+      text: The schedules that a text asks for.
+    """
+
+    chains: "list[StickyChain]"
+    chain: "ChainStudy"
+    text: "TextSchedules"
+
+
+def _data(text: JudgedText, seed: int, show: Show | None) -> Data:
+    from mdmot.experiments.data_to_schedule import chain_study, sticky_chains
+    from mdmot.experiments.text_schedules import text_schedules
+
+    advance = counted(show, "from data to schedule", 2)
+    chains, chain = sticky_chains(), chain_study()
+    advance("chains")
+    asked = text_schedules(seed, text.model, text.tokens)
+    advance("text")
+    return Data(chains, chain, asked)
+
+
+def _checks(text: JudgedText, seed: int, show: Show | None) -> Verification:
+    return verify("float64", show=show)
+
+
+def _optima(text: JudgedText, seed: int, show: Show | None) -> "LearnedOptima":
+    from mdmot.checks.learned import learned_optima
+
+    return learned_optima()
+
+
+class Planes(NamedTuple):
+    """Energies of many schedules.
+
+    Attributes:
+      planes: Around their minimum.
+      pairs: The best schedule of each interpolation.
+    """
+
+    planes: "list[EnergyPlane]"
+    pairs: "list[SchedulePair]"
+
+
+def _planes(text: JudgedText, seed: int, show: Show | None) -> Planes:
+    from mdmot.experiments.energy_plane import energy_planes, schedule_pairs
+
+    return Planes(energy_planes(), schedule_pairs())
+
+
+def _laws(text: JudgedText, seed: int, show: Show | None) -> "list[ToyLaw]":
+    from mdmot.experiments.toy_laws import toy_laws
+
+    return toy_laws()
+
+
+def _samples(text: JudgedText, seed: int, show: Show | None) -> "tuple[TextModel, JudgedText]":
+    from mdmot.experiments.text_model import text_model
+
+    return text_model(seed, text.model, text.tokens, text.usual), text
+
+
+def _data_content(found: Data) -> dict[str, Any]:
+    asked = found.text
+    text = _study(asked.study, asked.saving) | {
+        "profile": asked.profile.to_json(),
+        "held_out_path_kl": asked.path_kl,
+        "standard_error": asked.standard_error,
+        "gain": asked.gain.nats,
+        "gain_error": asked.gain_error,
+        "gain_interval": asked.gain.interval,
+        "gain_is_told": asked.gain.is_told,
+        "gain_verdict": asked.gain.verdict,
+    }
+    chains = [row._asdict() | {"best_beta": row.best_beta._asdict()} for row in found.chains]
+    chain = _study(found.chain.study, found.chain.saving) | {"profile": found.chain.profile.to_json()}
+    return {"data_to_schedule": {"sticky_chains": chains, "chain": chain, "text": text}}
+
+
+def _optima_content(found: "LearnedOptima") -> dict[str, Any]:
+    content = {
+        "before": found.before.distance,
+        "after": found.after.distance,
+        "samples": found.samples,
+        "sampled": [each.distance for each in found.sampled],
+        "decay": found.decay,
+    }
+    return {"learned_optima": content}
+
+
+def _samples_content(found: "tuple[TextModel, JudgedText]") -> dict[str, Any]:
+    model, text = found
+    content = {
+        "samples": [sample._asdict() for sample in model.samples],
+        "source": text.name,
+        "provenance": text.model.provenance,
+    }
+    return {"text_model": model._asdict() | content}
 
 
 def _decoders(study: "DecoderStudy") -> dict[str, Any]:
@@ -220,3 +231,39 @@ def _study(study: "ScheduleStudy", saving: "Saving") -> dict[str, Any]:
     ]
     curves = {name: getattr(study, name) for name in ("sweep", "path_kl", "times", "gammas")}
     return {"plans": plans, "saving": saving._asdict(), **curves}
+
+
+SECTIONS = {
+    "laws": Section(
+        "laws",
+        True,
+        _laws,
+        lambda found: {
+            "toy_laws": [
+                law._asdict() | {"sampled": [row._asdict() for row in law.sampled]} for law in found
+            ]
+        },
+    ),
+    "energies": Section(
+        "energies",
+        True,
+        _planes,
+        lambda found: {
+            "energy_planes": [plane._asdict() for plane in found.planes],
+            "schedule_pairs": [pair._asdict() for pair in found.pairs],
+        },
+    ),
+    "checks": Section("checks", True, _checks, lambda found: {"verify": found.to_json()}),
+    "decoders": Section(
+        "decoders",
+        False,
+        _which_decoder,
+        lambda found: {
+            "which_decoder": {"chain": _decoders(found.chain), "text": _decoders(found.text)},
+        },
+    ),
+    "data": Section("data", False, _data, _data_content),
+    "samples": Section("samples", False, _samples, _samples_content),
+    "optima": Section("optima", False, _optima, _optima_content),
+}
+"""The sections by name, in the order in which they are found: what takes seconds first."""

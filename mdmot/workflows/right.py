@@ -10,6 +10,7 @@ import numpy as np
 from mdmot.data import Language, hold_out_documents, read_corpus, read_language
 from mdmot.errors import InputError
 from mdmot.models import Named
+from mdmot.readable import so_many
 from mdmot.vocabulary import Symbols, assert_same_vocabulary
 from mdmot.workflows.judgement import HELD_OUT_SEQUENCES, MOST_LAW_TOKENS
 from mdmot.workflows.progress import Tell
@@ -127,9 +128,10 @@ def of_text(
         )
     if rows.left_out:
         tell(f"evaluate: left out {rows.left_out:,} windows with tokens unknown to the model")
+    documents = so_many(len(corpus.entries), "document" if whole else "held-out document")
     return Right(
         rows.tokens,
-        f"the {len(corpus.entries)} {'' if whole else 'held-out '}documents of {corpus.name}",
+        f"the {documents} of {corpus.name}",
         len(corpus.entries),
         "text",
         rows.bytes_per_token,

@@ -185,6 +185,11 @@ def load_pretrained(
             InputWarning,
             stacklevel=2,
         )
+    if config.pad_id is not None and config.pad_id >= config.vocab_size:
+        raise InputError(
+            f"{folder / CONFIG_FILE}: pad_token_id is {config.pad_id}, and there are {config.vocab_size} "
+            "tokens; correct it, or write null for none"
+        )
     symbols = read_symbols(folder, config.vocab_size)
     mask_id = config.mask_id if mask_id is None else mask_id
     mask_id = find_mask(folder, symbols, name) if mask_id is None else mask_id

@@ -57,7 +57,7 @@ def list_tensors(folder: pathlib.Path, ignored: Sequence[str] = ()) -> dict[str,
         raise InputError(f'{index}: has no "weight_map" of tensor names to file names; copy it again')
     found: dict[str, Entry] = {}
     for file in sorted(set(placed.values())):
-        if pathlib.PurePath(file).name != file:
+        if pathlib.PurePath(file).name != file or file == "..":
             raise InputError(f"{index}: names the file {file!r}, which is not in this folder")
         if not (folder / file).exists():
             raise InputError(f"{index}: the file {file} is missing; copy all files of the model")
