@@ -19,6 +19,8 @@ from mdmot.decoders import (
     cheapest,
     decode,
     equivalent_random_steps,
+    impossible_difference,
+    is_better,
     law_sequences,
     measure,
     pareto_front,
@@ -197,6 +199,55 @@ def test_what_costs_more_has_to_be_told_from_what_costs_less():
     assert pareto_front([made(2, 5.0), made(4, 5.0 - 4e-6)]) == (0,)
     assert pareto_front([made(2, 5.0), made(4, 4.0, is_random=True)]) == (0,)
     assert pareto_front([]) == ()
+
+
+def test_shares_of_impossible_rows_have_an_error_too():
+    """Of six rows one that cannot be drawn tells nothing; of all that a law has it tells all."""
+    noise = np.array([-1.0, 1, -1, 1, -1, 1])
+    able, one = 5 + noise, np.where(np.arange(6) < 1, np.inf, 5 + noise)
+    for less in (0, 1):  # in every row: told
+        for rows, is_told in ((ROWS, False), (EXACT_ROWS, True)):
+            first, second = made(2, able, rows), made(2, one + less, rows)
+            assert is_better(first, second) == (is_told or less == 1)
+            assert not is_better(second, first)
+    # The one that cannot draw a row is not better, whatever it loses on the others.
+    assert not is_better(made(2, one - 3, ROWS), made(2, able, ROWS))
+    # Five of six rows, +- 1/6, are told: the error is the binomial one, sqrt(p (1 - p) / 5).
+    most = made(2, np.where(np.arange(6) < 5, np.inf, 1.0), ROWS)
+    assert is_better(made(2, able, ROWS), most)
+    found = impossible_difference(most, made(2, able, ROWS))
+    assert found.value == pytest.approx(5 / 6)
+    assert found.standard_error == pytest.approx(math.sqrt(5 / 6 * 1 / 6 / 5))
+    # Rows that neither can draw are no difference, and have no part in its error.
+    both = impossible_difference(made(2, one, ROWS), made(2, one + 1, ROWS))
+    assert (both.value, both.standard_error) == (0, 0)
+
+
+def test_of_random_decoders_the_draws_that_both_have_are_counted():
+    """A row that is impossible in one of two draws is half; draws of one alone are not looked at."""
+    two = np.array([[np.inf, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    three = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [np.inf, np.inf, np.inf]])
+    rows = Sequences([[0], [1], [2]], is_exact=True)
+    random = [Measured(rows, -losses, np.ones(losses.shape, int), True) for losses in (two, three)]
+    found = impossible_difference(*random)
+    assert found.value == pytest.approx(1 / 6)
+    # The weights are a third; the variance of two draws, 1 and 0, is a half, of their mean a quarter.
+    assert found.standard_error == pytest.approx(1 / 3 * 1 / 2)
+    plain = Measured(rows, np.full((1, 3), -1.0), np.ones((1, 3), int), False)
+    assert impossible_difference(random[0], plain).value == pytest.approx(1 / 6)
+    assert not is_better(plain, random[0])  # 1/6 +- 1/6, and as much is lost
+
+
+def test_what_costs_more_is_compared_with_all_that_cost_less():
+    """Rows that one cannot draw leave another set to compare: better is then not transitive."""
+    inf = np.inf
+    first = made(1, [inf, 5, 5, 5, 5, 5])
+    second = made(2, [4, inf, 4, 4, 4, 4])
+    third = made(3, [0, 20, 4, 4, 4, inf])
+    assert is_better(second, first)
+    assert is_better(third, second)
+    assert not is_better(third, first)
+    assert pareto_front([third, first, second]) == (1, 2)
 
 
 def test_the_cheapest_decoder_reaches_the_target_beyond_its_error():

@@ -13,7 +13,7 @@ from mdmot.decoders.choosing import (
 )
 from mdmot.decoders.decoder import Decoder, Run
 from mdmot.decoders.kinds import Adaptive, InOrder, Surest
-from mdmot.decoders.measured import Mean, Measured, paired_difference
+from mdmot.decoders.measured import Mean, Measured, impossible_difference, paired_difference
 from mdmot.decoders.measuring import measure
 from mdmot.decoders.names import parse_decoder
 from mdmot.decoders.sequences import Sequences, law_sequences
@@ -36,6 +36,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "Measured",
     "Mean",
     "paired_difference",
+    "impossible_difference",
     "calibrate",
     "Calibrated",
     # which of them

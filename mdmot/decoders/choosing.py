@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdmot.decoders.measured import Measured, paired_difference
+from mdmot.decoders.measured import Measured, impossible_difference, paired_difference
 from mdmot.errors import InputError
 from mdmot.information import OrderTable
 from mdmot.orders import RandomOrder
@@ -26,8 +26,10 @@ def pareto_front(measured: Sequence[Measured]) -> tuple[int, ...]:
 
     From the fewest calls on: a decoder is on the front if it is better than each one that is on it with
     fewer calls, and no one with as many calls is better than it. Better is one that leaves fewer rows
-    impossible, or no more of them and loses less on the rows that both can draw, by more than two standard
-    errors of that difference, row by row with common random numbers, and by more than rounding. So what
+    impossible, by more than two standard errors of that difference; or no more of them and loses less on
+    the rows that both can draw, by more than two standard errors and by more than rounding. Both are
+    compared row by row with common random numbers. One that leaves more rows impossible, told or not, is
+    never better: among a law's sequences each of them is an infinite loss. So what
     costs more has to be told apart from what costs less; of equal calls, all that cannot be told from the
     best one stay. A difference without a known error is not told.
 
@@ -60,8 +62,11 @@ def pareto_front(measured: Sequence[Measured]) -> tuple[int, ...]:
 
 def is_better(first: Measured, second: Measured) -> bool:
     """Whether the first decoder is better than the second, beyond the error; see `pareto_front`."""
-    if abs(first.impossible - second.impossible) > SAME_SHARE:
-        return first.impossible < second.impossible
+    fewer = impossible_difference(second, first)
+    if fewer.value < -SAME_SHARE:
+        return False
+    if fewer.value > SURE * fewer.standard_error + SAME_SHARE:
+        return True
     gain = paired_difference(second, first)
     # nan where there is no row that both can draw, or no error is known: not told.
     return gain.value > SURE * gain.standard_error + _rounding(first, second)

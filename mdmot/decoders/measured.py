@@ -131,20 +131,55 @@ def paired_difference(first: Measured, second: Measured) -> Mean:
       >>> difference.value, difference.standard_error
       (1.0, 0.0)
     """
-    if first.sequences is not second.sequences:
-        raise InputError("the decoders were measured on different sequences; measure both on the same ones")
-    ours, others = first.losses, second.losses
-    if len(ours) != len(others):
-        # A decoder without randomness is the same in every draw; of others, the draws that both have.
-        num = min(len(each.losses) for each in (first, second) if each.is_random)
-        ours, others = (
-            each.losses[:num] if each.is_random else each.losses[:1] for each in (first, second)
-        )
+    ours, others = _beside(first, second)
     with np.errstate(invalid="ignore"):
         difference = ours - others
     is_infinite = np.isinf(ours) | np.isinf(others)
     difference = np.where(is_infinite, np.inf, difference)
     return _mean(difference, first.sequences, first.is_random or second.is_random)
+
+
+def impossible_difference(first: Measured, second: Measured) -> Mean:
+    """Weight of the rows that the first decoder cannot draw less that of the second, draw by draw.
+
+    Args:
+      first: A decoder.
+      second: Another one, measured on the same sequences from the same key.
+
+    Returns:
+      The difference, with the binomial error of the rows that one of them cannot draw and the other can; 0
+        where the rows are all of a law and nothing but tokens is drawn.
+
+    Raises:
+      InputError: If the sequences are not the same.
+
+    Example:
+      >>> rows, calls = Sequences([[0, 0], [0, 1], [1, 0]]), np.ones((1, 3), int)
+      >>> log_q = np.array([[-np.inf, -np.inf, -2.0]]), np.array([[-np.inf, -3.0, -1.0]])
+      >>> found = impossible_difference(*(Measured(rows, q, calls, False) for q in log_q))
+      >>> round(found.value, 4), round(found.standard_error, 4)  # one of three, and sqrt((1/3) (2/3) / 2)
+      (0.3333, 0.3333)
+    """
+    ours, others = (np.isinf(losses).astype(float) for losses in _beside(first, second))
+    return _mean(ours - others, first.sequences, first.is_random or second.is_random)
+
+
+def _beside(
+    first: Measured, second: Measured
+) -> tuple[Float[np.ndarray, "_ rows"], Float[np.ndarray, "_ rows"]]:
+    """The losses of both, in as many draws or in one.
+
+    Raises:
+      InputError: If the sequences are not the same.
+    """
+    if first.sequences is not second.sequences:
+        raise InputError("the decoders were measured on different sequences; measure both on the same ones")
+    if len(first.losses) == len(second.losses):
+        return first.losses, second.losses
+    # A decoder without randomness is the same in every draw; of others, the draws that both have.
+    num = min(len(each.losses) for each in (first, second) if each.is_random)
+    ours, others = (each.losses[:num] if each.is_random else each.losses[:1] for each in (first, second))
+    return ours, others
 
 
 def _mean(values: Float[np.ndarray, "draws rows"], sequences: Sequences, is_random: bool) -> Mean:
