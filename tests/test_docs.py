@@ -39,6 +39,10 @@ def test_the_programs_of_the_sampling_page_run():
     assert printed.splitlines()[-2:] == ["[0.0054 0.0006] [2 2]", "[0.06 0.06]"]
 
 
+def test_the_program_of_the_editing_page_runs():
+    assert output(program("editing.md")) == "[[0, 0, 1, 3]] END 2\n"
+
+
 def test_the_program_of_the_tuning_page_finds_a_better_plan():
     printed = output(program("tuning.md"))
     counts = eval(re.match(r"\([\d, ]*\)", printed).group())

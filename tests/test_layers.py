@@ -30,6 +30,7 @@ LAYERS = [
     {"plans"},
     {"export"},
     {"samplers"},
+    {"editing"},
     {"models"},
     {"training"},
     {"metrics"},

@@ -4,20 +4,25 @@ from mdmot.models.adapters import NNXDenoiser, TimedNNXDenoiser, from_nnx, from_
 from mdmot.models.bundled import bundled_model, bundled_profile
 from mdmot.models.checkpoint import load_checkpoint, save_checkpoint
 from mdmot.models.config import TransformerConfig
+from mdmot.models.editing_transformer import EditingConfig, EditingTransformer, NNXEditor, editor_from_nnx
 from mdmot.models.named import ENTRIES, Named
 from mdmot.models.sharding import param_shardings
 from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
 
 __all__ = [
     "ENTRIES",
+    "EditingConfig",
+    "EditingTransformer",
     "MaskedTransformer",
     "NNXDenoiser",
+    "NNXEditor",
     "Named",
     "TimeConditionedTransformer",
     "TimedNNXDenoiser",
     "TransformerConfig",
     "bundled_model",
     "bundled_profile",
+    "editor_from_nnx",
     "from_nnx",
     "from_nnx_timed",
     "load_checkpoint",

@@ -83,7 +83,7 @@ def from_nnx(module: nnx.Module) -> tuple[NNXDenoiser, Params]:
       >>> denoiser(params, jnp.full((2, 6), config.mask_id)).shape
       (2, 6, 4)
     """
-    graphdef, params = _split(module)
+    graphdef, params = split_module(module)
     return NNXDenoiser(graphdef), params
 
 
@@ -115,7 +115,7 @@ def split_from_nnx(module: nnx.Module) -> tuple[SplitDenoiser, Params]:
     for name in ("features", "head"):
         if not callable(getattr(module, name, None)):
             raise InputError(f"module {type(module).__name__} has no {name}; use from_nnx")
-    graphdef, params = _split(module)
+    graphdef, params = split_module(module)
     return SplitDenoiser(NNXPart(graphdef, "features"), NNXPart(graphdef, "head")), params
 
 
@@ -141,11 +141,12 @@ def from_nnx_timed(module: nnx.Module) -> tuple[TimedNNXDenoiser, Params]:
       >>> denoiser(params, jnp.full((2, 6), config.mask_id), jnp.asarray(0.5)).shape
       (2, 6, 4)
     """
-    graphdef, params = _split(module)
+    graphdef, params = split_module(module)
     return TimedNNXDenoiser(graphdef), params
 
 
-def _split(module: nnx.Module) -> tuple[nnx.GraphDef, Params]:
+def split_module(module: nnx.Module) -> tuple[nnx.GraphDef, Params]:
+    """A deterministic module's structure, and its weights as a nested dictionary."""
     random = nnx.to_flat_state(nnx.state(module, nnx.RngState))
     if random:
         names = ", ".join(sorted(".".join(map(str, path)) for path, _ in random))

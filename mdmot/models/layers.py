@@ -96,6 +96,44 @@ def attend(
     return mixed.reshape(*mixed.shape[:2], -1)
 
 
+def attend_near(
+    query: Float[Array, "batch length heads features"],
+    key: Float[Array, "batch length kv_heads features"],
+    value: Float[Array, "batch length kv_heads features"],
+    window: int,
+    is_seen: Bool[Array, "batch length"] | None = None,
+) -> Float[Array, "batch length joined"]:
+    """What every position reads from its neighbours, as `attend` with all others unseen.
+
+    Only these are compared: time and memory grow as length x window, not as its square.
+
+    Args:
+      query: Heads in groups that share a key and value.
+      key: What queries are compared to.
+      value: What is read.
+      window: How far to both sides positions are read, at least 0.
+      is_seen: The positions that are read; the result of one that sees none means nothing. None for all.
+
+    Returns:
+      The heads side by side.
+    """
+    batch, length, groups, size = key.shape
+
+    def near(x: Array) -> Array:
+        """[batch, length, ...] as [batch, length, 2 window + 1, ...]."""
+        padded = jnp.pad(x, ((0, 0), (window, window), *[(0, 0)] * (x.ndim - 2)))
+        return jnp.stack([padded[:, by : by + length] for by in range(2 * window + 1)], axis=2)
+
+    there = near(jnp.ones((batch, length), bool) if is_seen is None else is_seen)
+    grouped = query.reshape(batch, length, groups, -1, size)
+    scores = jnp.einsum("blgqd,blwgd->blgqw", grouped, near(key), preferred_element_type=_wide(query))
+    scores = scores / np.sqrt(size).astype(scores.dtype)
+    lowest = jnp.finfo(scores.dtype).min  # not -inf, which makes nan of a position that sees none
+    weights = jax.nn.softmax(jnp.where(there[:, :, None, None], scores, lowest))
+    mixed = jnp.einsum("blgqw,blwgd->blgqd", weights.astype(value.dtype), near(value))
+    return mixed.reshape(batch, length, -1)
+
+
 def linear(layer: dict[str, Array], x: Features) -> Float[Array, "batch length outputs"]:
     """Features times the kernel, plus the bias if there is one."""
     y = x @ layer["kernel"]

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from mdmot._types import Logits, Tokens
 from mdmot.errors import InputError
 from mdmot.models.config import TransformerConfig
-from mdmot.models.layers import attend, inverse_frequencies, rms_norm, through, turned, turns
+from mdmot.models.layers import attend, attend_near, inverse_frequencies, rms_norm, through, turned, turns
 
 ROTARY_BASE = 10_000.0
 LEVEL_WAVES = 8
@@ -129,15 +129,21 @@ class Embedding(nnx.Module):
 
 
 class Body(nnx.Module):
-    """The blocks and the last norm: features in, features out."""
+    """The blocks and the last norm: features in, features out.
 
-    def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
+    Args:
+      config: Its size.
+      rngs: Randomness of the weights.
+      window: How far to both sides attention reaches; None for all positions.
+    """
+
+    def __init__(self, config: TransformerConfig, rngs: nnx.Rngs, window: int | None = None):
         self.head_size = config.width // config.heads
 
         @nnx.split_rngs(splits=config.depth)
         @nnx.vmap(in_axes=0, out_axes=0)
         def stacked(rngs: nnx.Rngs) -> Block:
-            return Block(config, rngs)
+            return Block(config, rngs, window)
 
         self.blocks = stacked(rngs)
         self.norm = Norm(config)
@@ -153,11 +159,11 @@ class Body(nnx.Module):
 
 
 class Block(nnx.Module):
-    """Attention over all positions, then a network at each; norms come before, sums after."""
+    """Attention, then a network at each position; norms come before, sums after."""
 
-    def __init__(self, config: TransformerConfig, rngs: nnx.Rngs):
+    def __init__(self, config: TransformerConfig, rngs: nnx.Rngs, window: int | None = None):
         width, hidden = config.width, config.expansion * config.width
-        self.groups, self.size = config.groups, width // config.heads
+        self.groups, self.size, self.window = config.groups, width // config.heads, window
         projected = (config.heads + 2 * config.groups) * self.size
 
         def linear(inputs: int, outputs: int) -> nnx.Linear:
@@ -185,7 +191,11 @@ class Block(nnx.Module):
         qkv = self.qkv(self.attention_norm(flat)).reshape(batch, length, self.groups, -1, self.size)
         query = qkv[:, :, :, :-2].reshape(batch, length, -1, self.size)
         key, value = qkv[:, :, :, -2], qkv[:, :, :, -1]
-        mixed = attend(turned(query, turn), turned(key, turn), value, is_seen)
+        query, key = turned(query, turn), turned(key, turn)
+        if self.window is None:
+            mixed = attend(query, key, value, is_seen)
+        else:
+            mixed = attend_near(query, key, value, self.window, is_seen)
         flat = flat + self.attention_out(mixed.reshape(-1, width))
         flat = flat + self.mlp_out(nnx.gelu(self.mlp_in(self.mlp_norm(flat))))
         return flat.reshape(x.shape)

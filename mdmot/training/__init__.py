@@ -28,6 +28,7 @@ from mdmot.training.runs import RunResult, run
 from mdmot.training.sharding import split_rows
 from mdmot.training.spread import Antithetic, Independent, Shifted, Spread, Stratified
 from mdmot.training.text_marks import TextMarks
+from mdmot.training.traces import FittedEditor, Steps, TraceLosses, fit_traces, trace_losses
 from mdmot.training.update import StepInfo, TrainState, Update
 from mdmot.training.variance import (
     Decomposition,
@@ -50,6 +51,7 @@ __all__ = [
     "EprLevels",
     "Evaluation",
     "EvenLevels",
+    "FittedEditor",
     "FittedLevels",
     "Independent",
     "IndependentMasks",
@@ -72,10 +74,12 @@ __all__ = [
     "Shifted",
     "Spread",
     "StepInfo",
+    "Steps",
     "Stopped",
     "Stratified",
     "TextMarks",
     "TokenWeight",
+    "TraceLosses",
     "TrainConfig",
     "TrainData",
     "TrainResult",
@@ -89,6 +93,7 @@ __all__ = [
     "exact_nelbo",
     "fit",
     "fit_epr",
+    "fit_traces",
     "gradient_variance",
     "isad",
     "load_state",
@@ -109,6 +114,7 @@ __all__ = [
     "shuffled_batches",
     "split_rows",
     "syrm",
+    "trace_losses",
     "training_steps",
     "write_config",
 ]

@@ -1,0 +1,126 @@
+"""Any-process generation: networks that remask, insert and delete, trained and tried out.
+
+Prints one JSON object a line; without --json, also a table on standard error. Parts:
+
+  parity      the parity of bits, learned from steps on two bits: shares right at lengths 10 to 1,000, and
+              whether the network is right on all that it can see, so at every length
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from parts import print_tables
+
+from mdmot.data.traces import parity_rows, parity_traces
+from mdmot.data.traces.parity import BEGIN, ONE, PAD, ZERO
+from mdmot.editing import EditModel, Stop, editor_model, write
+from mdmot.models import EditingConfig, EditingTransformer, editor_from_nnx
+from mdmot.training import fit_traces
+
+SIZE = EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2, expansion=4)
+FRAME, NO_FRAME = 3, 0
+"""Bits behind the two, at most, in the steps that are trained on; and the steps on two bits alone."""
+
+SEES = 6
+"""Bits behind the two, at most, among which all is that a position can see at any length."""
+
+UPDATES, RATE = 3000, 0.01
+
+
+class Setting(NamedTuple):
+    """What the command line says."""
+
+    seeds: int
+    strings: int
+    lengths: tuple[int, ...]
+
+
+FULL, QUICK = Setting(5, 100, (10, 100, 1000)), Setting(1, 20, (10, 100))
+
+
+def parity(setting: Setting) -> Iterator[dict[str, Any]]:
+    """A network for each seed, on random strings of each length; and what the steps without frames give."""
+    for seed in range(setting.seeds):
+        yield fitted(seed, NO_FRAME)[1]
+    for seed in range(setting.seeds):
+        model, row = fitted(seed, FRAME)
+        for length in setting.lengths:
+            row |= tried(model, seed, setting.strings, length)
+        yield row
+
+
+def fitted(seed: int, frame: int) -> tuple[EditModel, dict[str, Any]]:
+    """A network that learned the steps on two bits, and what is to be said of it."""
+    start = time.perf_counter()
+    editor, params = editor_from_nnx(EditingTransformer(SIZE, nnx.Rngs(seed)))
+    model = editor_model(editor, params, mask_id=SIZE.mask_id, pad_id=SIZE.pad_id)
+    adam = optax.adam(optax.cosine_decay_schedule(RATE, UPDATES))
+    steps, key = parity_traces(frame), jax.random.key(seed)
+    model, losses = fit_traces(key, model, steps, optimizer=adam, num_steps=UPDATES)
+    return model, {
+        "frame": frame,
+        "seed": seed,
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(model.params)),
+        "steps": len(steps.before),
+        "loss": float(losses[-1]),
+        "seconds": round(time.perf_counter() - start, 1),
+        "right_on_all_it_sees": share_of_steps(model),
+    }
+
+
+def share_of_steps(model: EditModel) -> float:
+    """Steps with frames of all that a position can see for which the network asks for the right edits."""
+    traces = parity_traces(SEES)
+    controls = model.editor(model.params, jnp.asarray(traces.before))
+    is_right = [
+        ((np.asarray(odds) > 0) == label) | (traces.before == PAD)
+        for odds, label in zip(controls[1:], traces[2:], strict=True)
+    ]
+    return float(np.all(is_right, axis=(0, 2)).mean())
+
+
+def tried(model: EditModel, seed: int, strings: int, length: int) -> dict[str, Any]:
+    """The share of random strings whose parity comes out, and the steps that they take."""
+    rows = parity_rows(np.random.default_rng(seed), strings, length)
+    tokens = jnp.asarray(np.pad(rows, ((0, 0), (0, 2)), constant_values=PAD))
+    found = write(jax.random.key(seed), model, tokens, max_steps=2 * length + 1)
+    ends = [tuple(row[:n]) for row, n in zip(np.asarray(found.tokens), found.length, strict=True)]
+    even, odd = {(BEGIN,), (BEGIN, ZERO)}, {(BEGIN, ONE)}
+    is_right = [
+        end in (odd if (row == ONE).sum() % 2 else even) and stop == Stop.STILL
+        for end, row, stop in zip(ends, rows, found.stop, strict=True)
+    ]
+    return {
+        f"right_at_{length}": float(np.mean(is_right)),
+        f"calls_at_{length}": float(np.mean(found.network_calls)),
+    }
+
+
+PARTS = {"parity": parity}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--part", choices=PARTS, action="append", help="default: all")
+    parser.add_argument("--json", action="store_true", help="no table on standard error")
+    parser.add_argument("--quick", action="store_true", help="one network, short strings")
+    arguments = parser.parse_args()
+    for part in arguments.part or PARTS:
+        rows = []
+        for row in PARTS[part](QUICK if arguments.quick else FULL):
+            rows.append({"part": part, **row})
+            print(json.dumps(rows[-1]), flush=True)
+        if not arguments.json:
+            print_tables(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The edits that lead from one sequence to the next, and the next sequence that edits lead to."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from mdmot.errors import InputError
+
+KEEP = -1
+"""The label of a position that is not unmasked: no token is asked for."""
+
+
+class Labels(NamedTuple):
+    """What is asked for at each position of one sequence.
+
+    Attributes:
+      tokens: The token that a mask becomes; KEEP where nothing is unmasked.
+      remask: Whether the position becomes a mask, or stays one.
+      insert: Whether a mask is put behind it.
+      delete: Whether it goes, being a mask.
+    """
+
+    tokens: list[int]
+    remask: list[bool]
+    insert: list[bool]
+    delete: list[bool]
+
+
+class Traces(NamedTuple):
+    """Steps of computations, one a row, padding behind each.
+
+    Attributes:
+      before: The sequences before the steps.
+      tokens: The tokens that masks become; KEEP elsewhere.
+      remask: Positions that become masks, or stay masks.
+      insert: Positions behind which a mask is put.
+      delete: Masks that go.
+    """
+
+    before: Int[np.ndarray, "num length"]
+    tokens: Int[np.ndarray, "num length"]
+    remask: Bool[np.ndarray, "num length"]
+    insert: Bool[np.ndarray, "num length"]
+    delete: Bool[np.ndarray, "num length"]
+
+
+def applied(row: Sequence[int], labels: Labels, mask_id: int) -> list[int]:
+    """The next sequence: the rule of `mdmot.editing.edited`, position by position.
+
+    Args:
+      row: The sequence, without padding.
+      labels: What is asked for at each of its positions.
+      mask_id: The token of a masked position.
+
+    Example:
+      >>> applied([0, 9, 9, 1], Labels([KEEP, 1, 1, KEEP], [True, False, False, False],
+      ...     [False, False, False, True], [False, True, False, False]), mask_id=9)
+      [9, 1, 1, 9]
+
+    References:
+      Yang et al., arXiv:2510.06190 (AP-MDM).
+    """
+    after = []
+    for token, new, remask, insert, delete in zip(row, *labels, strict=True):
+        if delete and token == mask_id:
+            continue
+        after.append(mask_id if remask else new if token == mask_id else token)
+        if insert:
+            after.append(mask_id)
+    return after
+
+
+def labels_of(before: Sequence[int], after: Sequence[int], mask_id: int) -> Labels:
+    """The fewest edits that lead from one sequence to another in one step.
+
+    Unmasking and keeping are no edits. Of equally many the first position to differ is kept rather than
+    changed.
+
+    Args:
+      before: A sequence, without padding.
+      after: The next one.
+      mask_id: The token of a masked position.
+
+    Returns:
+      The edits; `applied` reproduces the next sequence.
+
+    Raises:
+      InputError: If no edits do it in one step.
+
+    Example:
+      >>> labels_of([5, 0, 9], [5, 9, 9], mask_id=9).remask
+      [False, True, True]
+      >>> labels_of([5, 9, 1], [5, 1], mask_id=9).delete
+      [False, True, False]
+    """
+    # What a position may leave, with the number of edits and its labels: token, remask, insert, delete.
+    masked = [mask_id]
+
+    def leaves(token: int) -> Iterable[tuple[list[int], int, tuple[bool, bool, bool]]]:
+        kept = [] if token == mask_id else [token]
+        for insert in (False, True):
+            # A mask that is unmasked leaves any clean token, which is read off what comes after.
+            yield kept + masked * insert, int(insert), (False, insert, False)
+            yield masked * (1 + insert), 1 + insert, (True, insert, False)
+        if token == mask_id:
+            yield [], 1, (False, False, True)
+
+    best: list[dict[int, tuple[int, tuple[bool, bool, bool], int]]] = [{} for _ in range(len(before) + 1)]
+    best[-1][len(after)] = (0, (False, False, False), len(after))
+    for i in range(len(before) - 1, -1, -1):
+        is_mask = before[i] == mask_id
+        for j in range(max(0, len(after) - 2 * (len(before) - i)), min(2 * i, len(after)) + 1):
+            for left, edits, marks in leaves(before[i]):
+                unmasks = is_mask and not marks[0] and not marks[2]
+                head = j + 1 if unmasks else j
+                if unmasks and (j >= len(after) or after[j] == mask_id):
+                    continue
+                end = head + len(left)
+                if list(after[head:end]) != left or end not in best[i + 1]:
+                    continue
+                cost = edits + best[i + 1][end][0]
+                if j not in best[i] or cost < best[i][j][0]:
+                    best[i][j] = (cost, marks, end)
+    if 0 not in best[0]:
+        raise InputError(
+            f"no edits lead from {list(before)} to {list(after)} in one step; a clean token is remasked "
+            "before it is deleted or replaced, and one mask is inserted behind a position"
+        )
+    found, j = Labels([], [], [], []), 0
+    for i, token in enumerate(before):
+        _, marks, end = best[i][j]
+        unmasks = token == mask_id and not marks[0] and not marks[2]
+        found.tokens.append(int(after[j]) if unmasks else KEEP)
+        for labels, mark in zip(found[1:], marks, strict=True):
+            labels.append(mark)
+        j = end
+    return found
+
+
+def traces_of(steps: Iterable[tuple[Sequence[int], Sequence[int]]], mask_id: int, pad_id: int) -> Traces:
+    """Steps as arrays for training.
+
+    Args:
+      steps: Each sequence with the one after it, without padding.
+      mask_id: The token of a masked position.
+      pad_id: What fills the rows up.
+
+    Returns:
+      The sequences and their labels, as long as the longest one.
+
+    Raises:
+      InputError: If there is no step, or no edits lead from a sequence to the next.
+
+    Example:
+      >>> traces_of([([5, 0], [5, 9]), ([5], [5])], mask_id=9, pad_id=8).before.tolist()
+      [[5, 0], [5, 8]]
+    """
+    known = [(before, labels_of(before, after, mask_id)) for before, after in steps]
+    if not known:
+        raise InputError("there are no steps; pass at least one")
+    length = max(len(before) for before, _ in known)
+
+    def padded(rows: Iterable[Sequence[int]], fill: int, dtype: type) -> np.ndarray:
+        return np.array([[*row, *[fill] * (length - len(row))] for row in rows], dtype)
+
+    columns = zip(*(labels for _, labels in known), strict=True)
+    tokens, *marks = columns
+    return Traces(
+        padded((before for before, _ in known), pad_id, np.int32),
+        padded(tokens, KEEP, np.int32),
+        *(padded(mark, False, bool) for mark in marks),
+    )

@@ -1,0 +1,19 @@
+"""Any-process generation: rows that remask, insert, delete and unmask, and so grow and shrink."""
+
+from mdmot.editing.editor import Controls, EditModel, editor_model
+from mdmot.editing.generation import Stop, Written, raise_if_unfinished, write, write_trajectory
+from mdmot.editing.transition import Edited, Edits, edited
+
+__all__ = [
+    "Controls",
+    "EditModel",
+    "Edited",
+    "Edits",
+    "Stop",
+    "Written",
+    "edited",
+    "editor_model",
+    "raise_if_unfinished",
+    "write",
+    "write_trajectory",
+]

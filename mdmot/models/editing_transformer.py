@@ -1,0 +1,145 @@
+"""A transformer that edits: a token and three controls at each position, from what is near it."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from flax import nnx
+
+from mdmot._types import Params, Tokens
+from mdmot.arguments import whole
+from mdmot.editing import Controls
+from mdmot.errors import InputError
+from mdmot.models.adapters import split_module
+from mdmot.models.config import TransformerConfig
+from mdmot.models.transformer import Body
+
+
+@dataclasses.dataclass(frozen=True)
+class EditingConfig:
+    """The size of a network that edits.
+
+    Attributes:
+      vocab_size: Number of clean tokens; the mask is the token `vocab_size` and padding the next one.
+      width: Features a position.
+      depth: Number of blocks.
+      heads: Attention heads; they split the width into parts of even size.
+      window: How far to both sides a position sees in each block.
+      expansion: Hidden features of each block's network, as a multiple of the width.
+
+    Raises:
+      InputError: If a size is no whole number of at least 1, or the heads do not split the width.
+
+    Example:
+      >>> config = EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2)
+      >>> config.mask_id, config.pad_id, config.reach
+      (3, 4, 2)
+    """
+
+    vocab_size: int
+    width: int
+    depth: int
+    heads: int
+    window: int
+    expansion: int = 2
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            whole(field.name, getattr(self, field.name))
+        if self.width % (2 * self.heads):
+            raise InputError(
+                f"width {self.width} does not split into {self.heads} heads of even size; "
+                f"pass a multiple of {2 * self.heads}"
+            )
+
+    @property
+    def mask_id(self) -> int:
+        """The token of a masked position."""
+        return self.vocab_size
+
+    @property
+    def pad_id(self) -> int:
+        """The token of the unused part of a row."""
+        return self.vocab_size + 1
+
+    @property
+    def reach(self) -> int:
+        """How far to both sides a position can depend on others, whatever the weights."""
+        return self.depth * self.window
+
+
+class EditingTransformer(nnx.Module):
+    """Tokens and controls of rows of any length; positions matter through their differences alone.
+
+    Attention is to the neighbours within a window, with rotary positions, so that what a position says
+    depends on the tokens within `config.reach` of it, and a network that is right on all of those is right
+    at every length.
+
+    Args:
+      config: Its size.
+      rngs: Randomness of the weights.
+
+    Example:
+      >>> config = EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2)
+      >>> module = EditingTransformer(config, nnx.Rngs(0))
+      >>> controls = module(jnp.asarray([[2, 0, 1, 4]]))
+      >>> controls.logits.shape, controls.delete.shape
+      ((1, 4, 3), (1, 4))
+
+    References:
+      Yang et al., arXiv:2510.06190 (the three controls).
+    """
+
+    def __init__(self, config: EditingConfig, rngs: nnx.Rngs):
+        self.pad_id = config.pad_id
+        self.embedding = nnx.Embed(config.vocab_size + 2, config.width, rngs=rngs)
+        # A network of ours of the same size, but for the table of positions, which the body has none of.
+        size = TransformerConfig(
+            config.vocab_size, 1, config.width, config.depth, config.heads, config.expansion
+        )
+        self.body = Body(size, rngs, config.window)
+        self.token_head = nnx.Linear(config.width, config.vocab_size, use_bias=False, rngs=rngs)
+        self.control_head = nnx.Linear(config.width, 3, rngs=rngs)
+
+    def __call__(self, tokens: Tokens) -> Controls:
+        """The logits of the clean tokens and the log-odds of the controls; at padding they mean nothing."""
+        x = self.body(self.embedding(tokens), jnp.not_equal(tokens, self.pad_id))
+        remask, insert, delete = jnp.moveaxis(self.control_head(x), -1, 0)
+        return Controls(self.token_head(x), remask, insert, delete)
+
+
+@dataclasses.dataclass(frozen=True)
+class NNXEditor:
+    """`editor(params, tokens) -> controls` of a module's structure.
+
+    Attributes:
+      graphdef: The module without its weights.
+    """
+
+    graphdef: nnx.GraphDef
+
+    def __call__(self, params: Params, tokens: Tokens) -> Controls:
+        """The module's tokens and controls under these weights."""
+        found: Controls = nnx.merge(self.graphdef, params)(tokens)
+        return found
+
+
+def editor_from_nnx(module: nnx.Module) -> tuple[NNXEditor, Params]:
+    """Splits a Flax NNX module that edits into a pure function and its weights.
+
+    Args:
+      module: A module with `module(tokens) -> Controls`, deterministic.
+
+    Returns:
+      The editor, hashable, and the weights as a nested dictionary of arrays.
+
+    Raises:
+      InputError: If the module holds random state.
+
+    Example:
+      >>> config = EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2)
+      >>> editor, params = editor_from_nnx(EditingTransformer(config, nnx.Rngs(0)))
+      >>> editor(params, jnp.asarray([[2, 0, 1, 4]])).remask.shape
+      (1, 4)
+    """
+    graphdef, params = split_module(module)
+    return NNXEditor(graphdef), params
