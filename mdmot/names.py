@@ -118,7 +118,11 @@ def assert_decoder(text: str) -> None:
 
 
 def split_decoders(text: str) -> list[str]:
-    """Names between commas; a number behind a comma belongs to the name before it, as in klass:.9,.01."""
+    """Names between commas; a number behind a comma belongs to the name before it, as in klass:.9,.01.
+
+    Raises:
+      InputError: If there is nothing before, between or behind commas.
+    """
     found: list[str] = []
     for part in (part.strip() for part in text.split(",")):
         is_number = part[:1] in "0123456789." and part[:1] != "" and found and ":" in found[-1]
@@ -126,6 +130,11 @@ def split_decoders(text: str) -> list[str]:
             found[-1] += f",{part}"
         elif part:
             found.append(part)
+        elif text.strip():
+            raise InputError(
+                f"decoders {text!r}: a comma has no name beside it; pass names such as "
+                "random,bisection+own, each once"
+            )
     return found
 
 

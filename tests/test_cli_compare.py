@@ -224,6 +224,32 @@ def test_what_does_not_fit_is_refused_in_a_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_at_temperature_0_alike_beginnings_are_told(capsys):
+    """Of 40 sequences of the parity the two tokens that are given begin in four ways."""
+    arguments = ("compare", "parity:length=4", "--temperature", 0, "--num", 40, "--steps", 2)
+    status, out, _ = run(capsys, *arguments, "--decoders", "left-to-right")
+    assert status == 0
+    assert "only 4 of their beginnings are different" in " ".join(out.split())
+    status, out, _ = run(capsys, *arguments, "--decoders", "left-to-right", "--json")
+    assert json.loads(out)["beginnings"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("compare", "--steps"), "mdmot compare"),
+        (("compare", "--bogus"), "mdmot compare"),
+        (("sample", "--seed", "x"), "mdmot sample"),
+        (("nosuch",), "mdmot"),
+        (("--steps",), "mdmot"),
+    ],
+)
+def test_the_help_that_a_mistake_points_to_is_that_of_its_command(capsys, arguments, command):
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.endswith(f"; see {command} --help\n")
+
+
 def test_decoders_are_listed(capsys):
     status, out, _ = run(capsys, "compare", "--list-decoders")
     assert status == 0

@@ -246,8 +246,8 @@ def test_a_plan_is_played_in_its_order(capsys, law, tmp_path):
     assert sampled(capsys, law, *steps, "--order", own)["samples"] == found["samples"]
     name = Permutation([2, 0, 1]).name
     for words, message in {
-        "--order bisection": f"of order {name}, and FixedUnmasking reveals in order bisection; ",
-        "--sampler entropy": f"of order {name}, and Ranked by Scheduled reveals in its own order; pass",
+        "--order bisection": f"of order {name}, and --sampler fixed reveals in order bisection; ",
+        "--sampler entropy": f"of order {name}, and --sampler entropy reveals in its own order; pass",
         "--prompt a": "the permutation has 3 positions and 2 are masked",
     }.items():
         status, _, err = run(capsys, law, "--schedule", path, *words.split())
@@ -264,7 +264,7 @@ def test_an_order_of_ones_own(capsys, law, tmp_path):
     arguments = (law, "--sampler", "fixed", "--num", 3)
     assert len(sampled(capsys, *arguments, "--order", f"{own}+shift")["samples"]) == 3
     for words, message in {
-        f"--order {own} --prompt a": "the permutation has 3 positions and 2 are masked; pass one of 2",
+        f"--order {own} --prompt a": f"the permutation of {own} has 3 positions and 2 are masked; pass",
         "--order up": "order 'up' is not known; use random, left-to-right, bisection, low-discrepancy, ",
     }.items():
         status, _, err = run(capsys, *arguments, *words.split())

@@ -325,6 +325,24 @@ def test_at_temperature_0_one_position_a_step_agrees_with_itself():
     assert fields <= content["rows"][0].keys()
 
 
+def test_a_number_of_sequences_that_is_not_read_is_told():
+    told = []
+    arguments = {"decoders": "left-to-right", "tell": told.append}
+    mdmot.compare(CHAIN, 2, num=5, **arguments)
+    assert told == ["compare: --num is not read: the law has 64 sequences, and all are judged on"]
+    mdmot.compare(CHAIN, 2, **arguments)
+    assert len(told) == 1
+
+
+def test_a_permutation_of_another_length_is_named_by_its_file(tmp_path):
+    path = tmp_path / "order.json"
+    path.write_text("[2, 0, 1]")
+    with pytest.raises(
+        InputError, match=re.escape(f"the permutation of {path} has 3 positions and 6 are masked; pass one")
+    ):
+        mdmot.compare(CHAIN, 2, decoders=f"random,{path}")
+
+
 def test_names_are_split_at_commas_that_are_not_in_them():
     found = asked_decoders("random, klass:.9,.01 ,stride:4,threshold:.5@block:8")
     names = [decoder.name for decoder in found]
@@ -335,7 +353,7 @@ def test_names_are_split_at_commas_that_are_not_in_them():
 def test_default_steps_are_those_that_sequences_are_long_enough_for():
     assert asked_steps(None, 20) == (4, 8, 16)
     assert asked_steps(None, 3) == (3,)
-    assert asked_steps([8, 2, 8], 9) == (2, 8)
+    assert asked_steps([8, 2], 9) == (2, 8)
 
 
 def refused():
@@ -343,18 +361,28 @@ def refused():
     yield {"decoders": "nonsense"}, "decoder 'nonsense' is not known; use random"
     yield {"decoders": ""}, "decoders: there is none"
     yield {"decoders": "random,random"}, "random is there twice"
+    for text in ("random,,bisection", ",random", "klass:.9,.01,", ","):
+        yield {"decoders": text}, f"decoders {text!r}: a comma has no name beside it; pass names"
+    yield {"decoders": ""}, "decoders: there is none; pass names"
+    yield (
+        {"decoders": "stride:0"},
+        "order 'stride:0': expected stride:S with a whole number S of at least 1",
+    )
+    yield {"steps": (2, 3, 2)}, "--steps: 2 is there twice; pass each number once"
     yield {"decoders": "threshold:2"}, "P is '2'; expected a number from 0 to 1"
     yield {"decoders": "bisection+own@block:2"}, "leave out +own or @block"
     yield {"decoders": "entropy@block:2", "steps": 2}, "3 blocks take at least 3 steps, and 2 were asked"
     yield {"steps": 7}, f"--steps: 7 for {law.length} positions that are drawn"
     yield {"steps": (2, 0)}, "--steps: 0 for 6 positions"
     yield {"steps": ()}, "--steps: no number for 6 positions"
-    yield {"length": 5}, "--length: 5 tokens; the sequences of the law have 6"
+    yield {"length": 5}, "--length: 5 tokens; the sequences of the law have 6: make it as many"
     yield {"text": "somewhere"}, "--text is not read for"
     yield {"prompt_length": 6}, "--prompt-length 6 of 6 tokens leaves nothing to draw"
     yield {"temperature": -1.0}, "temperature -1.0 is not a number of at least 0"
     yield {"top_p": 0.0}, "top_p 0.0 is outside (0, 1]"
-    yield {"temperature": 0.0, "target": 1.0}, "nothing is drawn at temperature 0"
+    only = "nothing is drawn at temperature 0, so that there is no likelihood: leave out "
+    yield {"temperature": 0.0, "target": 1.0}, f"{only}--target, or take"
+    yield {"temperature": 0.0, "orders": 2, "top_p": 0.5}, f"{only}--top-p and --orders, or take"
 
 
 @pytest.mark.parametrize(("arguments", "message"), list(refused()))

@@ -52,7 +52,7 @@ def test_rounding_makes_no_plan_better():
     [
         (np.full((3, 3), np.nan), 2, "costs"),
         (np.zeros((3, 3)), 0, "num_steps"),
-        (np.zeros((3, 3)), 6, "6 steps that each reveal a token"),
+        (np.zeros((3, 3)), 6, "6 steps reveal one token each at least"),
     ],
 )
 def test_what_has_no_plan_is_refused(costs, steps, message):

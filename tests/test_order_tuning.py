@@ -272,7 +272,7 @@ def test_a_law_without_a_formula_is_measured_with_what_is_known_of_it():
         ({"of": "profile.json"}, "profile.json is a profile"),
         ({"order": "nonsense"}, "order 'nonsense' is not known"),
         ({"order": Permutation([1, 0])}, "2 positions and 8 are masked"),
-        ({"steps": 9}, "9 steps that each reveal a token need as many; pass at most 8"),
+        ({"steps": 9}, "9 steps reveal one token each at least, and there are 8; pass at most 8 steps"),
     ],
 )
 def test_what_does_not_go_with_an_order_is_refused(arguments, message):
@@ -352,7 +352,7 @@ def test_the_command_takes_a_permutation(run, tmp_path):
     path.write_text("[0, 1]")
     assert run(*words, path)[::2] == (
         2,
-        "mdmot: the permutation has 2 positions and 7 are masked; pass one of 7\n",
+        f"mdmot: the permutation of {path} has 2 positions and 7 are masked; pass one of 7\n",
     )
 
 
@@ -410,7 +410,7 @@ def test_the_bundled_model_is_measured_on_a_text(run, tmp_path):
         ("--order bisection --text .", "--text is not read for markov:length=8"),
         ("--order bisection --draws 9", "its losses are known exactly"),
         ("--order stride:0", "stride"),
-        ("--order bisection --steps 9", "need as many; pass at most 8"),
+        ("--order bisection --steps 9", "pass at most 8 steps"),
     ],
 )
 def test_careless_words_are_one_line_and_status_2(run, words, message):

@@ -268,7 +268,10 @@ def test_names_and_files(order, tmp_path):
         ("stride", r"order 'stride': expected stride:S with a whole number S, such as stride:4"),
         ("stride:1_0", r"order 'stride:1_0': expected .*"),
         ("stride:-2", r"order 'stride:-2': expected .*"),
-        ("stride:0", r"stride = 0 is not a whole number of at least 1; pass one"),
+        (
+            "stride:0",
+            r"order 'stride:0': expected stride:S with a whole number S of at least 1, such as stride:4",
+        ),
         ("nowhere.json", r"order nowhere\.json: cannot be read \(No such file or directory\); .*"),
     ],
 )

@@ -357,7 +357,7 @@ def test_a_profile_that_rises_while_traced_counts_as_its_running_minimum():
         (lambda: plans.optimal_alpha(np.array([1.0, 0.4, 0.6]), 2), "rises from 0.4 at level 1"),
         (
             lambda: plans.optimal_counts(np.array([1.0, 0.4, 0.3]), 4),
-            "4 steps that each reveal a token need",
+            "4 steps reveal one token each at least, and the profile has",
         ),
         (lambda: plans.optimal_path_kls(np.array([1.0, 0.4, 0.3]), 4), "pass at most 3 steps"),
         (lambda: plans.optimal_counts(np.array([1.0, math.nan]), 1), "profile[1] = nan"),

@@ -178,6 +178,12 @@ def show_agreements(found: Agreements) -> None:
         f"same: as the same ranking writes one position at a time, on {found.sequences:,} sequences of "
         f"which {found.settings['positions']} of {found.settings['length']} tokens are written"
     )
+    beginnings = found.settings["beginnings"]
+    if beginnings < found.sequences:
+        click.echo(
+            f"only {beginnings:,} of their beginnings are different: what begins alike is written alike by "
+            "decoders without chance, so that errors are larger than +- says"
+        )
     if is_judged:
         click.echo(f"right: {found.right}; agreement is not correctness, and often moves the other way")
     if is_led:

@@ -89,7 +89,7 @@ def status(arguments: list[str]) -> int:
         click.echo(error.format_message())
         return BAD_INPUT
     except click.ClickException as error:
-        message = f"{error.format_message().rstrip('.')}; see {_help_of(error)}"
+        message = f"{error.format_message().rstrip('.')}; see {_help_of(error, arguments)}"
     except MemoryError:
         message = NO_MEMORY
     except OSError as error:
@@ -125,6 +125,9 @@ def _warnings_as_lines() -> Iterator[None]:
         yield
 
 
-def _help_of(error: click.ClickException) -> str:
+def _help_of(error: click.ClickException, arguments: list[str]) -> str:
     context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'mdmot'} --help"
+    if context is not None:
+        return f"{context.command_path} --help"
+    # Of an option without its value click does not tell the command, which is the first word.
+    return " ".join(["mdmot", *(word for word in arguments[:1] if word in commands.commands), "--help"])

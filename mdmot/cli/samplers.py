@@ -314,7 +314,8 @@ def make_run(
         return Run(rule, grid, text, steps)
     if not steps_only:
         try:
-            assert_made_for(grid, rule)
+            names = (f"--sampler {name}" for name, each in SAMPLERS.items() if each is sampler)
+            assert_made_for(grid, rule, next(names, None))
         except InputError as error:
             advice = "; pass another --sampler or --order, or --steps-only"
             raise InputError(f"--schedule {text}: {str(error).partition(';')[0]}{advice}") from None

@@ -137,11 +137,15 @@ class Named:
     def assert_length(self, length: int, where: str) -> None:
         """Raises InputError if it has no sequences of this length; says once if its training had none."""
         if self.law is not None and length != self.length:
-            raise InputError(f"{where}: {length} tokens; the sequences of the law have {self.length}")
+            raise InputError(
+                f"{where}: {length} tokens; the sequences of the law have {self.length}: make it as many"
+            )
         if self.stretches and length > self.length:
             _tell_longer(self.name, self.length)
         elif not 1 <= length <= self.length:
-            raise InputError(f"{where}: {length} tokens; the network is made for 1 to {self.length}")
+            raise InputError(
+                f"{where}: {length} tokens; the network is made for 1 to {self.length}: make it so many"
+            )
 
     def assert_possible(self, row: Sequence[int], where: str) -> None:
         """Raises InputError if given tokens (others are masks) have probability 0 under a law."""

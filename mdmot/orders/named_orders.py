@@ -111,8 +111,10 @@ def _order(kind: str, shift: bool) -> Order:
     name, _, number = kind.partition(":")
     if name == STRIDE:
         # Digits only: int() also reads blanks, signs and underscores.
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
-            raise InputError(f"order {kind!r}: expected stride:S with a whole number S, such as stride:4")
+        if not (number.isascii() and number.isdigit() and len(number) < 19 and int(number) > 0):
+            raise InputError(
+                f"order {kind!r}: expected stride:S with a whole number S of at least 1, such as stride:4"
+            )
         return Stride(int(number), shift)
     raise unknown_order(kind)
 
@@ -125,6 +127,6 @@ def _read(path: str, shift: bool) -> Permutation:
     except (ValueError, RecursionError):
         raise InputError(f"order {path}: is not JSON; write every position once, as [2, 0, 1]") from None
     try:
-        return Permutation(content, shift)
+        return Permutation(content, shift, path)
     except InputError as error:
         raise InputError(f"order {path}: {error}") from None

@@ -29,6 +29,7 @@ class Permutation(Shiftable):
     Attributes:
       positions: Every one of 0, ..., n-1 once; given as a list, a tuple or an array.
       shift: Whether a random number is added to all positions, modulo their number.
+      source: The file that it was read from, for messages; it makes no difference.
 
     Raises:
       InputError: If a position is missing, repeated or not a whole number.
@@ -41,13 +42,15 @@ class Permutation(Shiftable):
 
     positions: tuple[int, ...]
     shift: bool = False
+    source: str | None = dataclasses.field(default=None, compare=False)
     kind: ClassVar[str] = "permutation"
 
-    def __init__(self, positions: Any, shift: bool = False) -> None:
+    def __init__(self, positions: Any, shift: bool = False, source: str | None = None) -> None:
         if isinstance(positions, np.ndarray | Array):
             positions = np.asarray(positions).tolist()
         object.__setattr__(self, "positions", _validated(positions))
         object.__setattr__(self, "shift", shift)
+        object.__setattr__(self, "source", source)
 
     def __repr__(self) -> str:
         """In one line, cut if it is long."""
@@ -84,11 +87,14 @@ def assert_order_fits(order: Order, *numbers: int) -> None:
       Traceback (most recent call last):
       mdmot.errors.InputError: the permutation has 2 positions and 3 are masked; pass one of 3
     """
-    number = len(order.positions) if isinstance(order, Permutation) else None
+    if not isinstance(order, Permutation):
+        return
+    number = len(order.positions)
     other = sorted({*numbers} - {number})
-    if number is not None and other:
+    if other:
+        which = "the permutation" if order.source is None else f"the permutation of {order.source}"
         raise InputError(
-            f"the permutation has {number} positions and {other[0]} are masked; pass one of {other[0]}"
+            f"{which} has {number} positions and {other[0]} are masked; pass one of {other[0]}"
         )
 
 

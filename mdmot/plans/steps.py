@@ -13,8 +13,8 @@ def whole_steps(num_steps: int, length: int | None = None) -> int:
     num_steps = whole("num_steps", num_steps)
     if length is not None and num_steps > length:
         raise InputError(
-            f"{num_steps} steps that each reveal a token need as many tokens; the profile has {length}: "
-            f"pass at most {length} steps"
+            f"{num_steps} steps reveal one token each at least, and the profile has {length}; pass at most "
+            f"{length} steps"
         )
     return num_steps
 

@@ -55,7 +55,9 @@ def log_likelihood(
         for all rows alike; None if all are drawn.
 
     Returns:
-      log q(x | u) of each row, in nats; -inf where a token cannot be drawn, as under top-p. Network calls
+      log q(x | u) of each row, in nats; -inf where a token cannot be drawn, as under top-p. The terms are
+      in float32, as what tokens are drawn from is, whatever the precision of the network: some 1e-7 of each
+      term; their sum is in JAX's default precision. Network calls
       and finiteness as `sample` reports them.
 
     Raises:

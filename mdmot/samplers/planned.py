@@ -51,22 +51,24 @@ class PlanStretched(UserWarning):
     """A plan was made for another number of masked tokens than rows have: its steps were stretched."""
 
 
-def assert_made_for(plan: Plan, rule: object) -> None:
+def assert_made_for(plan: Plan, rule: object, called: str | None = None) -> None:
     """Raises InputError unless the rule reveals as the plan does, for which alone it promises its error.
 
     A rule without an order of its own, such as one that ranks positions, takes the plans of random order.
+    What the user calls the rule is in the message.
     """
+    called = described(rule) if called is None else called
     kind = getattr(rule, "reveals", None)
     if not (isinstance(kind, type) and isinstance(plan.reveal, kind)):
         raise InputError(
-            f"the plan has {plan.reveal.name} reveals, which {described(rule)} does not make; pass a rule "
+            f"the plan has {plan.reveal.name} reveals, which {called} does not make; pass a rule "
             "that it was made for, or plan.grid() to use its steps all the same"
         )
     order = getattr(rule.rule if isinstance(rule, SemiAutoregressive) else rule, "order", None)
     if (RandomOrder() if order is None else order) != plan.order:
         own = "its own order" if order is None else f"order {order.name}"
         raise InputError(
-            f"the plan is of order {plan.order.name}, and {described(rule)} reveals in {own}; pass "
+            f"the plan is of order {plan.order.name}, and {called} reveals in {own}; pass "
             "rule_for(plan), or plan.grid() to use its steps all the same"
         )
 

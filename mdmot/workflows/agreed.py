@@ -60,7 +60,8 @@ class Agreements:
       sequences: Number of sequences.
       rows: The decoders at their steps.
       right: What counts as right, in words; None where it cannot be decided.
-      settings: What it depends on besides, in JSON's types.
+      settings: What it depends on besides, in JSON's types. Where there are fewer `beginnings` than
+        sequences, sequences are not independent, and errors larger than `standard_error`.
     """
 
     name: str

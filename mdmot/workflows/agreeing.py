@@ -73,6 +73,7 @@ def agreements(
         "length": judged.tokens.shape[1],
         "positions": how.positions,
         "temperature": 0.0,
+        "beginnings": len(np.unique(np.where(judged.given, judged.tokens, named.model.mask_id), axis=0)),
         "data": rows.described,
         "seed": how.seed,
     }

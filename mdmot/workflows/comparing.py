@@ -151,10 +151,12 @@ def compare(
                 f"--{given.replace('_', '-')} is not read for {named.name}: a law makes its own sequences; "
                 "leave it out"
             )
-        if is_zero and (target is not None or top_p is not None or orders is not None):
+        drawing = {"--target": target, "--top-p": top_p, "--orders": orders}
+        needless = " and ".join(option for option, value in drawing.items() if value is not None)
+        if is_zero and needless:
             raise InputError(
-                "nothing is drawn at temperature 0, so that there is no likelihood: leave out the target, "
-                "top-p and orders, or take another temperature"
+                "nothing is drawn at temperature 0, so that there is no likelihood: leave out "
+                f"{needless}, or take another temperature"
             )
         asked = asked_decoders((AT_ZERO if is_zero else DECODERS) if decoders is None else decoders)
         rows = held_rows(
@@ -169,7 +171,9 @@ def compare(
             tell,
         )
         judged, others = len(rows.judged.tokens), len(rows.others.tokens)
-        if num is not None and judged < num and not rows.judged.is_exact:
+        if num is not None and rows.judged.is_exact:
+            tell(f"compare: --num is not read: the law has {judged:,} sequences, and all are judged on")
+        elif num is not None and judged < num:
             tell(
                 f"compare: there are {judged + others} sequences: {judged} to judge on, {others} to fit to"
             )
@@ -217,7 +221,7 @@ def asked_steps(steps: int | Sequence[int] | None, drawn: int) -> tuple[int, ...
       drawn: Positions that are drawn in a sequence.
 
     Raises:
-      InputError: If a number is not whole, below 1 or more than the positions, or there is none.
+      InputError: If a number is not whole, below 1, above the positions or there twice, or there is none.
     """
     from mdmot.arguments import is_whole
 
@@ -230,7 +234,10 @@ def asked_steps(steps: int | Sequence[int] | None, drawn: int) -> tuple[int, ...
         raise InputError(
             f"--steps: {what} for {drawn} positions that are drawn; pass whole numbers from 1 to {drawn}"
         )
-    return tuple(sorted(set(listed)))
+    twice = next((each for each in listed if listed.count(each) > 1), None)
+    if twice is not None:
+        raise InputError(f"--steps: {twice} is there twice; pass each number once")
+    return tuple(sorted(listed))
 
 
 def _length(named: "Named", length: int | None, source: "Source") -> int | None:

@@ -137,7 +137,10 @@ def _assert_possible(orders: "Sequence[Order]", steps: Sequence[int], length: in
 
     for number in steps:
         if whole("steps", number) > length:
-            raise InputError(f"{number} steps that each reveal a token need as many; pass at most {length}")
+            raise InputError(
+                f"{number} steps reveal one token each at least, and there are {length}; pass at most "
+                f"{length} steps"
+            )
     for order in orders:
         assert_order_fits(order, length)
 
