@@ -44,7 +44,7 @@ MODERNBERT = SIZES | {
 QWEN2 = SIZES | {"model_type": "a2d-qwen2", "num_key_value_heads": 1, "rope_theta": 100.0}
 QWEN3 = QWEN2 | {"model_type": "a2d-qwen3", "head_dim": 6, "attention_bias": False}
 MASK = 8
-TOKENS = np.array([[2, 8, 3, 8, 5, 4], [8, 4, 8, 7, 8, 0], [6, 1, 1, 1, 1, 1]])
+TOKENS = np.array([[2, 8, 3, 8, 5, 4], [8, 4, 8, 7, 8, 0], [1, 1, 6, 5, 8, 1]])
 # Sums of some ten products of order one through three blocks, in float32: errors are near 1e-6.
 TOLERANCE = 2e-5
 

@@ -14,7 +14,7 @@ with warnings.catch_warnings():
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
 
-from mdmot.models.pretrained import load_pretrained
+from mdmot.models.pretrained import load_pretrained, save_pretrained
 from mdmot.models.pretrained.unpickle import read_pickled
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch's own
@@ -279,6 +279,27 @@ def test_tied_heads_are_what_transformers_takes_them_for(tmp_path, kind):
     found = load_pretrained(tmp_path, mask_id=MASK)
     assert found.config.is_tied == (kind != "other")
     assert_same(found, TOKENS, theirs(torch.tensor(TOKENS)).logits)
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_folders_with_other_weights_are_those_of_transformers_too(tmp_path, is_tied):
+    config = transformers.ModernBertConfig(
+        **SIZES, pad_token_id=1, local_attention=4, tie_word_embeddings=is_tied
+    )
+    transformers.ModernBertForMaskedLM(config).save_pretrained(tmp_path / "old")
+    before = load_pretrained(tmp_path / "old", mask_id=MASK).model.params
+
+    def moved(leaf):
+        return leaf + 0.1 * jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape)
+
+    params = jax.tree.map(moved, before)
+    save_pretrained(tmp_path / "old", tmp_path / "new", params)
+    model, told = transformers.ModernBertForMaskedLM.from_pretrained(
+        tmp_path / "new", output_loading_info=True
+    )
+    assert not any(told[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    found = load_pretrained(tmp_path / "new", mask_id=MASK)
+    assert_same(found, TOKENS, model.eval()(torch.tensor(TOKENS)).logits)
 
 
 @pytest.mark.parametrize("is_old", [False, True])

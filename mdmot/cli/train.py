@@ -20,6 +20,7 @@ EXAMPLES = """\b
 Examples:
   mdmot train --preset tiny --out tiny
   mdmot train --text notes/ --out notes-model
+  mdmot train --from bert-base --records sentences.txt --steps 500 --out tuned
   mdmot train --out notes-model --resume
   mdmot train --records names.csv:name --preset tiny --steps 2000 --out names
   mdmot train --records molecules.smi.gz --pieces smiles --out molecules
@@ -79,6 +80,14 @@ Examples:
     "FILE",
     "A tokenizer.json of Hugging Face (needs the extra tokenizers).  [default: bytes]",
     "a tokenizer.json of Hugging Face",
+)
+@click.option(
+    "--from",
+    "base",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="FOLDER",
+    help="Begin with a pretrained network, the folder of a Hugging Face model, in its own tokens; what it "
+    "becomes is such a folder too, --out/model. Needs --text or --records.",
 )
 @click.option(
     "--out",

@@ -152,6 +152,27 @@ class EncodedRecords:
         groups = [np.flatnonzero(fits & (total == length)) for length in np.unique(total[fits])]
         return Fitting(tuple(self._rows(kept, int(total[kept[0]]), 0, total) for kept in groups), left_out)
 
+    def closed(self, length: int, after: Sequence[int], pad: int) -> Fitting:
+        """Rows of one length, with a frame's end behind each text and then padding, all of it known.
+
+        Args:
+          length: Tokens of a row, the frame's end among them.
+          after: What stands behind a text.
+          pad: What fills rows up.
+
+        Raises:
+          InputError: If no record fits.
+        """
+        begin, size = self.sizes
+        total = begin + size
+        fits = (size > 0) & (total + len(after) <= length)
+        left_out = self._left_out(fits, f"longer than {length - len(after)} tokens")
+        kept = np.flatnonzero(fits)
+        rows = self._rows(kept, length, pad, total)
+        places = total[kept, None] + np.arange(len(after))
+        np.put_along_axis(rows.tokens, places, np.array(after, rows.tokens.dtype)[None], axis=1)
+        return Fitting((rows,), left_out)
+
     def _rows(self, kept: np.ndarray, length: int, end: int, behind: np.ndarray) -> RecordRows:
         begin, size = self.sizes
         tokens = np.full((kept.size, length), end, np.min_scalar_type(self.vocabulary.size - 1))

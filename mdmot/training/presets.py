@@ -234,3 +234,13 @@ PRESETS = {
     ),
 }
 """Bytes of text: for a test, for minutes on a laptop, and for the model that is in the package."""
+
+FINE_TUNING = TrainConfig(
+    TransformerConfig(vocab_size=BYTES, length=128, width=2, depth=1, heads=1),
+    num_steps=1000,
+    batch_size=16,
+    learning_rate=5e-5,
+    num_warm_up=100,
+    average_decay=0.99,
+)
+"""For a network that is trained already, whose size is its own: smaller steps, and fewer."""

@@ -18,6 +18,8 @@ Name: TypeAlias = str | os.PathLike[str] | None
 """Folder of a model, law file or test bed; None for the model that comes with mdmot."""
 
 BUNDLED = "the bundled model"
+FINE_TUNED = "model"
+"""Where the folder of a training has the pretrained network that it trains."""
 
 
 def load(name: Name = None, dtype: Dtype | None = None) -> "Named":
@@ -108,6 +110,8 @@ def _folder(path: pathlib.Path, dtype: Dtype | None) -> "Named":
             f"a Hugging Face model ({', '.join(FAMILIES)}); pass the folder of one"
         )
     if read_json(path / CONFIG_FILE, "copy the file again").get("kind") == "training":
+        if (path / FINE_TUNED / CONFIG_FILE).exists():
+            return load_plain(path / FINE_TUNED, dtype or "float32")
         raise InputError(
             f"{path} is a training that has not saved a {MODEL_FILE} yet; train to its first checkpoint"
         )

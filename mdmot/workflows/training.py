@@ -17,7 +17,10 @@ from mdmot.workflows.progress import Progress, Show, Tell, silent
 from mdmot.workflows.training_settings import Dtype, Settings
 
 if TYPE_CHECKING:
+    from mdmot.model import Model
     from mdmot.training import RunResult, TextMarks, TrainConfig
+    from mdmot.training.export import Export
+    from mdmot.training.pretrained_export import PretrainedExport
     from mdmot.vocabulary import Vocabulary
 
 SMOOTHING, RECENT = 0.95, 21
@@ -65,6 +68,7 @@ def train(
     prompt_column: str | None = None,
     pieces: str | None = None,
     tokenizer: str | os.PathLike[str] | None = None,
+    base: str | os.PathLike[str] | None = None,
     resume: bool = False,
     or_start: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -98,6 +102,9 @@ def train(
       pieces: What a token of a record is: `characters`, `bytes`, `smiles` or a regular expression; None for
         characters, or what the run that goes on has.
       tokenizer: A tokenizer.json of Hugging Face; None for bytes, or that of the run that goes on.
+      base: Hugging Face folder of a pretrained network to begin with, whose size and vocabulary are then
+        those of the run; its data are a text or records. What it becomes is in `out/model`, a folder of
+        the same kind. None for a new network, or that of the run that goes on.
       resume: Whether to go on from the newest good checkpoint in the folder, with the settings and data
         that are saved there; `num_steps` may change where it ends.
       or_start: Whether a new run begins where `resume` finds none.
@@ -128,6 +135,14 @@ def train(
     with computing_in("float32"):
         from mdmot.training import data_source as sources
         from mdmot.training.changes import DEFAULT_PRESET, changed, new_config, preset_named
+        from mdmot.training.export import Export
+        from mdmot.training.pretrained_export import PretrainedExport
+        from mdmot.training.pretrained_source import (
+            PretrainedSource,
+            assert_for_pretrained,
+            begun_with,
+            pretrained_source,
+        )
         from mdmot.training.run_folder import (
             TOKENIZER_FILE,
             TOKENS_FOLDER,
@@ -149,21 +164,31 @@ def train(
                 )
             tell(f"train: {out} holds no run yet; a new one begins")
         said = {} if begun is None else begun.data
-        source = sources.data_source(
-            _path(text),
-            language,
-            _path(tokenizer),
-            said,
-            out / TOKENIZER_FILE,
-            records=None if records is None else os.fspath(records),
-            prompt_column=prompt_column,
-            pieces=pieces,
-        )
+        listed = None if records is None else os.fspath(records)
+        pretrained = begun_with(said) if base is None else pathlib.Path(base)
+        source: sources.DataSource | PretrainedSource
+        if pretrained is None:
+            source = sources.data_source(
+                _path(text),
+                language,
+                _path(tokenizer),
+                said,
+                out / TOKENIZER_FILE,
+                records=listed,
+                prompt_column=prompt_column,
+                pieces=pieces,
+            )
+        else:
+            others = {"preset": preset, "language": language, "tokenizer": tokenizer, "pieces": pieces}
+            assert_for_pretrained(others | {"store": store} | dict(settings), said)
+            source = pretrained_source(pretrained, _path(text), listed, prompt_column, said)
         if begun is not None and preset is None:
             config = changed(begun.config, settings, source.vocabulary, marks)
         else:
             config = new_config(
-                preset_named(preset or DEFAULT_PRESET),
+                source.settings()
+                if isinstance(source, PretrainedSource)
+                else preset_named(preset or DEFAULT_PRESET),
                 settings,
                 source.vocabulary,
                 marks=marks,
@@ -181,21 +206,20 @@ def train(
             if levels_of is not None:
                 levels = _measured_levels(pathlib.Path(levels_of), config, data, source.vocabulary, tell)
                 config = dataclasses.replace(config, levels=levels)
-            keep_tokenizer(out, source.vocabulary)
+            if isinstance(source, sources.DataSource):
+                keep_tokenizer(out, source.vocabulary)
             if begun is not None:
                 data = data._replace(description=sources.as_begun(data.description, begun.data))
                 assert_goes_on(out, config, data.description)
-            result = _run(
-                out,
-                config,
-                source.vocabulary,
-                data,
-                resume=resume,
-                mesh=mesh,
-                store=store or (begun.store if begun else "float32"),
-                show=show,
-                tell=tell,
-            )
+            export: Export | PretrainedExport
+            if isinstance(source, PretrainedSource):
+                model, export = source.model, PretrainedExport(source.folder, out, config)
+                if begun is None:
+                    tell(f"train: {pretrained} has {_before(config, model, data)} of these held-out data")
+            else:
+                kind = store or (begun.store if begun else "float32")
+                model, export = _first_model(config), Export(out, config, source.vocabulary, kind)
+            result = _run(out, config, model, data, export, resume=resume, mesh=mesh, show=show, tell=tell)
         return Training(out, config, result.metrics, result.resumed_from)
 
 
@@ -225,39 +249,59 @@ def _measured_levels(
     return law
 
 
+def _before(config: "TrainConfig", model: "Model", data: Any) -> str:
+    """The held-out loss of a network before it is trained."""
+    import jax.numpy as jnp
+
+    from mdmot.training.held_out import HeldOut
+    from mdmot.training.run_data import assert_answers, assert_data_fit
+    from mdmot.training.update import TrainState
+
+    assert_data_fit(data, config.model)
+    assert_answers(data, config.answers)
+    state = TrainState(model.params, None, None, None, jnp.zeros((), jnp.int32))
+    line = HeldOut.of(data, config).measured(config, model, state)
+    bits, error = line["held_out_bits_per_token"], line["held_out_standard_error"]
+    return f"{bits:.4f} +- {error:.2g} bits a token"
+
+
+def _first_model(config: "TrainConfig") -> "Model":
+    """A network that has learned nothing."""
+    from flax import nnx
+
+    from mdmot.model import Model
+    from mdmot.models import MaskedTransformer, from_nnx
+
+    denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(config.seed)))
+    return Model(denoiser, params, config.model.mask_id)
+
+
 def _run(
     out: pathlib.Path,
     config: "TrainConfig",
-    vocabulary: "Vocabulary",
+    model: "Model",
     data: Any,
+    export: "Export | PretrainedExport",
     *,
     resume: bool,
     mesh: Any,
-    store: str,
     show: Show | None,
     tell: Tell,
 ) -> "RunResult":
     """Trains in a folder; whatever happens, where it stands is said."""
     import jax
-    from flax import nnx
 
-    from mdmot.model import Model
-    from mdmot.models import MaskedTransformer, from_nnx
     from mdmot.training import DivergenceError, load_state, run
-    from mdmot.training.export import Export
     from mdmot.training.run_folder import BegunRunError, standing
     from mdmot.training.runs import CHECKPOINTS
 
-    denoiser, params = from_nnx(MaskedTransformer(config.model, nnx.Rngs(config.seed)))
-    model = Model(denoiser, params, config.model.mask_id)
-    num_weights = sum(leaf.size for leaf in jax.tree.leaves(params))
+    num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.params))
     num_devices, kind = 1 if mesh is None else mesh.size, jax.local_devices()[0].device_kind
     tell(
         f"train: {num_weights:,} weights; {config.num_steps:,} steps of {config.batch_size} windows of "
         f"{config.model.length} tokens, from {len(data.windows):,}; {len(data.held_out):,} held out; on "
         f"{num_devices} {kind}"
     )
-    export = Export(out, config, vocabulary, store)
     try:
         result = run(
             config,
@@ -275,7 +319,7 @@ def _run(
         raise
     except DivergenceError as error:
         # The last checkpoint may be gone, for its weights are where the loss is not finite.
-        first = config.update(denoiser).init(config.order.begin(params, config.model.length))
+        first = config.update(model.denoiser).init(config.order.begin(model.params, config.model.length))
         restored = load_state(out / CHECKPOINTS, first)
         if restored is None:
             export.undo()

@@ -101,7 +101,8 @@ class EsmFeatures:
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
         is_seen, epsilon = bert.seen(self.config.length, self.config.pad_id, tokens), self.config.epsilon
-        turn = turns(tokens.shape[1], params["frequencies"])
+        # They are no weights: training leaves them as they are.
+        turn = turns(tokens.shape[1], jax.lax.stop_gradient(params["frequencies"]))
 
         def block(layer: Params, x: Features) -> Features:
             unit = layer_norm(layer["attention_norm"], x, epsilon)

@@ -108,7 +108,7 @@ def fill(
             f"{where}: {len(entries)} tensors cannot fill the {depth} blocks of the config; "
             "copy all files of the model"
         )
-    places, problems = _places(entries, rules, depth, defaults)
+    places, problems = places_of(entries, rules, depth, defaults)
     unused = tuple(name for name in entries if name not in places and is_named(name, ignored))
     problems["stray"] = sorted(entries.keys() - places.keys() - set(unused))
     cut: dict[str, int] = {}
@@ -140,10 +140,17 @@ def fill(
     return Filled(_nested(arrays), unused, cut)
 
 
-def _places(
+def places_of(
     entries: Mapping[str, Entry], rules: Sequence[Rule], depth: int, optional: Collection[str]
 ) -> tuple[dict[str, Place], dict[str, list[str]]]:
-    """Where each known tensor goes; and the names that are missing or given twice."""
+    """Where each known tensor goes; and the names that are missing or given twice.
+
+    Args:
+      entries: The tensors.
+      rules: Where they go.
+      depth: Number of blocks.
+      optional: Paths of weights that may be absent.
+    """
     places: dict[str, Place] = {}
     problems: dict[str, list[str]] = {
         kind: []

@@ -20,7 +20,7 @@ from mdmot.models.pretrained import albert, bert, dream, esm, llada, llama, mode
 from mdmot.models.pretrained.fill import Rule, fill
 from mdmot.models.pretrained.settings import CONFIG_FILE, Settings, read_settings
 from mdmot.models.pretrained.symbols import find_mask, read_symbols
-from mdmot.models.pretrained.tensors import list_tensors
+from mdmot.models.pretrained.tensors import Entry, list_tensors
 from mdmot.models.pretrained.tied import with_own_head
 
 SPARE = (
@@ -156,17 +156,8 @@ def load_pretrained(
       >>> found.family, found.vocab_size, found.model.mask_id, found.length
       ('llada', 3, 2, 1024)
     """
-    folder = pathlib.Path(folder)
-    settings = read_settings(folder)
-    name = _known_family(settings)
-    dtype = _known_dtype(dtype)
-    family = FAMILIES[name]
-    settings.only("quantization_config", None)
-    config = family.read(settings)
-    settings.finish()
-    ignored = (*SPARE, *family.ignored)
-    tensors = list_tensors(folder, ignored)
-    config = with_own_head(folder, config, tensors, family.rules)
+    folder, dtype = pathlib.Path(folder), _known_dtype(dtype)
+    name, family, config, tensors, ignored = open_folder(folder)
     filled = fill(
         f"weights of {folder}",
         tensors,
@@ -210,6 +201,41 @@ def load_pretrained(
         filled.unused,
         is_rotary,
     )
+
+
+class Opened(NamedTuple):
+    """A folder whose weights are not read yet.
+
+    Attributes:
+      name: Its family's, one of `FAMILIES`.
+      family: Its family.
+      config: The size of its network.
+      tensors: All its tensors.
+      ignored: Regular expressions of those that are known and not needed.
+    """
+
+    name: str
+    family: Family
+    config: Any
+    tensors: dict[str, Entry]
+    ignored: tuple[str, ...]
+
+
+def open_folder(folder: pathlib.Path) -> Opened:
+    """What network a folder has, and where its tensors are.
+
+    Raises:
+      InputError: As `load_pretrained`, but for the tensors themselves.
+    """
+    settings = read_settings(folder)
+    name = _known_family(settings)
+    family = FAMILIES[name]
+    settings.only("quantization_config", None)
+    config = family.read(settings)
+    settings.finish()
+    ignored = (*SPARE, *family.ignored)
+    tensors = list_tensors(folder, ignored)
+    return Opened(name, family, with_own_head(folder, config, tensors, family.rules), tensors, ignored)
 
 
 def _known_family(settings: Settings) -> str:

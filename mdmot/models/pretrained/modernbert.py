@@ -128,7 +128,7 @@ def shapes(config: ModernBertConfig) -> dict[str, tuple[int, ...]]:
     width, hidden, depth = config.width, config.hidden, config.depth
     found = {"token": (config.vocab_size, width), "norm.scale": (width,), "last_norm.scale": (width,)}
     found |= {"head.dense.kernel": (width, width), "head.norm.scale": (width,)}
-    found |= {"head.bias": (config.vocab_size,), "attention_norms": (depth - 1, width)}
+    found |= {"head.bias": (config.vocab_size,), "attention_norms.scale": (depth - 1, width)}
     if not config.is_tied:
         found["head.kernel"] = (width, config.vocab_size)
     sizes = {"qkv": (width, 3 * width), "attention_out": (width, width)}
@@ -144,7 +144,7 @@ def rules(config: ModernBertConfig) -> list[Rule]:
     return [
         Rule("model.embeddings.tok_embeddings.weight", "token"),
         Rule("model.embeddings.norm.weight", "norm.scale"),
-        Rule(f"{block}.attn_norm.weight", "attention_norms", first=1),  # the first block has none
+        Rule(f"{block}.attn_norm.weight", "attention_norms.scale", first=1),  # the first block has none
         Rule(f"{block}.attn.Wqkv.weight", "layers.qkv.kernel", is_transposed=True),
         Rule(f"{block}.attn.Wo.weight", "layers.attention_out.kernel", is_transposed=True),
         Rule(f"{block}.mlp_norm.weight", "layers.mlp_norm.scale"),
@@ -190,7 +190,7 @@ class ModernBertFeatures:
             return x + linear(layer["mlp_out"], jax.nn.gelu(inside, approximate=False) * gate)
 
         x = layer_norm(params["norm"], params["token"][tokens], config.epsilon)
-        norms = params["attention_norms"]
+        norms = params["attention_norms"]["scale"]
         layers = params["layers"] | {
             "attention_norm": jnp.concatenate([jnp.ones((1, config.width), norms.dtype), norms]),
             "is_first": jnp.arange(config.depth) == 0,

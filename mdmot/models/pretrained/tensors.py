@@ -1,6 +1,7 @@
 """The tensors of a Hugging Face folder: one safetensors file, or several with an index."""
 
 import contextlib
+import hashlib
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
@@ -80,6 +81,22 @@ def is_named(name: str, patterns: Iterable[str]) -> bool:
       True
     """
     return any(re.fullmatch(pattern, name) for pattern in patterns)
+
+
+def weights_digest(folder: pathlib.Path) -> str:
+    """A digest of the files of a folder's tensors, which two folders share only if their weights are equal.
+
+    Raises:
+      InputError: As `list_tensors`, or if a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted({entry.path for entry in list_tensors(folder).values()}):
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}); copy it again") from None
+    return digest.hexdigest()
 
 
 class Reader:
