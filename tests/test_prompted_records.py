@@ -13,7 +13,7 @@ from flax import nnx
 
 import mdmot
 from mdmot import information
-from mdmot.data import encode_records, hold_out_records, read_records, row_shape
+from mdmot.data import Record, Records, encode_records, hold_out_records, read_records, row_shape
 from mdmot.distributions import sample, tabular, tabular_denoiser
 from mdmot.errors import InputError
 from mdmot.information import Scorer
@@ -22,7 +22,7 @@ from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_ch
 from mdmot.models.named import WantedRecords
 from mdmot.vocabulary import Bytes, Ended, Symbols
 from mdmot.workflows.prompts import prompt_row
-from mdmot.workflows.records import read_rows
+from mdmot.workflows.records import read_rows, spread
 
 LETTERS, END, MASK, LENGTH, ROOM = Symbols(tuple("abcd")), 4, 5, 6, 3
 PAIRS = [
@@ -250,3 +250,19 @@ def test_measurements_refuse_what_does_not_go_with_records(folder, given, messag
 def test_laws_have_no_records(command):
     with pytest.raises(InputError, match=r"a law,? (which )?makes its own sequences"):
         command("markov:states=2,length=64", records="x.txt")
+
+
+def test_of_many_lengths_some_are_taken_that_stand_for_all():
+    items = tuple(Record("a" * (1 + number // 10), "", number) for number in range(400))
+    rows = encode_records(Records("many", items, False), Bytes()).alone(64).rows
+    assert len(rows) == 40
+    found = spread(rows, 96)
+    lengths = [part.tokens.shape[1] for part in found]
+    # The middle records of 16 parts of 25.
+    assert lengths == [1 + (25 * part + 12) // 10 for part in range(16)]
+    assert [len(part.tokens) for part in found] == [6] * 16
+    assert spread(rows, 400) == spread(rows, 500) == rows
+    few = spread(rows[:16], 80)
+    assert [len(part.tokens) for part in few] == [5] * 16
+    # More cannot be taken of a length than there are.
+    assert sum(len(part.tokens) for part in spread(rows, 390)) == 160

@@ -30,8 +30,8 @@ def evaluated_records(
 ) -> Evaluation:
     """The NELBO of records, given their prompts, with its error over records.
 
-    Rows of one length share network calls. Where texts have an end it is counted as a token of each; else
-    the length of a text is known.
+    Rows of one length share network calls, and a program of their own. Where texts have an end it is
+    counted as a token of each; else the length of a text is known.
 
     Args:
       named: The model.
@@ -56,7 +56,7 @@ def evaluated_records(
     rows = spread(read.rows, total if limit is None and whole else limit or RECORDS)
     num = sum(len(part.tokens) for part in rows)
     which = "held-out records" if read.is_held_out else "records"
-    lengths = "" if len(rows) == 1 else f" of {len(rows)} lengths, each compiled apart"
+    lengths = "" if len(rows) == 1 else f", of {len(rows)} of their {len(read.rows)} lengths"
     of = f"{num:,}" if num == total else f"{num:,} of {total:,}"
     tell(f"evaluate: {of} {which} of {read.records.name}{lengths}")
 

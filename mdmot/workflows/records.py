@@ -21,6 +21,9 @@ from mdmot.models.named import WantedRecords
 from mdmot.vocabulary import Ended, Vocabulary, of_clean_texts
 from mdmot.workflows.progress import Tell
 
+MOST_LENGTHS = 16
+"""Lengths of records that are evaluated on, where each is compiled apart, unless all are asked for."""
+
 
 class ReadRecords(NamedTuple):
     """Records that a model can read.
@@ -202,12 +205,27 @@ def _with_end(named: Named, end: str | None) -> Vocabulary:
 
 
 def spread(rows: tuple[RecordRows, ...], num: int) -> tuple[RecordRows, ...]:
-    """So many of the records, or all if there are fewer, spread evenly over their lengths."""
-    total = sum(len(part.tokens) for part in rows)
-    chosen = np.arange(min(num, total)) * total // min(num, total)
-    ends = np.cumsum([len(part.tokens) for part in rows])
-    parts = [
-        part[chosen[(chosen >= end - len(part.tokens)) & (chosen < end)] - (end - len(part.tokens))]
-        for part, end in zip(rows, ends, strict=True)
-    ]
-    return tuple(part for part in parts if len(part.tokens))
+    """So many of the records, or all if there are fewer, spread evenly over their lengths.
+
+    Each length is compiled apart: of more than 16 only those are taken that the middle records of 16 equal
+    parts have, when the records are sorted by their lengths.
+
+    Args:
+      rows: Records, those of one length together, the shortest first.
+      num: How many.
+    """
+    sizes = np.array([len(part.tokens) for part in rows])
+    total = int(sizes.sum())
+    if num >= total:
+        return rows
+    places = np.arange(num) * total // num
+    if len(rows) > MOST_LENGTHS:
+        part = np.arange(num) * MOST_LENGTHS // num
+        places = (2 * part + 1) * total // (2 * MOST_LENGTHS)
+    wanted = np.bincount(np.searchsorted(np.cumsum(sizes), places, side="right"), minlength=len(rows))
+    taken = np.minimum(wanted, sizes)
+    return tuple(
+        part[np.arange(count) * size // count]
+        for part, size, count in zip(rows, sizes.tolist(), taken.tolist(), strict=True)
+        if count
+    )
