@@ -21,8 +21,9 @@ from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
 from mdmot.models.named import WantedRecords
 from mdmot.vocabulary import Bytes, Ended, Symbols
+from mdmot.workflows.naming import load_to_read
 from mdmot.workflows.prompts import prompt_row
-from mdmot.workflows.records import read_rows, spread
+from mdmot.workflows.records import read_rows, records_of, spread
 
 LETTERS, END, MASK, LENGTH, ROOM = Symbols(tuple("abcd")), 4, 5, 6, 3
 PAIRS = [
@@ -266,3 +267,42 @@ def test_of_many_lengths_some_are_taken_that_stand_for_all():
     assert [len(part.tokens) for part in few] == [5] * 16
     # More cannot be taken of a length than there are.
     assert sum(len(part.tokens) for part in spread(rows, 390)) == 160
+
+
+def test_questions_are_put_into_the_chat_template_of_the_model(tmp_path):
+    pytest.importorskip("tokenizers")
+    from test_chat import ABOUT, NUMBER, write_chat_model
+
+    (tmp_path / "chat").mkdir()
+    folder = write_chat_model(tmp_path / "chat", ABOUT)
+    file = tmp_path / "questions.jsonl"
+    pairs = [("to be", "or not"), ("a", "b"), ("b", "c d a")]
+    file.write_text("\n".join(json.dumps({"prompt": q, "answer": a}) for q, a in pairs))
+    named = load_to_read(folder, chat=True)
+    asked = records_of(named, file, None, None, chat=True)
+    (rows,) = read_rows(named, asked, whole=True, work="", tell=str).rows
+    shown = [
+        "<s>",
+        "<|user|>",
+        "to",
+        "be",
+        "<|turn|>",
+        "<|assistant|>",
+        "or",
+        "not",
+        "<|turn|>",
+        "<|turn|>",
+    ]
+    assert rows.tokens[0].tolist() == [NUMBER[text] for text in shown]
+    assert (~rows.is_given).sum(axis=1).tolist() == [4, 4, 4]
+    assert mdmot.profile(folder, records=file, chat=True, draws=40, levels=4).length == 4
+    assert mdmot.evaluate(folder, records=file, chat=True).tokens == 9  # with the end of each
+    with pytest.raises(InputError, match="--chat is of records"):
+        mdmot.profile(folder, text=file, chat=True)
+    with pytest.raises(InputError, match="which is a law"):
+        mdmot.compare("markov:states=2,length=4", chat=True)
+
+
+def test_a_model_without_a_template_asks_no_questions(folder):
+    with pytest.raises(InputError, match="has no chat template"):
+        mdmot.evaluate(folder, chat=True)

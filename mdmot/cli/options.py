@@ -123,6 +123,12 @@ def records_options(about: str) -> Decorator:
             help="The token that ends a text of --records and fills it up, for a model that does not say "
             "it itself, as a pretrained one.",
         ),
+        click.option(
+            "--chat",
+            is_flag=True,
+            help="The prompts of --records are questions, which the chat template of the model turns into "
+            "what it is shown.",
+        ),
     )
 
 

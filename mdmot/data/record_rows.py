@@ -206,7 +206,7 @@ def encode_records(records: Records, vocabulary: Vocabulary, never: Sequence[int
     Args:
       records: The records.
       vocabulary: What they are written in.
-      never: Tokens that none may have.
+      never: Tokens that no text may have.
 
     Example:
       >>> from mdmot.data.records import Record
@@ -220,13 +220,15 @@ def encode_records(records: Records, vocabulary: Vocabulary, never: Sequence[int
       ([[1, 1, 0, 0, 0, 1], [1, 1, 1, 0, 0, 0]], [3, 2])
     """
     # A vocabulary may read what spells a mask as the mask.
-    dtype, refused = np.min_scalar_type(vocabulary.size - 1), frozenset({vocabulary.size, *never})
+    dtype, mask = np.min_scalar_type(vocabulary.size - 1), frozenset({vocabulary.size})
+    refused = mask | frozenset(never)
     if isinstance(vocabulary, Ended):
         refused |= {vocabulary.end}
     prompts, texts, unknown = [], [], None
     for record in records.items:
         try:
-            found = [_clean(text, vocabulary, refused) for text in (record.prompt, record.text)]
+            # What is given may have tokens that are never drawn, as turns of a conversation.
+            found = [_clean(record.prompt, vocabulary, mask), _clean(record.text, vocabulary, refused)]
         except InputError as error:
             unknown = unknown or f"line {record.line}: {error}"
             found = [[], []]

@@ -29,11 +29,13 @@ class WantedRecords(NamedTuple):
       path: FILE or FILE:COLUMN.
       prompt_column: Column of what is given; None for the usual one, or none.
       end: Text of the token that ends a text, for a model that does not say it itself; None for none.
+      chat: Whether prompts are questions for the model's chat template.
     """
 
     path: str
     prompt_column: str | None
     end: str | None = None
+    chat: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mdmot.errors import InputError
 from mdmot.names import split_decoders
 from mdmot.workflows.compared import Comparison, Unit
-from mdmot.workflows.naming import Name, load, precision_of
+from mdmot.workflows.naming import Name, load_to_read, precision_of
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Show, Tell, silent
 
@@ -66,6 +66,7 @@ def compare(
     records: str | os.PathLike[str] | None = None,
     prompt_column: str | None = None,
     end: str | None = None,
+    chat: bool = False,
     length: int | None = None,
     num: int | None = None,
     prompt_length: int | None = None,
@@ -102,6 +103,7 @@ def compare(
       records: FILE or FILE:COLUMN with one example a record, as for `mdmot.profile`.
       prompt_column: Column of what is given in each record, and costs nothing.
       end: Text of the token that ends a text, for a model that does not say it itself.
+      chat: Whether the prompts are questions for the chat template of the model.
       length: Tokens of a sequence; None for the model's, 128 at most.
       num: Sequences to judge on; None for 32 of a model and 512 of a law, of which all are taken if it has
         65,536 or fewer.
@@ -141,11 +143,11 @@ def compare(
         from mdmot.workflows.held_rows import held_rows
         from mdmot.workflows.profiling import Source
 
-        named = load(name)
+        named = load_to_read(name, chat=chat)
         is_zero = temperature == 0
         is_law = named.law is not None
-        source = Source(text, records, prompt_column, end)
-        given = next((name for name, value in source._asdict().items() if value is not None), None)
+        source = Source(text, records, prompt_column, end, chat)
+        given = next((name for name, value in source._asdict().items() if value), None)
         if is_law and given is not None:
             raise InputError(
                 f"--{given.replace('_', '-')} is not read for {named.name}: a law makes its own sequences; "

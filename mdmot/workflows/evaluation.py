@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError
 from mdmot.workflows.evaluated import MOST_ROWS_AT_ONCE, WINDOWS, Evaluation
-from mdmot.workflows.naming import Name, load, precision_of
+from mdmot.workflows.naming import Name, load_to_read, precision_of
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Progress, Show, Tell, silent
 
@@ -31,6 +31,7 @@ def evaluate(
     records: str | os.PathLike[str] | None = None,
     prompt_column: str | None = None,
     end: str | None = None,
+    chat: bool = False,
     everything: bool = False,
     length: int | None = None,
     limit: int | None = None,
@@ -63,6 +64,7 @@ def evaluate(
       prompt_column: Column of what is given in each record; None for that of the training, or none.
       end: Text of the token that ends a text, for a model that does not say it itself: then it is counted,
         and rows are filled up with it. None for texts of known lengths.
+      chat: Whether the prompts are questions for the chat template of the model.
       everything: Whether to evaluate on all windows of all documents of the text, including those that a
         model of this text was trained on.
       length: Tokens of a window; None for the model's.
@@ -98,10 +100,10 @@ def evaluate(
         from mdmot.training import Stopped, mean_loss
         from mdmot.workflows import judging
 
-        named = load(name)
+        named = load_to_read(name, chat=chat)
         from mdmot.workflows.records import records_of
 
-        asked = records_of(named, records, prompt_column, end, (text, language))
+        asked = records_of(named, records, prompt_column, end, (text, language), chat=chat)
         if asked is not None:
             unread = {"length": length, "num": num or None, "steps": steps, "schedule": schedule}
             _refuse_with_records(unread | {"reveal": reveal, "orders": orders})

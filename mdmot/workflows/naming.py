@@ -81,6 +81,22 @@ def assert_there(name: Name, expected: str = MODEL_OR_LAW) -> None:
         raise InputError(f"{name}: no such file or folder{near}; expected {expected} ({', '.join(BEDS)})")
 
 
+def load_to_read(name: Name, *, chat: bool) -> "Named":
+    """What a name stands for; as chats are shown to it, if that is asked for.
+
+    Raises:
+      InputError: If it is nothing, or has no chat template.
+    """
+    named = load(name)
+    if not chat:
+        return named
+    if named.law is not None:
+        raise InputError(f"--chat is not read for {named.name}, which is a law; leave it out")
+    from mdmot.workflows.answers import for_chat
+
+    return for_chat(named)
+
+
 def called(name: Name) -> str:
     """What a person calls it."""
     return BUNDLED if name is None else str(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mdmot.errors import InputError
 from mdmot.files import prepare_folder
 from mdmot.provenance import jsonable, versions
-from mdmot.workflows.naming import Name, load, precision_of
+from mdmot.workflows.naming import Name, load_to_read, precision_of
 from mdmot.workflows.order_tuning import OrderTuned, tune_orders
 from mdmot.workflows.ordering import BEST, order_tables
 from mdmot.workflows.precision import computing_in
@@ -103,6 +103,7 @@ def learn_order(
     records: str | os.PathLike[str] | None = None,
     prompt_column: str | None = None,
     end: str | None = None,
+    chat: bool = False,
     length: int | None = None,
     levels: int | None = None,
     draws: int | None = None,
@@ -127,6 +128,7 @@ def learn_order(
       records: One example a record, instead of a text.
       prompt_column: Column of what is given, for which no order is learned.
       end: Text of the token that ends a text.
+      chat: Whether the prompts are questions for the chat template of the model.
       length: Tokens of a sequence; None for the model's.
       levels: How many numbers of known tokens the known orders are measured at.
       draws: Sequences to learn from and to judge by; None for 1000.
@@ -151,10 +153,10 @@ def learn_order(
       (2, 100)
     """
     state = None if kept is None else pathlib.Path(kept)
-    named = load(name)
+    named = load_to_read(name, chat=chat)
     # A law's tables are computed, or measured on as many sequences as usual.
     of_tables = draws if named.law is None else None
-    source = Source(text, records, prompt_column, end)
+    source = Source(text, records, prompt_column, end, chat)
     options = source._asdict() | {"length": length, "levels": levels, "estimate": estimate}
     watched: dict[str, Any] = {"seed": seed, "show": show, "tell": tell}
     tables = order_tables(name, BEST, steps, **options, draws=of_tables, kept=state, **watched)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError
-from mdmot.workflows.naming import Name, load, precision_of
+from mdmot.workflows.naming import Name, load_to_read, precision_of
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.profiling import (
     LAW_DRAWS,
@@ -43,6 +43,7 @@ def order_tables(
     records: str | os.PathLike[str] | None = None,
     prompt_column: str | None = None,
     end: str | None = None,
+    chat: bool = False,
     length: int | None = None,
     levels: int | None = None,
     draws: int | None = None,
@@ -68,6 +69,7 @@ def order_tables(
       records: One example a record, instead of a text.
       prompt_column: Column of what is given in each record.
       end: Text of the token that ends a text.
+      chat: Whether the prompts are questions for the chat template of the model.
       length: Tokens of a sequence; None for the model's.
       levels: How many numbers of known tokens to measure at, besides; None for 33.
       draws: Sequences, each with a draw of every order; None for 1000 for a law and 250 for a network.
@@ -90,14 +92,14 @@ def order_tables(
       (OrderTable(bisection, 8 tokens, 8 levels, exact),)
     """
     wanted = asked_orders(orders)
-    source = Source(text, records, prompt_column, end)
+    source = Source(text, records, prompt_column, end, chat)
     how = Measuring(source, length, levels, draws, batch, estimate, resume)
     if name is not None and pathlib.Path(name).suffix == ".json":
         raise InputError(f"{name} is a profile, which knows random order only; name the model or the law")
     place = kept if resume is None else resume
     state = None if place is None else pathlib.Path(place)
     with computing_in(precision_of(name)):
-        named = load(name)
+        named = load_to_read(name, chat=source.chat)
         size = named.length if length is None else length
         named.assert_length(size, "--length")
         numbers = (steps,) if isinstance(steps, int) else tuple(steps)
@@ -106,7 +108,9 @@ def order_tables(
         if named.law is None:
             how.refuse(name, "estimate", "a model is always measured")
         else:
-            how.refuse(name, "text records prompt_column end", "it is a law, which makes its own sequences")
+            how.refuse(
+                name, "text records prompt_column end chat", "it is a law, which makes its own sequences"
+            )
             exact = () if estimate else _exact(named, wanted, seed)
             if exact:
                 because = "its losses are known exactly; --estimate measures them all the same"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdmot.errors import InputError
 from mdmot.provenance import versions
-from mdmot.workflows.naming import Name, called, load, precision_of
+from mdmot.workflows.naming import Name, called, load_to_read, precision_of
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Progress, Show, Tell, silent
 from mdmot.workflows.weights import asked_dtype, refuse_dtype
@@ -39,6 +39,7 @@ class Source(NamedTuple):
     records: str | os.PathLike[str] | None = None
     prompt_column: str | None = None
     end: str | None = None
+    chat: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +70,7 @@ def profile(
     records: str | os.PathLike[str] | None = None,
     prompt_column: str | None = None,
     end: str | None = None,
+    chat: bool = False,
     length: int | None = None,
     levels: int | None = None,
     draws: int | None = None,
@@ -94,6 +96,7 @@ def profile(
         training held out of its records, if it was trained on some.
       prompt_column: Column of what is given in each record: the profile is of what follows.
       end: Text of the token that ends a text and fills its row up, for a model that does not say it itself.
+      chat: Whether the prompts are questions for the chat template of the model.
       length: Tokens of a sequence; None for the model's.
       levels: How many numbers of known tokens to measure at; None for 33.
       draws: Masked sequences for each of them; errors shrink with the square root. None for 1000 for a law
@@ -116,10 +119,10 @@ def profile(
       >>> profile("markov:states=2,length=8")
       Profile(8 tokens, exact: entropy 1.085 nats, total correlation 4.46, dual 0.8847, step ratio 2.49)
     """
-    source = Source(text, records, prompt_column, end)
+    source = Source(text, records, prompt_column, end, chat)
     how = Measuring(source, length, levels, draws, batch, estimate, resume)
     if name is not None and pathlib.Path(name).suffix == ".json":
-        saved = "text records prompt_column end length estimate levels draws batch resume"
+        saved = "text records prompt_column end chat length estimate levels draws batch resume"
         how.refuse(name, saved, "it is a saved profile")
         refuse_dtype(asked_dtype(), f"the saved profile {name}")
         from mdmot.information import read_profile
@@ -128,13 +131,15 @@ def profile(
     place = kept if resume is None else resume
     state = None if place is None else pathlib.Path(place)
     with computing_in(precision_of(name)):
-        named = load(name)
+        named = load_to_read(name, chat=source.chat)
         size = named.length if length is None else length
         named.assert_length(size, "--length")
         if named.law is None:
             how.refuse(name, "estimate", "a model is always measured")
         else:
-            how.refuse(name, "text records prompt_column end", "it is a law, which makes its own sequences")
+            how.refuse(
+                name, "text records prompt_column end chat", "it is a law, which makes its own sequences"
+            )
             exact = None if estimate else named.law.profile()
             if exact is not None:
                 because = "its profile is known exactly; --estimate measures it all the same"
@@ -311,7 +316,9 @@ def sequences(
     from mdmot.workflows.records import alike_rows, records_of
     from mdmot.workflows.texts import text_rows
 
-    asked = records_of(named, source.records, source.prompt_column, source.end, (source.text,))
+    asked = records_of(
+        named, source.records, source.prompt_column, source.end, (source.text,), chat=source.chat
+    )
     if asked is not None:
         records = alike_rows(named, asked, length=length, work="records", tell=tell)
         given = records.rows.is_given

@@ -1,5 +1,6 @@
 """Records in the tokens of a model: those that it has not seen, if it can be told."""
 
+import dataclasses
 import os
 from typing import Any, NamedTuple
 
@@ -62,6 +63,8 @@ def records_of(
     prompt_column: str | None,
     end: str | None,
     others: tuple[object, ...] = (),
+    *,
+    chat: bool = False,
 ) -> WantedRecords | None:
     """The records to read for a model: those that are given, or else that it was trained on.
 
@@ -71,6 +74,7 @@ def records_of(
       prompt_column: Column of what is given in each.
       end: Text of the end token, for a model that has none of its own.
       others: Other data, each None if it is not given.
+      chat: Whether prompts are questions for the model's chat template.
 
     Raises:
       InputError: If it is a law, there is a column but no record, or other data are given too.
@@ -78,8 +82,9 @@ def records_of(
     is_other = any(other is not None for other in others)
     if given is None:
         found = None if is_other else named.trained_on_records
-        if found is None and (prompt_column is not None or end is not None):
-            option = "--end" if prompt_column is None else "--prompt-column"
+        options = {"--prompt-column": prompt_column, "--end": end, "--chat": chat or None}
+        option = next((option for option, value in options.items() if value is not None), None)
+        if found is None and option is not None:
             raise InputError(f"{option} is of records, and there are none; pass --records too")
     elif named.law is not None:
         raise InputError(f"--records is not read for {named.name}: a law makes its own sequences")
@@ -91,7 +96,7 @@ def records_of(
         return None
     if end is not None and named.end is not None:
         raise InputError(f"--end is not read for {named.name}, which has an end of its own; leave it out")
-    return WantedRecords(found.path, prompt_column or found.prompt_column, end)
+    return WantedRecords(found.path, prompt_column or found.prompt_column, end, chat)
 
 
 def read_rows(
@@ -117,6 +122,8 @@ def read_rows(
       InputError: If they cannot be read, or none fits.
     """
     records = read_records(asked.path, asked.prompt_column)
+    if asked.chat:
+        records = _asked_of(named, records)
     is_held_out = not whole and named.trained_on_records is not None
     if is_held_out:
         records = hold_out_records(records)[1]
@@ -178,6 +185,14 @@ def alike_rows(
     if len(found.tokens) < 2:
         raise InputError(f"{read.records.name}: {len(found.tokens)} record, expected 2 or more; pass more")
     return AlikeRecords(found, read.described)
+
+
+def _asked_of(named: Named, records: Records) -> Records:
+    """The records with their prompts as the chat template of the model has them."""
+    assert named.chat is not None, "a model for chats has a template"
+    ask = named.chat.prompt
+    items = (record._replace(prompt=ask(record.prompt, None)) for record in records.items)
+    return dataclasses.replace(records, items=tuple(items), is_prompted=True)
 
 
 def _preferred(rows: RecordRows, length: int | None) -> tuple[bool, int]:
