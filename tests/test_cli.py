@@ -496,7 +496,7 @@ def test_report_writes_one_self_contained_page(capsys, monkeypatch, tmp_path):
     chain = {(each["decoder"], each["steps"]): each for each in chain["points"]}
     # Five halvings of sixteen are exact; a random order is what its profile says.
     assert chain["bisection+own", 8]["loss"] < 1e-9 < chain["bisection", 8]["loss"]
-    linear = mdmot.tune("markov:states=2,length=16", 8).tuning.linear.path_kl
+    linear = mdmot.tune("markov:states=2,length=16", steps=8).tuning.linear.path_kl
     assert chain["random", 8]["loss"] == pytest.approx(linear, rel=1e-9)
     assert [round(chain[name, 32]["network_calls"], 9) for name in ("entropy", "random")] == [16, 16]
     first, *_ = judged["points"]

@@ -13,7 +13,7 @@ import mdmot
 
 ROOT = pathlib.Path(mdmot.__file__).parent
 LAYERS = [
-    {"_types", "compilation_cache", "errors", "interruption", "provenance", "readable"},
+    {"_types", "compilation_cache", "drawing", "errors", "interruption", "provenance", "readable"},
     {"model"},
     {"denoisers"},
     {"arguments", "files", "names", "specs", "vocabulary"},

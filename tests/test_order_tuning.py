@@ -224,7 +224,7 @@ def test_tables_that_do_not_go_together_are_refused():
 
 
 def test_tune_with_an_order_is_the_cheapest_plan_of_its_exact_table():
-    found = mdmot.tune(STICKY, 8, order="bisection")
+    found = mdmot.tune(STICKY, steps=8, order="bisection")
     table = exact_order_table(read_law(STICKY), Bisection())
     assert found.plan.counts == cheapest_counts(table.mean_costs, table.levels, 64, 8)
     assert found.plan.order == found.order == Bisection()
@@ -236,7 +236,7 @@ def test_tune_with_an_order_is_the_cheapest_plan_of_its_exact_table():
 
 
 def test_best_compares_four_orders():
-    found = mdmot.tune("markov:stay=.9,states=3,length=16", 4, order="best")
+    found = mdmot.tune("markov:stay=.9,states=3,length=16", steps=4, order="best")
     assert [tuned.table.order.name for tuned in found.choice.tunings] == [
         "random",
         "left-to-right",

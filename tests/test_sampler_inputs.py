@@ -1,6 +1,9 @@
 """What samplers accept: values at the ends of their ranges, tokens that just fit; and one step beyond."""
 
+import json
 import math
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +36,8 @@ from mdmot.samplers import (
     Threshold,
     TopK,
     TopP,
+    log_likelihood,
+    sample,
 )
 from mdmot.samplers.admission import assert_inputs
 from mdmot.samplers.preset_grids import even_grid, shares
@@ -41,6 +46,7 @@ from mdmot.samplers.remasking_rules import ByConfidence, Cap, DFMCorrector, Forw
 from mdmot.samplers.selection import root
 from mdmot.samplers.self_planning import floored
 from mdmot.schedules import StepGrid, grid_from_alpha
+from mdmot.training import evaluate
 
 GRID, TOKENS = grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((2, 3), 4)
 
@@ -196,3 +202,85 @@ def test_a_whole_number_is_lost_to_more_than_rounding_only(above, revealed):
     step = StepInput(*map(jnp.asarray, (0.0, 0.5 + above, 0.5 + above, 0, 3)))
     eight = jnp.asarray([8], jnp.int32)
     assert floored(step, eight, eight).tolist() == [revealed]
+
+
+SLIPS = [
+    (
+        "drawn(masks.linear())",
+        "the grid is a schedule, which has no steps yet; pass step_grid(schedule, num",
+    ),
+    (
+        "judged(masks.linear())",
+        "the grid is a schedule, which has no steps yet; pass step_grid(schedule, num",
+    ),
+    ("drawn(masks.linear)", "the grid is the function linear; call it"),
+    ("drawn('linear')", "the grid is the text 'linear'"),
+    ("drawn(3)", "the grid is of type int; pass a value such as masks.linear(), or step_grid"),
+    ("step_grid(GRID, 3)", "the schedule is a grid of steps already; pass it where steps are asked for"),
+    ("step_grid(masks.beta, 3)", "the schedule is the function beta; call it"),
+    ("step_grid('cosine', 3)", "the schedule is the text 'cosine'; pass a value, as mdmot.plans.parse_"),
+    ("step_grid(0.5, 3)", "the schedule is of type float"),
+    ("mdmot.law('permutations:length=3', GRID, 2)", "the schedule is a grid of steps already"),
+    (
+        "scored(flat)",
+        "the scorer is a function; expected a Scorer, which knows its mask: pass jax_scorer(Mod",
+    ),
+    (
+        "scored(FLAT)",
+        "the scorer is a Model; expected a Scorer, which knows its mask: pass jax_scorer(Model(",
+    ),
+    ("scored(Scorer(FLAT, 4))", "a Model is no function of NumPy tokens; pass jax_scorer(model)"),
+    ("scored(callable_scorer(flat, 4))", "the function does not take 1 argument; expected predict(tokens)"),
+    ("Scorer(lambda tokens: tokens, 4)", "the function does not take 2 arguments; expected losses"),
+    ("Scorer(3, 4)", "a int is no function; expected losses"),
+    ("jax_scorer(flat)", "the model is a function; pass mdmot.Model(denoiser, params, mask_id)"),
+]
+
+SAID = """
+import json, sys
+import jax, jax.numpy as jnp, numpy as np
+import mdmot
+from mdmot import FixedUnmasking, Model, masks, step_grid
+from mdmot.information import Scorer, callable_scorer, estimate_profile, jax_scorer
+
+def flat(params, tokens):
+    return jnp.zeros((*tokens.shape, 4))
+
+FLAT, GRID, TOKENS = Model(flat, None, 4), step_grid(masks.linear(), 2), jnp.full((2, 3), 4)
+
+def drawn(grid):
+    mdmot.sample(jax.random.key(0), FixedUnmasking(), FLAT, grid, TOKENS)
+
+def judged(grid):
+    mdmot.log_likelihood(jax.random.key(0), FixedUnmasking(), FLAT, grid, 0 * TOKENS)
+
+def scored(scorer):
+    estimate_profile(0, scorer, np.zeros((4, 3), int), draws=2, batch_size=2)
+
+for slip in json.loads(sys.argv[1]):
+    try:
+        eval(slip)
+    except mdmot.InputError as error:
+        print(error)
+"""
+
+
+def test_what_is_passed_for_something_else_is_named():
+    """In a process of its own: here annotations are checked, which nobody's program does."""
+    command = [sys.executable, "-c", SAID, json.dumps([slip for slip, _ in SLIPS])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for (slip, message), line in zip(SLIPS, done.stdout.splitlines(), strict=True):
+        assert line.startswith(message), slip
+
+
+def test_logits_with_a_column_for_the_mask_are_named():
+    def wide(params, tokens):
+        return jnp.zeros((*tokens.shape, 5))
+
+    for call in (sample, log_likelihood):
+        with pytest.raises(
+            InputError, match=r"mask_id 4 is one of the denoiser's 5 clean tokens; .*WithoutTo"
+        ):
+            call(jax.random.key(0), FixedUnmasking(), Model(wide, None, 4), GRID, TOKENS)
+    with pytest.raises(InputError, match="mask"):
+        evaluate(jax.random.key(0), Model(wide, None, 4), np.zeros((4, 3), int), batch_size=2)

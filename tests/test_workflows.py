@@ -132,7 +132,7 @@ def test_a_measurement_goes_on_from_its_file(tmp_path):
 
 @pytest.mark.slow
 def test_a_plan_is_what_the_command_prints_and_writes(capsys, tmp_path):
-    found = mdmot.tune(CHAIN, 3)
+    found = mdmot.tune(CHAIN, steps=3)
     assert found.to_json() == printed(capsys, "tune", CHAIN, "--steps", 3, "--out", tmp_path / "plan.json")
     found.write(tmp_path / "ours.json")
     assert (tmp_path / "ours.json").read_bytes() == (tmp_path / "plan.json").read_bytes()
@@ -146,18 +146,18 @@ def test_a_plan_is_what_the_command_prints_and_writes(capsys, tmp_path):
 def test_a_plan_is_made_of_any_profile(tmp_path):
     profile = mdmot.profile(CHAIN)
     write_profile(tmp_path / "profile.json", profile)
-    plan = mdmot.tune(CHAIN, 3).plan
+    plan = mdmot.tune(CHAIN, steps=3).plan
     law = mdmot.load(CHAIN).law
     for of in (profile, tmp_path / "profile.json", profile.fitted, profile.fitted.tolist(), law):
-        assert mdmot.tune(of, 3).plan == plan
-    assert mdmot.tune(CHAIN, 3, profile=profile).plan == plan
+        assert mdmot.tune(of, steps=3).plan == plan
+    assert mdmot.tune(CHAIN, steps=3, profile=profile).plan == plan
     levels = np.arange(8)
     estimate = Estimate(8, levels, profile.fitted, 1e-12 * np.eye(8), 400, 400)
-    assert mdmot.tune(estimate, 3, force=True).plan.counts == plan.counts
+    assert mdmot.tune(estimate, steps=3, force=True).plan.counts == plan.counts
     with pytest.raises(InputError, match="pass its name, and the profile as profile="):
-        mdmot.tune(profile, 3, trials=2)
+        mdmot.tune(profile, steps=3, trials=2)
     with pytest.raises(InputError, match="--task belongs to a search"):
-        mdmot.tune(profile, 3, task="legal")
+        mdmot.tune(profile, steps=3, task="legal")
 
 
 @pytest.mark.slow
@@ -176,7 +176,7 @@ def test_a_search_by_samples_goes_on_and_is_part_of_the_result(capsys, monkeypat
     monkeypatch.setattr("mdmot.workflows.searching.RUNGS", (4, 8))
     options = {"trials": 2, "storage": tmp_path / "trials.db"}
     seen = []
-    found = mdmot.tune("permutations:length=6", 3, **options, show=seen.append)
+    found = mdmot.tune("permutations:length=6", steps=3, **options, show=seen.append)
     assert [at.done for at in seen] == [0, 1, 2]
     assert (found.search.task, found.kept) == ("legal", "search" if found.search.is_kept else "optimal")
     arguments = ("--trials", 2, "--storage", tmp_path / "trials.db")
@@ -250,3 +250,30 @@ def test_a_sample_of_the_windows_is_evaluated_on_unless_more_are_asked_for(monke
     assert "windows of 6 tokens from the " in said[0]
     assert some.sampler is None
     assert some.bits_per_token.standard_error > 0
+
+
+def test_a_plan_of_a_model_in_memory_and_data(tmp_path):
+    law = mdmot.load(CHAIN)
+    rows = np.asarray(law.law.sample(jax.random.key(0), 64))
+    plan = mdmot.tune(law.model, rows, steps=3)
+    # The conditionals are exact, and 64 sequences of 250 draws a level are near enough for the gain.
+    assert plan.plan.counts is not None
+    np.testing.assert_allclose(plan.profile.fitted, mdmot.profile(CHAIN).fitted, atol=0.15)
+    again = mdmot.tune(CHAIN, rows, steps=3)
+    assert again.plan.counts == plan.plan.counts
+    assert mdmot.tune(law, steps=3).plan == mdmot.tune(CHAIN, steps=3).plan
+    picture = plan.plot()
+    assert len(picture.axes) == 2
+    assert picture._repr_svg_().startswith("<svg")
+    assert "tokens known, of 8" in picture._repr_svg_()
+    for arguments, words in (
+        ((law.model,), "a model in memory is profiled on data"),
+        ((CHAIN, 3), "data = 3 is a number; pass the number of steps as steps=3"),
+        ((law.model, "notes"), "a Model has no vocabulary"),
+        ((law.model, rows.astype(float)), "data are float"),
+        ((plan.profile, rows), "a profile is of data already"),
+    ):
+        with pytest.raises(InputError, match=words):
+            mdmot.tune(*arguments)
+    with pytest.raises(InputError, match="data are of a profile"):
+        mdmot.tune(CHAIN, rows, order="bisection")

@@ -130,14 +130,14 @@ def tune(
                 )
             elif order is not None:
                 tables = order_tables(model, order, steps, resume=resume, kept=state, **shown, **given)
-                found = tuned_steps(model, steps, order=tables, force=force, **shown)
+                found = tuned_steps(model, steps=steps, order=tables, force=force, **shown)
             else:
                 profile = None
                 if is_measured:
                     profile = profile_of(model, resume=resume, kept=state, **shown, **given)
                 found = tuned_steps(
                     model,
-                    steps,
+                    steps=steps,
                     reveal=REVEALS[reveal],
                     force=force,
                     profile=profile,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ class Scorer:
 
     def __post_init__(self) -> None:
         whole("mask_id", self.mask_id, 0)
+        assert_takes(self.losses, 2, "losses(tokens, clean) -> losses")
 
     def __call__(self, tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
         """The losses of the clean tokens where `tokens` are masked; anything elsewhere."""
@@ -72,6 +74,11 @@ def jax_scorer(model: Model) -> Scorer:
       >>> round(float(losses[0, 0]), 4)
       1.3863
     """
+    if not isinstance(model, Model):
+        raise InputError(
+            f"the model is a {type(model).__name__}; pass mdmot.Model(denoiser, params, mask_id), or a "
+            "function of NumPy tokens to callable_scorer"
+        )
 
     @functools.cache
     def vocabulary(shape: tuple[int, ...]) -> int:
@@ -111,6 +118,7 @@ def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Score
       >>> round(float(losses[0, 0]), 4)
       1.3863
     """
+    assert_takes(predict, 1, "predict(tokens) -> logits")
 
     def losses(tokens: np.ndarray, clean: np.ndarray) -> np.ndarray:
         logits = _as_array(predict(np.asarray(tokens, np.int64)))
@@ -121,12 +129,35 @@ def callable_scorer(predict: Callable[[np.ndarray], Any], mask_id: int) -> Score
     return Scorer(losses, mask_id)
 
 
+def assert_takes(function: object, number: int, form: str) -> None:
+    """Raises InputError for a function that cannot be called so, as a model or a denoiser of weights.
+
+    Args:
+      function: The function.
+      number: Of its arguments.
+      form: How it is called, in words.
+    """
+    if isinstance(function, Model):
+        raise InputError("a Model is no function of NumPy tokens; pass jax_scorer(model)")
+    if not callable(function):
+        raise InputError(f"a {type(function).__name__} is no function; expected {form}")
+    try:
+        inspect.signature(function).bind(*range(number))
+    except TypeError:
+        raise InputError(
+            f"the function does not take {number} argument{'s' * (number > 1)}; expected {form}; of a JAX "
+            "denoiser(params, tokens) pass jax_scorer(Model(denoiser, params, mask_id))"
+        ) from None
+    except ValueError:  # its signature is not known
+        return
+
+
 def assert_scorer(scorer: object) -> None:
     """Raises InputError unless this is a `Scorer`."""
     if not isinstance(scorer, Scorer):
         raise InputError(
             f"the scorer is a {type(scorer).__name__}; expected a Scorer, which knows its mask: pass"
-            " Scorer(function, mask_id), or jax_scorer(model)"
+            " jax_scorer(Model(denoiser, params, mask_id)), or Scorer(function, mask_id) of losses"
         )
 
 

@@ -16,7 +16,7 @@ from mdmot.samplers.addressable import own_rows
 from mdmot.samplers.bernoulli import BernoulliUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive, described
 from mdmot.samplers.fixed import FixedUnmasking
-from mdmot.schedules.grids import StepGrid, grid_from_alpha
+from mdmot.schedules.grids import StepGrid, assert_no_schedule, grid_from_alpha
 
 
 def rule_for(plan: Plan) -> FixedUnmasking | BernoulliUnmasking:
@@ -37,6 +37,7 @@ def as_grid(
     if grid is None or isinstance(grid, StepGrid):
         return grid
     if not isinstance(grid, Plan):
+        assert_no_schedule(grid)
         return grid_from_alpha(grid)
     assert_made_for(grid, rule)
     if isinstance(model, Model) and isinstance(tokens, Array) and not isinstance(tokens, jax.core.Tracer):

@@ -1,5 +1,6 @@
 """`mdmot.tune`: the best steps for a data set and a budget."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from mdmot.errors import InputError
 from mdmot.provenance import jsonable, versions
 from mdmot.workflows import profiling
-from mdmot.workflows.naming import BUNDLED, Name
+from mdmot.workflows.naming import BUNDLED, Name, load, precision_of
 from mdmot.workflows.order_tuning import OrderTuned, refuse_with_order, tune_orders
 from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.precision import computing_in
@@ -18,7 +19,13 @@ from mdmot.workflows.searching import Searched, asked
 from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jax import Array
+
+    from mdmot.drawing import Picture
     from mdmot.information import OrderTable, Profile, ProfileLike
+    from mdmot.model import Model
+    from mdmot.models import Named
     from mdmot.orders import Order
     from mdmot.plans import Plan, PlanBounds, RevealKind
     from mdmot.tuning import Tuning
@@ -107,6 +114,15 @@ class Tuned:
 
         write_plan(pathlib.Path(path), self.plan)
 
+    def plot(self) -> "Picture":
+        """The profile and the steps of the plan beside linear ones, a figure of matplotlib.
+
+        A notebook shows it; `.savefig(path)` keeps it.
+        """
+        from mdmot.workflows.plotting import picture_of
+
+        return picture_of(self)
+
     def _bounded(self, bounds: "PlanBounds") -> dict[str, Any]:
         of = "law" if self.tuning.is_exact else "fitted profile"
         return {"lower": self.least_loss, "upper": bounds.least, **bounds._asdict(), "of": of}
@@ -114,7 +130,8 @@ class Tuned:
 
 @overload
 def tune(
-    of: "Name | Profile | ProfileLike" = None,
+    of: "Name | Model | Named | Profile | ProfileLike" = None,
+    data: "str | os.PathLike[str] | np.ndarray | Array | None" = None,
     steps: int = 32,
     *,
     reveal: "RevealKind | None" = None,
@@ -132,6 +149,7 @@ def tune(
 @overload
 def tune(
     of: Name = None,
+    data: None = None,
     steps: int = 32,
     *,
     order: "str | Order | Sequence[OrderTable]",
@@ -148,7 +166,8 @@ def tune(
 
 
 def tune(
-    of: "Name | Profile | ProfileLike" = None,
+    of: "Name | Model | Named | Profile | ProfileLike" = None,
+    data: "str | os.PathLike[str] | np.ndarray | Array | None" = None,
     steps: int = 32,
     *,
     order: "str | Order | Sequence[OrderTable] | None" = None,
@@ -178,7 +197,10 @@ def tune(
     Args:
       of: What is sampled: a model, a law or a test bed, as `mdmot.load` takes it, whose profile is measured
         first as `mdmot.profile` does; the .json file of a saved profile; or a profile itself, of any kind.
-        None for the model that comes with mdmot, which brings its profile.
+        None for the model that comes with mdmot, which brings its profile. Or a model in memory, a
+        `mdmot.Model` or what `mdmot.load` returned, with data.
+      data: What a model is measured on: the path of a text, or clean tokens [sequences, length]; None for
+        what `mdmot.profile` takes for its name.
       steps: Number of sampling steps.
       order: Order of the positions: an order, what `mdmot.orders.parse_order` reads, "best" of some, or the
         tables of orders that were measured already. None for random order, by the profile.
@@ -202,21 +224,25 @@ def tune(
       InputError: If the name or the options do not fit.
 
     Example:
-      >>> tune("markov:states=2,length=8", 2)
+      >>> tune("markov:states=2,length=8", steps=2)
       Tuned(2 steps of 8 tokens, fixed reveals, optimal: 0.4966 nats lost, linear 1.858; better than linear)
-      >>> tune([0.7, 0.3, 0.1], 2).plan.counts
+      >>> tune([0.7, 0.3, 0.1], steps=2).plan.counts
       (1, 2)
     """
+    if isinstance(data, int):
+        raise InputError(f"data = {data} is a number; pass the number of steps as steps={data}")
     if order is not None:
+        if data is not None:
+            raise InputError("data are of a profile; pass order=mdmot.order_tables(...) for an order")
         refuse_with_order(reveal, trials, task, storage, profile)
         return tune_orders(_tables_of(of, order, steps, seed, show, tell), steps, force=force, seed=seed)
     name = of if of is None or isinstance(of, str | os.PathLike) else None
     if trials is not None and of is not name:
         raise InputError("trials sample what a profile is of; pass its name, and the profile as profile=")
     search = asked(name, trials, task, storage, None if profile is None else profile.length)
-    is_shipped = of is None and profile is None
+    is_shipped = of is None and profile is None and data is None
     if profile is None:
-        profile = _profile_of(of, seed, show, tell)
+        profile = _profile_of(of, data, seed, show, tell)
     with computing_in("float64"):
         from mdmot import tuning
         from mdmot.plans import Fixed
@@ -257,11 +283,25 @@ def _tables_of(
     return order_tables(of, order, steps, seed=seed, show=show, tell=tell)
 
 
-def _profile_of(of: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":
-    """The profile of what is named; what is no name is taken for a profile itself."""
+def _profile_of(of: Any, data: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":
+    """The profile of what is named or a model; all else is taken for a profile itself."""
     from mdmot.information import Estimate, Profile, estimated_profile, exact_profile, read_profile
     from mdmot.information.profile_like import numbers_of
+    from mdmot.model import Model
+    from mdmot.models import Named
 
+    is_named = of is None or isinstance(of, str | os.PathLike)
+    if isinstance(of, Named) and of.law is not None and data is None:
+        return profiling.profile(of.law.spec, seed=seed, show=show, tell=tell)
+    if isinstance(of, Model | Named) or (is_named and _is_rows(data)):
+        from mdmot.workflows.modelled import profile_of_model
+
+        with computing_in(precision_of(of)) if is_named else contextlib.nullcontext():
+            return profile_of_model(load(of) if is_named else of, data, seed, show)
+    if data is not None:
+        if not is_named:
+            raise InputError("a profile is of data already; leave data out")
+        return profiling.profile(of, text=data, seed=seed, show=show, tell=tell)
     if isinstance(of, Profile):
         return of
     if isinstance(of, Estimate):
@@ -274,6 +314,10 @@ def _profile_of(of: Any, seed: int, show: Show | None, tell: Tell) -> "Profile":
     if isinstance(of, str | os.PathLike):
         return profiling.profile(of, seed=seed, show=show, tell=tell)
     return exact_profile(numbers_of(of))
+
+
+def _is_rows(data: Any) -> bool:
+    return data is not None and not isinstance(data, str | os.PathLike)
 
 
 def _judged(plan: "Plan", profile: "Profile") -> "Plan":

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from mdmot.drawing import TARGET_COLOUR, panels, svg
 from mdmot.orders import order_of
 from mdmot.pages.figures.decoders import losses_against_calls, styles
-from mdmot.pages.figures.drawing import TARGET_COLOUR, panels, svg
 from mdmot.plans import Plan
 from mdmot.workflows.agreed import Agreements
 from mdmot.workflows.compared import Comparison

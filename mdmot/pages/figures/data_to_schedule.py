@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from mdmot.drawing import COLOURS, TARGET_COLOUR, panels, svg
 from mdmot.experiments.data_to_schedule import ScheduleStudy
 from mdmot.information import Profile
-from mdmot.pages.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
 
 INTERVAL = 1.96
 """Standard errors on either side, for 95%."""

@@ -6,9 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from matplotlib.axes import Axes
 
+from mdmot.drawing import COLOURS, TARGET_COLOUR, panels, svg
 from mdmot.experiments.which_decoder import WhichDecoder
 from mdmot.pages.figures.data_to_schedule import INTERVAL
-from mdmot.pages.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
 
 MARKERS = "os^Dv*PX<>hp"
 MORE_COLOURS = ("#000000", "#7A3E00", "#777777", "#5B2A86", "#8FBC00")

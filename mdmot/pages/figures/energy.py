@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mdmot.drawing import COLOURS, panels, svg
 from mdmot.experiments.energy_plane import EnergyPlane, SchedulePair
-from mdmot.pages.figures.drawing import COLOURS, panels, svg
 
 LARGEST_RATIO = 4.0
 

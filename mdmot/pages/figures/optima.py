@@ -3,7 +3,7 @@
 import numpy as np
 
 from mdmot.checks.learned import LearnedOptima
-from mdmot.pages.figures.drawing import COLOURS, panels, svg
+from mdmot.drawing import COLOURS, panels, svg
 
 
 def learned_optima(optima: LearnedOptima) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.ticker import MaxNLocator
 
+from mdmot.drawing import panels, svg
 from mdmot.information import OrderTable
 from mdmot.orders import order_of
-from mdmot.pages.figures.drawing import panels, svg
 from mdmot.plans import Plan
 
 STEP_COLOURS = ListedColormap(["#FFFFFF", "#0072B2", "#D8D8D8"])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from mdmot.drawing import COLOURS, TARGET_COLOUR, panels, svg
 from mdmot.experiments.toy_laws import SENTENCES, ToyLaw
-from mdmot.pages.figures.drawing import COLOURS, TARGET_COLOUR, panels, svg
 
 
 def toy_law(law: ToyLaw) -> str:

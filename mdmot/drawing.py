@@ -10,10 +10,17 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # 
 TARGET_COLOUR = "#BBBBBB"
 
 
-def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+class Picture(Figure):
+    """A figure that a notebook shows as it is returned, whatever its backend."""
+
+    def _repr_svg_(self) -> str:
+        return svg(self)
+
+
+def panels(count: int, columns: int, width: float, height: float) -> tuple[Picture, list[Axes]]:
     """A figure of some panels, `height` inches a row."""
     rows = -(-count // columns)
-    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    figure = Picture(figsize=(width, height * rows), layout="constrained")
     return figure, list(np.ravel(figure.subplots(rows, columns, squeeze=False)))[:count]
 
 
