@@ -2,6 +2,11 @@ import json
 
 with open("plan.json") as file:
     plan = json.load(file)
+order = plan.get("order") or {"kind": "random"}
+if order["kind"] != "random":
+    raise SystemExit(
+        f"the plan is of order {order['kind']}, which counts alone do not say: use mdmot export"
+    )
 known = [round(plan["length"] * alpha) for alpha in plan["alpha"]]
 counts = plan["counts"] or [known[k + 1] - known[k] for k in range(plan["steps"])]
 

@@ -13,7 +13,7 @@ import mdmot
 from mdmot.cli import main
 from mdmot.distributions import read_law
 from mdmot.errors import InputError
-from mdmot.information import OrderTable, exact_order_table
+from mdmot.information import OrderTable, exact_levels, exact_order_table
 from mdmot.orders import Bisection, LeftToRight, LowDiscrepancy, Permutation, RandomOrder
 from mdmot.plans import Bernoulli, Fixed, cheapest_counts, even_counts, optimal_path_kls, read_plan
 from mdmot.tuning import choose_order, tune_order
@@ -354,6 +354,50 @@ def test_the_command_takes_a_permutation(run, tmp_path):
         2,
         f"mdmot: the permutation of {path} has 2 positions and 7 are masked; pass one of 7\n",
     )
+
+
+LONG, LONG_STEPS = "repeated-bit:flip=.2,length=600", 7
+
+
+def binary(p):
+    return -p * np.log(p) - (1 - p) * np.log1p(-p)
+
+
+def repeated_bit_loss(counts, flip=0.2):
+    """KL of steps for a fair bit that each token repeats or flips: any order, by the predictive law."""
+    lost = known = 0
+    for count in counts:
+        # Of so many known ones k are 1, with the bit 0 or 1: the next is 1 with the posterior's mean.
+        k = np.arange(known + 1)
+        law = 0.5 * (binom.pmf(k, known, flip) + binom.pmf(k, known, 1 - flip))
+        odds = (2 * k - known) * np.log((1 - flip) / flip)
+        is_one = np.exp(-np.logaddexp(0, -odds))
+        lost += count * float(law @ binary(flip + (1 - 2 * flip) * is_one))
+        known += count
+    k = np.arange(known + 1)
+    log_prob = np.logaddexp(
+        k * np.log(flip) + (known - k) * np.log1p(-flip), k * np.log1p(-flip) + (known - k) * np.log(flip)
+    ) + np.log(0.5)
+    law = 0.5 * (binom.pmf(k, known, flip) + binom.pmf(k, known, 1 - flip))
+    return lost + float(law @ log_prob)
+
+
+@pytest.mark.parametrize("order", [Bisection(), RandomOrder()])
+def test_long_laws_are_tuned_against_even_steps_between_their_levels(order):
+    """Of 600 positions only 129 are levels, and seven even steps start at others: the table has both."""
+    (table,) = mdmot.order_tables(LONG, order, LONG_STEPS)
+    assert table.is_exact
+    even = even_counts(600, LONG_STEPS)
+    starts = np.cumsum(even)[:-1]
+    assert not np.isin(starts, exact_levels(600)).all()
+    assert np.isin(starts, table.levels).all()
+    assert 129 <= len(table.levels) < 200
+    # Sums of 600 entropies.
+    lost = float((table.costs_of(even) + table.log_prob)[0])
+    assert lost == pytest.approx(repeated_bit_loss(even), abs=1e-9)
+    tuned = mdmot.tune(steps=LONG_STEPS, order=(table,))
+    assert tuned.plan.path_kl == pytest.approx(repeated_bit_loss(tuned.plan.counts), abs=1e-9)
+    assert tuned.plan.path_kl < lost - 1
 
 
 def test_a_measurement_goes_on_from_its_state(run, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 from mdmot import plans, samplers
 from mdmot.errors import InputError
 from mdmot.model import Model
+from mdmot.orders import Bisection
 from mdmot.samplers.counts import even
 
 ULP = np.finfo(np.float64).eps
@@ -250,6 +251,10 @@ def test_the_snippet_makes_the_tables_of_llada_and_dream(tmp_path, monkeypatch):
             assert llada_counts(tables["tokens_per_step"], length) == expected
             assert dream_counts(tables["timesteps"], length) == expected
             assert (np.diff(tables["timesteps"]) < 0).all()
+    # Counts do not say an order: a plan that has another than random is not made a table that forgets it.
+    plans.write_plan("plan.json", plans.Plan(4, plans.Fixed([1, 3]), order=Bisection()))
+    with pytest.raises(SystemExit, match="the plan is of order bisection, which counts alone do not say"):
+        runpy.run_path(str(snippet))
     # LLaDA's own table, M//S and one more in the first M % S steps, is the plan of those counts.
     even = [64 // 10 + (i < 64 % 10) for i in range(10)]
     plans.write_plan("plan.json", fixed_steps(np.array(even)))

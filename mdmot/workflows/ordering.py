@@ -111,7 +111,7 @@ def order_tables(
             how.refuse(
                 name, "text records prompt_column end chat", "it is a law, which makes its own sequences"
             )
-            exact = () if estimate else _exact(named, wanted, seed)
+            exact = () if estimate else _exact(named, wanted, numbers, seed)
             if exact:
                 because = "its losses are known exactly; --estimate measures them all the same"
                 how.refuse(name, "levels draws batch resume", because)
@@ -149,16 +149,23 @@ def _assert_possible(orders: "Sequence[Order]", steps: Sequence[int], length: in
         assert_order_fits(order, length)
 
 
-def _exact(named: "Named", orders: "Sequence[Order]", seed: int) -> "tuple[OrderTable, ...]":
+def _exact(
+    named: "Named", orders: "Sequence[Order]", steps: Sequence[int], seed: int
+) -> "tuple[OrderTable, ...]":
     """The tables of all orders, or none if one is not known."""
-    from mdmot.information import exact_order_table
+    import numpy as np
 
-    assert named.law is not None, "only laws have exact tables"
+    from mdmot.information import exact_levels, exact_order_table
+    from mdmot.plans import plan_levels
+
+    law = named.law
+    assert law is not None, "only laws have exact tables"
+    # Of long sequences not all levels are computed, but those of even steps always.
+    levels = exact_levels(law.length)
+    levels = levels if law.length < 2 else np.union1d(levels, plan_levels(law.length, steps, LEVELS))
     found = []
     for order in orders:
-        table = exact_order_table(
-            named.law, order, None, _provenance(named, order, named.law.spec, seed, None)
-        )
+        table = exact_order_table(law, order, levels, _provenance(named, order, law.spec, seed, None))
         if table is None:
             return ()
         found.append(table)
