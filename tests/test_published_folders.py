@@ -12,11 +12,13 @@ from test_pretrained import CONFIGS, logits_of, tensors_of, write
 from mdmot.cli import main
 from mdmot.data import read_corpus
 from mdmot.errors import InputError, InputWarning
+from mdmot.model import Model
+from mdmot.models import Named
 from mdmot.models.pretrained import load_plain, load_pretrained
 from mdmot.models.pretrained.byte_level import byte_level
 from mdmot.orders import parse_order
 from mdmot.plans import Fixed, Plan, read_plan, write_plan
-from mdmot.vocabulary import Residues, Symbols, Tokenizer
+from mdmot.vocabulary import Ended, Residues, Symbols, Tokenizer
 from mdmot.workflows.prompts import allowing, forbidden, prompt_row, template_rows
 from mdmot.workflows.texts import text_rows
 
@@ -106,6 +108,10 @@ def test_spelled_masks_of_a_tokenizer_are_masks_in_templates_and_tokens_in_text(
     assert plain.encode("a <mask> b") == [0, 3, 1, 2]
     assert spelled.encode("a <mask> b") == spelled.encode("a <mask> b", "<mask>") == [0, 4, 1, 2]
     assert spelled.encode("a _<mask> b", "_") == [0, 1, 4, 4, 1, 2]
+    # So it is in the prompts of a model that was trained here on such a tokenizer.
+    network = Model(lambda params, tokens: params, None, 4)
+    for vocabulary, mask in ((plain, 4), (Ended(plain, 4), 5)):
+        assert prompt_row(Named("ours", network, vocabulary, 9, 1), "a <mask>", 3)[:2] == (0, mask)
     # One that the tokenizer would cut into pieces is found by its text.
     cut = Tokenizer(json.dumps(word_tokenizer(("a", "b", "<mask>"))), mask=2)
     assert cut.encode("a<mask> <mask>b") == cut.encode("a_ _b", "_") == [0, 3, 3, 1]
@@ -253,7 +259,7 @@ def byte_alphabet():
 
 
 SIGN = byte_alphabet()
-MERGES = ["Ġ t", "o b", "1 2", "Ġ Ġ", "Ġt o"]
+MERGES = ["Ġ t", "o b", "1 2", "Ġ Ġ", "Ġt o", "( t"]
 
 
 def write_merges(folder, about=None, more_words=(), added_tokens=None):
@@ -288,13 +294,13 @@ def test_the_tokenizer_of_dream_is_put_together_from_its_files(tmp_path):
     write(tmp_path, settings, tensors_of(settings))
     about = {
         "tokenizer_class": "DreamTokenizer",
-        "added_tokens_decoder": {"261": added(261, "<|endoftext|>"), "262": added(262, "<|im_end|>")},
+        "added_tokens_decoder": {"262": added(262, "<|endoftext|>"), "263": added(263, "<|im_end|>")},
     }
-    size = write_merges(tmp_path, about, added_tokens={"<|endoftext|>": 261, "<|mask|>": 265})
-    assert size == 261
+    size = write_merges(tmp_path, about, added_tokens={"<|endoftext|>": 262, "<|mask|>": 266})
+    assert size == 262
     model = load_plain(tmp_path)
-    assert (model.vocabulary.size, model.vocabulary.mask) == (266, 265)
-    assert model.never == (263, 264, 265)
+    assert (model.vocabulary.size, model.vocabulary.mask) == (267, 266)
+    assert model.never == (264, 265, 266)
     words = json.loads((tmp_path / "vocab.json").read_text())
     # Digits stand alone, an ending with its apostrophe, a sign with the letters behind it; the last of
     # several blanks belongs to the next word; letters are composed.
@@ -304,7 +310,7 @@ def test_the_tokenizer_of_dream_is_put_together_from_its_files(tmp_path):
     assert model.vocabulary.encode(text) == expected
     assert model.vocabulary.decode(expected, "□") == "".join(pieces)
     found = model.vocabulary.encode("to<|im_end|><|mask|><|endoftext|>")
-    assert found == [words["t"], words["o"], 262, 266, 261]
+    assert found == [words["t"], words["o"], 263, 267, 262]
 
 
 def test_the_tokenizer_of_gpt_merges_digits_and_takes_blanks_before_a_mask(tmp_path):
@@ -313,7 +319,7 @@ def test_the_tokenizer_of_gpt_merges_digits_and_takes_blanks_before_a_mask(tmp_p
     content = byte_level(tmp_path, "roberta")
     vocabulary = Tokenizer(json.dumps(content)).with_spelled_mask()
     words = content["model"]["vocab"]
-    assert vocabulary.encode("12 to <mask>") == [words["12"], words["Ġto"], 263]
+    assert vocabulary.encode("12 to <mask>") == [words["12"], words["Ġto"], 264]
     assert [token["content"] for token in content["added_tokens"]] == ["<s>", "<mask>"]
 
 
