@@ -381,7 +381,7 @@ def test_rare_letters_are_drawn_if_allowed(protein):
 
 
 def test_longer_proteins_are_possible_with_one_note(protein, run, tmp_path):
-    (tmp_path / "long.fasta").write_text(">one\nMKTAM\nKTA_\n>two\nMKTAMKTA*\n")
+    (tmp_path / "long.fasta").write_text(">one\nMKTAM\nKTA_\n>two\nMKTA_MKTA*\n")
     arguments = ("--template", tmp_path / "long.fasta", "--mask-symbol", "_", "--sampler", "confidence")
     status, out, err = run("sample", protein, *arguments)
     assert status == 0, err
@@ -389,7 +389,7 @@ def test_longer_proteins_are_possible_with_one_note(protein, run, tmp_path):
     assert "was trained on sequences of at most 6 tokens; its positions are rotary" in err
     first, second = out.splitlines()
     assert first[:-1] == "MKTAMKTA"
-    assert second == "MKTAMKTA"
+    assert second[:4] + second[5:] == "MKTAMKTA"
 
 
 def test_words_of_several_letters_are_cut_from_the_left():
