@@ -21,6 +21,7 @@ from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
 from mdmot.models.named import WantedRecords
 from mdmot.vocabulary import Bytes, Ended, Symbols
+from mdmot.workflows.inspecting import inspect
 from mdmot.workflows.naming import load_to_read
 from mdmot.workflows.prompts import prompt_row
 from mdmot.workflows.records import read_rows, records_of, spread
@@ -306,3 +307,25 @@ def test_questions_are_put_into_the_chat_template_of_the_model(tmp_path):
 def test_a_model_without_a_template_asks_no_questions(folder):
     with pytest.raises(InputError, match="has no chat template"):
         mdmot.evaluate(folder, chat=True)
+
+
+def test_a_model_of_records_says_so_when_it_is_looked_at(folder):
+    about = inspect(folder).about
+    assert (about["vocabulary"], about["tokens of a text, with its end"]) == ("symbols, and an end", ROOM)
+    assert about["trained on"] == f"{folder.parent / 'pairs.jsonl'}:reply"
+
+
+def test_what_was_found_is_kept_when_an_evaluation_is_stopped(folder):
+    kept, told = [], []
+
+    def stop(at):
+        if at.done == 128:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mdmot.evaluate(folder, everything=True, keep=kept.append, show=stop, tell=told.append)
+    whole = mdmot.evaluate(folder, everything=True)
+    assert told[-1] == "evaluate: stopped after 128 of 320 records"
+    assert (kept[0].documents, kept[0].source) == (128, "records")
+    value, error = kept[0].nats_per_record
+    assert abs(value - whole.nats_per_record.value) < 5 * error  # of a part of the same records

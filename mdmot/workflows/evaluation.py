@@ -110,7 +110,15 @@ def evaluate(
             from mdmot.workflows.record_evaluation import evaluated_records
 
             return evaluated_records(
-                named, asked, whole=everything, limit=limit, batch=batch, seed=seed, show=show, tell=tell
+                named,
+                asked,
+                whole=everything,
+                limit=limit,
+                batch=batch,
+                seed=seed,
+                keep=keep,
+                show=show,
+                tell=tell,
             )
         text = None if text is None else pathlib.Path(text)
         right = _right(name, named, text, language, everything, length, limit, seed, tell)

@@ -128,6 +128,8 @@ def _about(named: "Named") -> dict[str, Any]:
     import jax
     import jax.numpy as jnp
 
+    from mdmot.vocabulary import without_end
+
     leaves = jax.tree.leaves(named.model.params)
     length = named.length if named.law is not None else min(named.length, TRIED)
     logits = named.model(jnp.full((1, length), named.model.mask_id, jnp.int32))
@@ -141,14 +143,18 @@ def _about(named: "Named") -> dict[str, Any]:
     }
     if named.law is not None:
         return about | {"spelled out": named.law.spec}
+    if named.end is not None:
+        about["vocabulary"] = f"{type(without_end(named.vocabulary)).__name__.lower()}, and an end"
+        about["tokens of a text, with its end"] = named.room
     text, language = named.trained_on
+    records = named.trained_on_records
     source = "the sources of Python's library" if text is None and named.provenance else text
     return about | {
         "weights": sum(leaf.size for leaf in leaves),
         "number type": str(max(leaves, key=lambda leaf: leaf.size).dtype),
         "memory": f"{sum(leaf.nbytes for leaf in leaves) / 2**20:.1f} MiB",
         "longer sequences": "allowed" if named.stretches else "refused",
-        "trained on": language or (None if source is None else str(source)),
+        "trained on": (records and records.path) or language or (None if source is None else str(source)),
     }
 
 

@@ -1,7 +1,7 @@
 """Bits of records under a model: the part of `mdmot.evaluate` for examples of any length."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from mdmot.errors import InputError
 from mdmot.metrics import Estimate
 from mdmot.models import Named
 from mdmot.models.named import WantedRecords
-from mdmot.training import mean_loss, row_losses
+from mdmot.training import Stopped, mean_loss, row_losses
 from mdmot.workflows.evaluated import MOST_ROWS_AT_ONCE, RECORDS, Evaluation
 from mdmot.workflows.progress import Progress, Show, Tell
 from mdmot.workflows.records import read_rows, spread
@@ -25,6 +25,7 @@ def evaluated_records(
     limit: int | None,
     batch: int | None,
     seed: int,
+    keep: Callable[[Evaluation], None] | None,
     show: Show | None,
     tell: Tell,
 ) -> Evaluation:
@@ -40,6 +41,7 @@ def evaluated_records(
       limit: Records at most; None for all of them if `whole`, else 512.
       batch: Rows in one network call; None for 64, fewer for a large model.
       seed: Of the masks.
+      keep: Called with what was found if it is interrupted.
       show: Called as batches end.
       tell: Called with lines on what is evaluated on.
 
@@ -64,43 +66,58 @@ def evaluated_records(
         if show is not None:
             show(Progress("evaluate", done, num, f"{done:,} of {num:,} records"))
 
-    nats = _nats(named, rows, batch or named.rows_at_once(MOST_ROWS_AT_ONCE), seed, report)
-    counted = np.concatenate([part.parts.counted for part in rows])
-    num_bytes = np.concatenate([part.num_bytes for part in rows])
+    done: list[np.ndarray] = []
+    try:
+        for nats in _nats(named, rows, batch or named.rows_at_once(MOST_ROWS_AT_ONCE), seed, report):
+            done.append(nats)
+    except KeyboardInterrupt as stopped:
+        if isinstance(stopped, Stopped):
+            done.append(stopped.found.nats)
+        some = sum(part.size for part in done)
+        order = "" if len(rows) == 1 else ", the shortest first"
+        tell(f"evaluate: stopped after {some:,} of {num:,} records{order}")
+        if keep is not None and some > 1:
+            keep(_evaluation(rows, np.concatenate(done)))
+        raise
+    return _evaluation(rows, np.concatenate(done))
+
+
+def _evaluation(rows: tuple[RecordRows, ...], nats: np.ndarray) -> Evaluation:
+    """What was found of all records, or of the first of them."""
+    counted = np.concatenate([part.parts.counted for part in rows])[: nats.size]
+    num_bytes = np.concatenate([part.num_bytes for part in rows])[: nats.size]
     return Evaluation(
         _ratio(nats, counted * math.log(2)),
         _ratio(nats, num_bytes * math.log(2)),
         int(counted.sum()),
-        num,
+        nats.size,
         "records",
         None,
         None,
-        nats_per_record=_ratio(nats, np.ones(num)),
+        nats_per_record=_ratio(nats, np.ones(nats.size)),
     )
 
 
 def _nats(
     named: Named, rows: tuple[RecordRows, ...], batch: int, seed: int, report: Callable[[int], None]
-) -> np.ndarray:
-    """The NELBO of each record."""
-    found, done = [], 0
+) -> Iterator[np.ndarray]:
+    """The NELBO of the records of one length after the other."""
+    done = 0
 
     def counted(now: int, total: int) -> None:
         report(done + now)
 
     for part in rows:
-        size = min(batch, len(part.tokens))
         losses = row_losses(
             jax.random.fold_in(jax.random.key(seed), part.tokens.shape[1]),
             named.model,
             part.tokens.astype(np.int32),
-            batch_size=size,
+            batch_size=min(batch, len(part.tokens)),
             is_given=part.is_given,
             progress=counted,
         )
-        found.append(losses.nats)
+        yield losses.nats
         done += len(part.tokens)
-    return np.concatenate(found)
 
 
 def _ratio(nats: np.ndarray, counted: np.ndarray) -> Estimate:
