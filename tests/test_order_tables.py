@@ -24,7 +24,7 @@ from mdmot.information import (
     jax_scorer,
 )
 from mdmot.information.exact_orders import _drawn
-from mdmot.information.order_estimate import assert_orders
+from mdmot.information.order_run import assert_orders
 from mdmot.orders import (
     Bisection,
     LeftToRight,

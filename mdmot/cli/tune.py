@@ -35,7 +35,7 @@ from mdmot.workflows.order_tuning import OrderTuned, refuse_with_order
 from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.profiling import profile as profile_of
 from mdmot.workflows.searching import asked
-from mdmot.workflows.tuning import Tuned
+from mdmot.workflows.tuned import Tuned
 from mdmot.workflows.tuning import tune as tuned_steps
 
 EXAMPLES = """\b

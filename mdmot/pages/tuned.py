@@ -8,7 +8,7 @@ from mdmot.pages import figures
 from mdmot.workflows.order_learning import OrderLearned
 from mdmot.workflows.order_tuning import OrderTuned
 from mdmot.workflows.precision import computing_in
-from mdmot.workflows.tuning import Tuned
+from mdmot.workflows.tuned import Tuned
 
 
 def write_plots(folder: pathlib.Path, found: Tuned) -> None:

@@ -21,7 +21,8 @@ from mdmot.workflows.profiling import profile
 from mdmot.workflows.progress import Progress, Show, Tell
 from mdmot.workflows.training import Training, train
 from mdmot.workflows.training_settings import Settings
-from mdmot.workflows.tuning import Tuned, tune
+from mdmot.workflows.tuned import Tuned
+from mdmot.workflows.tuning import tune
 
 __all__ = [
     "Agreements",

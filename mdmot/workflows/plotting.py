@@ -7,7 +7,7 @@ import numpy as np
 from mdmot.drawing import COLOURS, Picture, panels
 
 if TYPE_CHECKING:
-    from mdmot.workflows.tuning import Tuned
+    from mdmot.workflows.tuned import Tuned
 
 
 def picture_of(found: "Tuned") -> Picture:
