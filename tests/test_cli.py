@@ -157,10 +157,11 @@ def test_profile_is_not_negative(capsys, two_words):
     assert not np.signbit(profile).any()
 
 
-def test_rounding_is_no_entry_of_a_profile(capsys):
+def test_rounding_is_no_entry_of_a_profile(capsys, two_words):
     arguments = ["permutations:length=6", "--schedule", "linear", "--steps", "2"]
     found = json.loads(run(capsys, "law", *arguments, "--json")[1])["information_profile"]
     assert found[-1] == 0  # what 1, 2, ..., 5 leave of six is certain
+    assert json.loads(run(capsys, "profile", two_words, "--json")[1])["entropy_per_token"][1:] == 4 * [0]
     # Sums over 720 sequences, of which each may be off by the last digit of the entropy.
     np.testing.assert_allclose(found[:-1], np.log([6, 5, 4, 3, 2]), atol=720 * 6.6 * 2.2e-16)
 

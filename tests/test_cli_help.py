@@ -10,6 +10,7 @@ import pytest
 
 from mdmot.cli import main
 from mdmot.cli.knobs import KNOBS
+from mdmot.cli.options import print_table
 from mdmot.cli.samplers import SAMPLERS, knob_sections
 from mdmot.plans import Fixed, Plan, write_plan
 
@@ -125,3 +126,13 @@ def test_what_is_written_says_what_comes_next(capsys, folder):
     assert said == f"wrote {profile}; next: mdmot tune {profile} --steps 2\nwrote {folder / 'plots'}\n"
     said = run(capsys, "tune", profile, "--steps", 1, "--out", plan)[2]
     assert said == f"wrote {plan}; next: mdmot inspect '{plan}'\n"
+
+
+def test_numbers_are_not_cut_in_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    print_table(("quantity", "value"), [("kl, nats", "0.123456789123")])
+    out = capsys.readouterr().out
+    assert "…" not in out
+    cells = [line.split("│") for line in out.splitlines() if line.startswith("│")]
+    assert "".join(cell[2].strip() for cell in cells) == "0.123456789123"

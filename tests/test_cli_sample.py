@@ -373,9 +373,9 @@ def test_a_film_on_a_terminal(capsys, monkeypatch):
 
 def test_texts_cannot_command_the_terminal(capsys, model, tmp_path):
     path = tmp_path / "evil.txt"
-    path.write_bytes(b"a\x1b[2J\t\n\xe2\x80\xae\n\xc2\x9b\n")
-    status, out, _ = run(capsys, model, "--template", path)
-    assert (status, out) == (0, "a\\x1b[2J\t\n\\u202e\n\\x9b\n")
+    path.write_bytes(b"a\x1b[2J\t\n\xe2\x80\xae\n\xc2\x9b\n?\n")
+    status, out, _ = run(capsys, model, "--template", path, "--mask-symbol", "?")
+    assert (status, out[:22]) == (0, "a\\x1b[2J\t\n\\u202e\n\\x9b\n")
     status, out, _ = run(capsys, model, "--prompt", "a\nb\r", "--length", 4, "--num", 2)
     assert (status, out) == (0, "a\nb\\r\n---\na\nb\\r\n")
     (one,) = sampled(capsys, model, "--prompt", "\udcff", "--length", 1)["samples"]

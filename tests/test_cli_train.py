@@ -147,7 +147,7 @@ def numbers(folder):
 def test_a_run_is_a_model_with_its_settings_data_and_measurements(text, whole):
     out, printed = whole
     last = read_metrics(out / "metrics.jsonl")[-1]
-    assert printed == last | {"seed": 0}
+    assert printed == last | {"seed": 0} | {name: printed[name] for name in ("versions", "device")}
     assert last["step"] == 12
     assert {path.name for path in out.iterdir()} == {
         *("config.json", "metrics.jsonl", "checkpoints", "tokens", "model.json", "weights.safetensors")

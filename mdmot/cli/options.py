@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, get_args
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from mdmot.cli.kinds import MOST as MOST
@@ -183,7 +183,8 @@ def few(words: Sequence[str], most: int) -> str:
 
 def print_table(headings: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
     """Prints a table whose cells are shown as they are; only a `Text` has style."""
-    table = Table(*headings)
+    # In a narrow terminal a cell goes on below; rich would cut numbers, and a number cut is another number.
+    table = Table(*(Column(heading, overflow="fold") for heading in headings))
     for row in rows:
         # A string would be read as Rich's markup, where "[e, 1-e]" is a style and vanishes.
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))

@@ -2,13 +2,12 @@
 
 import dataclasses
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError
 from mdmot.provenance import jsonable
-from mdmot.workflows.precision import computing_in
+from mdmot.workflows.precision import computing_in, without_rounding
 from mdmot.workflows.progress import Show, Tell, counted, silent
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
 BATCH_TERMS = 3 * 10**8
 """Terms between two signs of progress: about two seconds' work."""
-
-ROUNDINGS = 1000
-"""Roundings of the entropy that an entry of the profile, a difference of sums over a law, may have."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -193,7 +189,7 @@ def laws(
             alpha=alpha,
             reveal=reveals,
             entropy=_not_negative(nats),
-            information_profile=_cleaned(h.tolist(), nats),
+            information_profile=without_rounding(h.tolist(), nats),
             **found,
         )
 
@@ -223,12 +219,6 @@ def _distances(
         "kl": _not_negative(found.kl),
         "path_kl": _not_negative(found.path_kl),
     }
-
-
-def _cleaned(values: Sequence[float], scale: float) -> tuple[float, ...]:
-    """The values, 0 for those that are no more than the rounding of a difference of numbers of a scale."""
-    noise = ROUNDINGS * sys.float_info.epsilon * max(scale, 1.0)
-    return tuple(0.0 if value <= noise else value for value in values)
 
 
 def _number_of(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mdmot.errors import InputError
 from mdmot.provenance import versions
 from mdmot.workflows.naming import Name, called, load_to_read, precision_of
-from mdmot.workflows.precision import computing_in
+from mdmot.workflows.precision import computing_in, without_rounding
 from mdmot.workflows.progress import Progress, Show, Tell, silent
 from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
@@ -144,9 +144,13 @@ def profile(
             if exact is not None:
                 because = "its profile is known exactly; --estimate measures it all the same"
                 how.refuse(name, "levels draws batch resume", because)
+                from mdmot.distributions import Tabular
                 from mdmot.information import exact_profile
 
-                return exact_profile(_float64(exact), measured_from(named, named.law.spec, seed, None))
+                values = _float64(exact)
+                if isinstance(named.law.params, Tabular):
+                    values = _float64(without_rounding(values.tolist(), values.sum()))
+                return exact_profile(values, measured_from(named, named.law.spec, seed, None))
         measurement = _Measurement(name, named, how, size, state, seed, tell)
         estimated = measurement.run(show, tell)
     with computing_in("float64"):
