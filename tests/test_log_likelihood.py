@@ -111,47 +111,39 @@ def same_keys(seed):
 
 
 def log_q(name, keys, given=None):
-    """log q(x|u) of every sequence for three values of u: one program serves all tests of a rule."""
+    """log q(x|u) of every sequence for 27 values of u: one program serves all tests of a rule."""
     found = log_likelihood(
-        jnp.repeat(keys, len(EVERY)), RULES[name], model_of(name), GRID, jnp.tile(EVERY, (3, 1)), given
+        jnp.repeat(keys, len(EVERY)), RULES[name], model_of(name), GRID, jnp.tile(EVERY, (27, 1)), given
     )
     assert found.finite.all()
-    return np.asarray(found.log_prob, np.float64).reshape(3, -1)
+    return np.asarray(found.log_prob, np.float64).reshape(27, -1)
 
 
 # The log-probabilities are sums of a few numbers in float32, of less than 1e-6 error each.
 EXACT = 1e-5
-THREE = jax.random.split(jax.random.key(0, impl=SMALL), 3)
+SOME = jax.random.split(jax.random.key(0, impl=SMALL), 27)
 
 
 @each
 def test_probabilities_of_all_sequences_sum_to_one_whatever_the_randomness(name):
-    np.testing.assert_allclose(np.exp(log_q(name, THREE)).sum(axis=1), 1.0, atol=EXACT)
-
-
-def drawn_by(name, keys):
-    return sample(keys, RULES[name], model_of(name), GRID, jnp.full((len(keys), LENGTH), MASK, jnp.int32))
+    np.testing.assert_allclose(np.exp(log_q(name, SOME)).sum(axis=1), 1.0, atol=EXACT)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLED)
-def test_likelihood_takes_the_path_of_the_sample(name):
-    """With the same keys it costs the same calls, and only what can be drawn was drawn."""
-    keys = jax.random.split(jax.random.key(7, impl=SMALL), 3 * len(EVERY))
-    drawn = drawn_by(name, keys)
+def test_samples_have_the_law_and_its_likelihood_takes_their_path(name):
+    """Chi-square of 810 samples, each with its own u, against the sum of q(x|u) over these u.
+
+    With the same u the likelihood costs the same calls as the sample, and only what can be drawn was drawn.
+    """
+    keys = jax.random.split(jax.random.key(3, impl=SMALL), 27 * len(EVERY))
+    masks = jnp.full((len(keys), LENGTH), MASK, jnp.int32)
+    drawn = sample(keys, RULES[name], model_of(name), GRID, masks)
     found = log_likelihood(keys, RULES[name], model_of(name), GRID, drawn.tokens)
     np.testing.assert_array_equal(found.network_calls, drawn.network_calls)
     assert (found.log_prob > -np.inf).all()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SAMPLED)
-def test_samples_have_the_law(name):
-    """Chi-square of 810 samples, each with its own u, against the sum of q(x|u) over these u."""
-    keys = jax.random.split(jax.random.key(3, impl=SMALL), 810)
-    drawn = [drawn_by(name, keys[i : i + 243]).tokens for i in range(0, 810, 243)]
-    codes = np.concatenate(drawn) @ VOCAB ** np.arange(LENGTH)[::-1]
-    q = np.exp(np.concatenate([log_q(name, keys[i : i + 3]) for i in range(0, 810, 3)]))
+    codes = np.asarray(drawn.tokens[:810]) @ VOCAB ** np.arange(LENGTH)[::-1]
+    q = np.exp(np.concatenate([log_q(name, keys[i : i + 27]) for i in range(0, 810, 27)]))
     counts, expected = np.bincount(codes, minlength=len(EVERY)), q.sum(axis=0)
     assert counts[expected == 0].sum() == 0
     # Rare sequences count together, so that a count is nearly normal; certain ones have no variance.
@@ -226,7 +218,7 @@ def test_fixed_order_by_hand():
 @pytest.mark.parametrize("name", ["random", "bernoulli", "entropy", "blocks", "bisection"])
 def test_given_tokens_are_conditioned_on(name):
     given = jnp.asarray([False, True, False, True])
-    q = np.exp(log_q(name, THREE, given))
+    q = np.exp(log_q(name, SOME, given))
     for values in itertools.product(range(VOCAB), repeat=2):
         rows = (np.asarray(EVERY)[:, [1, 3]] == values).all(axis=1)
         np.testing.assert_allclose(q[:, rows].sum(axis=1), 1.0, atol=EXACT)
