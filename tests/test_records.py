@@ -1,5 +1,6 @@
 """Records from a file to a model and back: trained on, evaluated, sampled, by the command line."""
 
+import gzip
 import io
 import json
 import math
@@ -207,3 +208,33 @@ def test_train_refuses_what_does_not_go_together_and_leaves_nothing(tmp_path, mo
     with pytest.raises(InputError, match=message):
         mdmot.train("out", **{"preset": "tiny"} | given)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_run_on_prompted_records_goes_on_where_it_was_stopped_and_moved(tmp_path):
+    lines = [json.dumps({"prompt": f"{n}+1=", "answer": str(n + 1)}) for n in range(200)]
+    file = tmp_path / "sums.jsonl"
+    file.write_text("\n".join(lines))
+    settings = {"preset": "tiny", "width": 8, "batch_size": 8, "num_steps": 6, "num_microbatches": 2}
+    settings |= {"log_every": 1, "save_every": 2, "num_evaluated": 8, "records": file}
+    whole = mdmot.train(tmp_path / "whole", **settings)
+    assert whole.config.model.length == 10  # 199+1=200 and its end
+
+    def stop(at):
+        if at.done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mdmot.train(tmp_path / "parts", **settings, show=stop)
+    moved = tmp_path / "moved.jsonl.gz"
+    moved.write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+    with pytest.raises(InputError, match="cannot read"):
+        mdmot.train(tmp_path / "parts", resume=True)
+    found = mdmot.train(tmp_path / "parts", records=moved, resume=True)
+    assert found.resumed_from == 4
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "parts")]
+    assert weights[0] == weights[1]
+    moved.write_bytes(gzip.compress("\n".join(lines[1:]).encode()))
+    with pytest.raises(InputError, match=r"cannot resume: data.held_out|cannot resume: data.train"):
+        mdmot.train(tmp_path / "parts", records=moved, resume=True, num_steps=8)
