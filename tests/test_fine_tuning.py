@@ -12,6 +12,7 @@ from test_families import tensors_of as random_tensors
 from test_pretrained import ESM, tensors_of
 
 from mdmot.cli import main
+from mdmot.data import hold_out_records, read_records
 from mdmot.errors import InputError
 from mdmot.models.pretrained import load_plain, load_pretrained, save_pretrained
 from mdmot.training.pretrained_source import pretrained_source
@@ -171,6 +172,8 @@ def test_a_folder_is_trained_and_a_killed_run_ends_with_the_same_weights(tmp_pat
     # The folder of the run is a model, and what it trained can be trained on.
     found = load(tmp_path / "whole")
     assert found.vocabulary.symbols == SYMBOLS
+    assert found.trained_on_records[:2] == (str(records.absolute()), None)
+    assert found.held_out_sha256 == hold_out_records(read_records(str(records)))[1].fingerprint
     table = found.model.params["token"]
     np.testing.assert_array_equal(table, after["esm.embeddings.word_embeddings.weight"])
     source = pretrained_source(tmp_path / "whole", None, str(records), None, {})

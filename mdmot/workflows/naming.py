@@ -125,9 +125,13 @@ def _folder(path: pathlib.Path, dtype: Dtype | None) -> "Named":
             f"{path} is no model: it has neither {MODEL_FILE}, as mdmot saves it, nor the {CONFIG_FILE} of "
             f"a Hugging Face model ({', '.join(FAMILIES)}); pass the folder of one"
         )
-    if read_json(path / CONFIG_FILE, "copy the file again").get("kind") == "training":
+    config = read_json(path / CONFIG_FILE, "copy the file again")
+    if config.get("kind") == "training":
         if (path / FINE_TUNED / CONFIG_FILE).exists():
-            return load_plain(path / FINE_TUNED, dtype or "float32")
+            # What its training held out is known to the run alone.
+            found = load_plain(path / FINE_TUNED, dtype or "float32")
+            about = {"command": "mdmot train", "data": config.get("data")}
+            return dataclasses.replace(found, name=str(path), provenance=about)
         raise InputError(
             f"{path} is a training that has not saved a {MODEL_FILE} yet; train to its first checkpoint"
         )

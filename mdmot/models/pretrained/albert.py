@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from mdmot._types import Params, Tokens
 from mdmot.denoisers import SplitDenoiser
 from mdmot.models.layers import Features, linear, through
-from mdmot.models.pretrained import bert
-from mdmot.models.pretrained.bert import EncoderConfig
+from mdmot.models.pretrained import encoder
+from mdmot.models.pretrained.encoder import EncoderConfig
 from mdmot.models.pretrained.fill import Rule, dense, norm
 from mdmot.models.pretrained.settings import Settings
 
@@ -19,12 +19,12 @@ def read(settings: Settings) -> EncoderConfig:
     settings.only("position_embedding_type", "absolute", default="absolute")
     settings.only("architectures", ["AlbertForMaskedLM"], ["AlbertForPreTraining"], None)
     settings.only("inner_group_num", 1, default=1)
-    config = bert.read_encoder(
+    config = encoder.read_encoder(
         settings,
         mask_id=settings.whole("mask_token_id", None, least=0),
         pad_id=settings.whole("pad_token_id", 0, least=0),
         segments=settings.whole("type_vocab_size", 2),
-        has_tanh_gelu=bert.read_activation(settings, "gelu_new"),
+        has_tanh_gelu=encoder.read_activation(settings, "gelu_new"),
         embedding=settings.whole("embedding_size", 128),
     )
     groups, most = settings.whole("num_hidden_groups", 1), 2**16
@@ -39,7 +39,7 @@ def read(settings: Settings) -> EncoderConfig:
 def shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each weight."""
     width, narrow = config.width, config.embedding
-    found = bert.encoder_shapes(config) | bert.embedding_shapes(config, narrow, config.length)
+    found = encoder.encoder_shapes(config) | encoder.embedding_shapes(config, narrow, config.length)
     found |= {"token": (config.vocab_size, narrow), "widen.kernel": (narrow, width), "widen.bias": (width,)}
     found |= {"head.dense.kernel": (width, narrow), "head.dense.bias": (narrow,)}
     found |= {"head.norm.scale": (narrow,), "head.norm.bias": (narrow,)}
@@ -52,7 +52,7 @@ def rules(config: EncoderConfig) -> list[Rule]:
     kernel = Rule("predictions.decoder.weight", "head.kernel", is_transposed=True)
     return [
         Rule("albert.embeddings.word_embeddings.weight", "token"),
-        *bert.embedding_rules("albert"),
+        *encoder.embedding_rules("albert"),
         *dense("albert.encoder.embedding_hidden_mapping_in", "widen"),
         *dense(f"{block}.attention.query", "layers.query"),
         *dense(f"{block}.attention.key", "layers.key"),
@@ -85,9 +85,11 @@ class AlbertFeatures:
 
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
-        is_seen, layers = bert.seen(self.config.length, self.config.pad_id, tokens), params["layers"]
-        x = bert.embedded(params, tokens, params["position"][None, : tokens.shape[1]], self.config.epsilon)
-        block = bert.block_of(self.config, is_seen)
+        is_seen, layers = encoder.seen(self.config.length, self.config.pad_id, tokens), params["layers"]
+        x = encoder.embedded(
+            params, tokens, params["position"][None, : tokens.shape[1]], self.config.epsilon
+        )
+        block = encoder.block_of(self.config, is_seen)
 
         def numbered(number: jax.Array, x: Features) -> Features:
             return block(jax.tree.map(lambda leaf: leaf[number], layers), x)
@@ -97,4 +99,4 @@ class AlbertFeatures:
 
 def build(config: EncoderConfig) -> SplitDenoiser:
     """The network without its weights."""
-    return SplitDenoiser(AlbertFeatures(config), bert.head_of(config))
+    return SplitDenoiser(AlbertFeatures(config), encoder.head_of(config))

@@ -19,8 +19,8 @@ from mdmot.models.layers import (
     through,
     turns,
 )
-from mdmot.models.pretrained import bert
-from mdmot.models.pretrained.bert import EncoderConfig
+from mdmot.models.pretrained import encoder
+from mdmot.models.pretrained.encoder import EncoderConfig
 from mdmot.models.pretrained.fill import Rule, dense, norm
 from mdmot.models.pretrained.settings import Settings
 
@@ -35,7 +35,7 @@ def read(settings: Settings) -> EncoderConfig:
     settings.only("is_folding_model", False, default=False)
     settings.only("rope_theta", ROTARY_BASE, int(ROTARY_BASE), default=ROTARY_BASE)
     settings.only("architectures", ["EsmForMaskedLM"], ["EsmForDPLM"], None)
-    config = bert.read_encoder(
+    config = encoder.read_encoder(
         settings,
         mask_id=settings.whole("mask_token_id", least=0),
         pad_id=settings.whole("pad_token_id", None, least=0),
@@ -50,7 +50,7 @@ def read(settings: Settings) -> EncoderConfig:
 
 def shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each weight."""
-    return bert.encoder_shapes(config) | {
+    return encoder.encoder_shapes(config) | {
         "norm.scale": (config.width,),
         "norm.bias": (config.width,),
         "frequencies": (config.width // config.heads // 2,),
@@ -64,7 +64,7 @@ def rules(config: EncoderConfig) -> list[Rule]:
     # The one with the star is what transformers 5 writes when it means all of the old ones.
     frequencies = "|".join(["esm.rotary_embeddings.inv_freq", old.format(0), old.format("*")])
     return [
-        *bert.encoder_rules(config, "esm", "lm_head.decoder"),
+        *encoder.encoder_rules(config, "esm", "lm_head.decoder"),
         *norm("esm.encoder.emb_layer_norm_after", "norm"),
         *norm(f"{block}.attention.LayerNorm", "layers.attention_norm"),
         *norm(f"{block}.LayerNorm", "layers.mlp_norm"),
@@ -100,7 +100,7 @@ class EsmFeatures:
 
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
-        is_seen, epsilon = bert.seen(self.config.length, self.config.pad_id, tokens), self.config.epsilon
+        is_seen, epsilon = encoder.seen(self.config.length, self.config.pad_id, tokens), self.config.epsilon
         # They are no weights: training leaves them as they are.
         turn = turns(tokens.shape[1], jax.lax.stop_gradient(params["frequencies"]))
 
@@ -136,4 +136,4 @@ def _scale(
 
 def build(config: EncoderConfig) -> SplitDenoiser:
     """The network without its weights."""
-    return SplitDenoiser(EsmFeatures(config), bert.head_of(config))
+    return SplitDenoiser(EsmFeatures(config), encoder.head_of(config))

@@ -21,7 +21,7 @@ from mdmot.models.layers import (
     turned,
     turns,
 )
-from mdmot.models.pretrained import bert
+from mdmot.models.pretrained import encoder
 from mdmot.models.pretrained.fill import Rule
 from mdmot.models.pretrained.settings import Settings
 
@@ -171,7 +171,7 @@ class ModernBertFeatures:
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
         config, length = self.config, tokens.shape[1]
-        is_seen = bert.seen(config.length, config.pad_id, tokens)
+        is_seen = encoder.seen(config.length, config.pad_id, tokens)
         is_near = np.abs(np.subtract.outer(np.arange(length), np.arange(length))) <= config.reach
         turn_of = [
             turns(length, inverse_frequencies(config.width // config.heads, base)) for base in config.bases
@@ -214,4 +214,4 @@ class ModernBertFeatures:
 
 def build(config: ModernBertConfig) -> SplitDenoiser:
     """The network without its weights."""
-    return SplitDenoiser(ModernBertFeatures(config), bert.EncoderHead(config.epsilon, config.is_tied))
+    return SplitDenoiser(ModernBertFeatures(config), encoder.EncoderHead(config.epsilon, config.is_tied))

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from mdmot._types import Params, Tokens
 from mdmot.denoisers import SplitDenoiser
 from mdmot.models.layers import Features, through
-from mdmot.models.pretrained import bert
-from mdmot.models.pretrained.bert import EncoderConfig
+from mdmot.models.pretrained import encoder
+from mdmot.models.pretrained.encoder import EncoderConfig
 from mdmot.models.pretrained.fill import Rule, dense, norm
 from mdmot.models.pretrained.settings import Settings
 
@@ -20,12 +20,12 @@ def read(settings: Settings) -> EncoderConfig:
     """The size of a RoBERTa; its table of positions has rows up to the padding token's that none uses."""
     settings.only("position_embedding_type", "absolute", default="absolute")
     settings.only("architectures", *([name] for name in ARCHITECTURES), None)
-    config = bert.read_encoder(
+    config = encoder.read_encoder(
         settings,
         mask_id=settings.whole("mask_token_id", None, least=0),
         pad_id=settings.whole("pad_token_id", PAD_ID, least=0),
         segments=settings.whole("type_vocab_size", 2),
-        has_tanh_gelu=bert.read_activation(settings, "gelu"),
+        has_tanh_gelu=encoder.read_activation(settings, "gelu"),
     )
     length = config.length - first_position(config)
     settings.refuse_unless(
@@ -42,15 +42,15 @@ def first_position(config: EncoderConfig) -> int:
 def shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each weight."""
     positions = config.length + first_position(config)
-    return bert.encoder_shapes(config) | bert.embedding_shapes(config, config.width, positions)
+    return encoder.encoder_shapes(config) | encoder.embedding_shapes(config, config.width, positions)
 
 
 def rules(config: EncoderConfig) -> list[Rule]:
     """Where each tensor goes."""
     block = "roberta.encoder.layer.{}"
     return [
-        *bert.encoder_rules(config, "roberta", "lm_head.decoder"),
-        *bert.embedding_rules("roberta"),
+        *encoder.encoder_rules(config, "roberta", "lm_head.decoder"),
+        *encoder.embedding_rules("roberta"),
         *norm(f"{block}.attention.output.LayerNorm", "layers.attention_norm"),
         *norm(f"{block}.output.LayerNorm", "layers.mlp_norm"),
         *dense("lm_head.dense", "head.dense"),
@@ -73,7 +73,7 @@ class RobertaFeatures:
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
         is_seen, first = (
-            bert.seen(self.config.length, self.config.pad_id, tokens),
+            encoder.seen(self.config.length, self.config.pad_id, tokens),
             first_position(self.config),
         )
         if is_seen is None:
@@ -82,10 +82,10 @@ class RobertaFeatures:
             # Padding is not counted, and has the row before the first.
             count = jnp.cumsum(is_seen, axis=1, dtype=jnp.int32)
             position = params["position"][jnp.where(is_seen, count, 0) + (first - 1)]
-        x = bert.embedded(params, tokens, position, self.config.epsilon)
-        return through(bert.block_of(self.config, is_seen), params["layers"], x)
+        x = encoder.embedded(params, tokens, position, self.config.epsilon)
+        return through(encoder.block_of(self.config, is_seen), params["layers"], x)
 
 
 def build(config: EncoderConfig) -> SplitDenoiser:
     """The network without its weights."""
-    return SplitDenoiser(RobertaFeatures(config), bert.head_of(config))
+    return SplitDenoiser(RobertaFeatures(config), encoder.head_of(config))

@@ -13,6 +13,7 @@ from mdmot.errors import InputError
 from mdmot.files import prepare_folder, write_atomically
 from mdmot.models.pretrained.fill import Place, places_of
 from mdmot.models.pretrained.load import open_folder
+from mdmot.models.pretrained.settings import CONFIG_FILE
 from mdmot.models.pretrained.tensors import INDEX_FILE, WEIGHTS_FILE, Reader
 
 KEPT = re.compile(r".*\.(json|txt|model|jinja|py)|LICEN[CS]E.*")
@@ -46,7 +47,9 @@ def save_pretrained(source: str | os.PathLike[str], folder: str | os.PathLike[st
             tensors[name] = _replaced(name, tensor, places[name], params) if name in places else tensor
     content = safetensors.numpy.save(tensors, {"format": "pt"})
     prepare_folder(folder)
-    for path in sorted(source.iterdir()):
+    write_atomically(folder / WEIGHTS_FILE, content)
+    # The folder of a kill is whole or has no config.json.
+    for path in sorted(source.iterdir(), key=lambda path: path.name == CONFIG_FILE):
         if KEPT.fullmatch(path.name) and path.is_file() and path.name != INDEX_FILE:
             try:
                 write_atomically(folder / path.name, path.read_bytes())
@@ -54,7 +57,6 @@ def save_pretrained(source: str | os.PathLike[str], folder: str | os.PathLike[st
                 raise InputError(
                     f"{path}: cannot be read ({error.strerror}); copy the folder again"
                 ) from None
-    write_atomically(folder / WEIGHTS_FILE, content)
 
 
 def _replaced(name: str, tensor: np.ndarray, place: Place, params: Params) -> np.ndarray:
