@@ -27,7 +27,7 @@ from mdmot.decoders import (
     parse_decoder,
     random_curve,
 )
-from mdmot.decoders.calibrating import COARSE
+from mdmot.decoders.calibrating import COARSE, _share
 from mdmot.distributions import read_law, tabular, tabular_law, uniform_over
 from mdmot.errors import InputError
 from mdmot.information import entropy_scorer, estimate_order_table, exact_order_table
@@ -99,6 +99,8 @@ def test_what_is_far_too_slow_need_not_be_counted_out():
     found = calibrate(parse_decoder("threshold"), 8, calls)
     assert abs(found.calls - 8) <= 0.08
     assert math.inf in dict(found.tried).values()
+    assert _share(4, 8, math.inf) == 0.5  # the middle, where there is no line
+    assert 0.5 < _share(4, 8, 12) < 1
 
 
 @pytest.mark.parametrize("edge", [0.3, 0.61, 0.9])
