@@ -17,7 +17,6 @@ from mdmot.information import OrderTable, exact_levels, exact_order_table
 from mdmot.orders import Bisection, LeftToRight, LowDiscrepancy, Permutation, RandomOrder
 from mdmot.plans import Bernoulli, Fixed, cheapest_counts, even_counts, optimal_path_kls, read_plan
 from mdmot.tuning import choose_order, tune_order
-from mdmot.workflows import profiling
 from mdmot.workflows.order_tuning import tune_orders
 
 STICKY = "markov:stay=.97,states=4,length=64"
@@ -254,7 +253,7 @@ def test_a_law_without_a_formula_is_measured_with_what_is_known_of_it():
     tables = mdmot.order_tables(law, "best", [3, 5], draws=60, levels=5, batch=64, seed=4)
     assert [len(table.costs) for table in tables] == [60] * 4
     assert {0, 5, 8, 10, 14, 16, 19, 23} <= {*tables[0].levels.tolist()}
-    rows = np.asarray(profiling.load(law).drawn(4, 60))
+    rows = np.asarray(mdmot.load(law).drawn(4, 60))
     log_prob = np.asarray(read_law(law).log_prob(jax.numpy.asarray(rows)))
     np.testing.assert_allclose(tables[2].log_prob, log_prob[tables[2].row], rtol=1e-12)
     found = tune_orders(tables, 3)
@@ -310,6 +309,7 @@ FIELDS = {
         "seed",
     ),
     *("equivalent_linear_steps", "gain", "optimal", "sequences", "orders"),
+    *("versions", "device"),
 }
 
 
