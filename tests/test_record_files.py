@@ -133,6 +133,7 @@ def test_held_out_is_what_the_records_say_wherever_they_stand():
     assert {r[:2] for r in again.items} == {r[:2] for r in held_out.items}
     # The prompt counts, and where it ends.
     assert Record("b", "a", 1).digest != Record("ab", "", 1).digest
+    assert Record("b", "a", 1).digest != Record("b", "", 1).digest
 
 
 @pytest.mark.parametrize("num", [3, 4, 10])
