@@ -245,7 +245,7 @@ def test_resume_files_of_other_runs_are_refused(tmp_path):
         "levels": {"levels": [0, 2, 4, 5]},
         "batch_size": {"batch_size": 8},
         "draws": {"draws": 41},
-        "mask_id": {"scorer": Scorer(run_parity, 5)},
+        "mask_id": {"scorer": Scorer(lambda tokens, clean: tokens, 5)},
     }.items():
         with pytest.raises(InputError, match=f"run with other {name}"):
             run_parity(**{"resume_file": path, **changes})

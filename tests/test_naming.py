@@ -60,7 +60,11 @@ def test_batches_fit_into_memory():
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("markow:stay=.9", "test bed 'markow' is not known"), ("gone", "no such file"), ("p.json", "no law")],
+    [
+        ("markow:stay=.9", "test bed 'markow' is not known"),
+        ("gone", "no such file"),
+        ("p.json", "p.json: no such file"),
+    ],
 )
 def test_other_names_are_refused(name, words):
     with pytest.raises(InputError, match=words):

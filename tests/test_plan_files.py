@@ -96,7 +96,10 @@ def test_a_plan_that_cannot_be_saved_leaves_the_old_one(tmp_path):
         ({"version": True}, "version true; this mdmot reads 1 and 2"),
         ({"version": 1}, "version 1 has no order; set version to 2, or leave it out"),
         ({"order": None}, 'order is null; expected an object such as {"kind": "bisection"}'),
-        ({"order": {"kind": "bisecting"}}, "order 'bisecting' is not known; use random, "),
+        (
+            {"order": {"kind": "bisecting"}},
+            "order 'bisecting' is not known (did you mean bisection?); use ",
+        ),
         (
             {"order": {"kind": "permutation", "permutation": [1, 0]}},
             "the permutation has 2 positions and 5 are masked; pass one of 5",
