@@ -396,3 +396,54 @@ def test_words_of_several_letters_are_cut_from_the_left():
     words = Residues(("<cls>", "AC", "ACG", "A", "C", "G", "<mask>"), mask=6)
     assert words.encode("acgacg aca<mask>g") == [2, 2, 1, 3, 7, 5]
     assert words.decode([2, 7, 5], "_") == "ACG_G"
+
+
+def write_bert(folder, words, about=None):
+    settings = CONFIGS["bert"] | {"vocab_size": len(words), "mask_token_id": len(words) - 1}
+    write(folder, settings, tensors_of(settings))
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    if about is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    return load_plain(folder)
+
+
+def test_symbols_in_brackets_are_text_unless_they_are_known_or_said_to_be_special(tmp_path):
+    words = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[OH]", "[C]", "[unused3]", "[ODD]", "[MASK]")
+    model = write_bert(tmp_path, words)
+    assert [words[token] for token in model.never] == [*words[:4], "[unused3]", "[MASK]"]
+    told = write_bert(tmp_path, words, {"bos_token": "[ODD]", "cls_token": {"content": "[CLS]"}})
+    assert [words[token] for token in told.never] == [*words[:4], "[unused3]", "[ODD]", "[MASK]"]
+
+
+def test_the_frame_is_that_of_the_tokenizer_whatever_the_family_calls_it(tmp_path):
+    words = ("<pad>", "<s>", "</s>", "[CLS]", "[SEP]", "a", "b", "[MASK]")
+    frame = lambda model: (model.model.denoiser.before, model.model.denoiser.after)  # noqa: E731
+    assert frame(write_bert(tmp_path, words)) == ((3,), (4,))
+    assert frame(write_bert(tmp_path, words, {"cls_token": "<s>", "sep_token": "</s>"})) == ((1,), (2,))
+    # A name that the vocabulary has not is nobody's.
+    assert frame(write_bert(tmp_path, words, {"cls_token": "<s>", "sep_token": "gone"})) == ((3,), (4,))
+    other = ("<pad>", "<s>", "</s>", "c", "d", "a", "b", "<mask>")
+    assert frame(write_bert(tmp_path, other, {})) == ((1,), (2,))
+    assert frame(write_bert(tmp_path, ("p", "q", "r", "c", "d", "a", "b", "<mask>"), {})) == ((), ())
+
+
+def test_special_tokens_of_a_tokenizer_are_never_drawn(tmp_path):
+    pytest.importorskip("tokenizers")
+    words = ("[CLS]", "[SEP]", "a", "b", "c", "d", "[MASK]")
+    settings = CONFIGS["bert"] | {"vocab_size": 9, "mask_token_id": 6}
+    write(tmp_path, settings, tensors_of(settings))
+    content = word_tokenizer(words, added(7, "<|end|>"), added(8, "<|name|>", special=False))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    assert load_plain(tmp_path).never == (0, 1, 6, 7)
+
+
+def test_a_protein_is_written_in_letters_whatever_file_has_them(tmp_path):
+    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"LAGVESIKRDTPNQFYMHCWXUBZO")
+    settings = CONFIGS["bert"] | {"vocab_size": len(words), "mask_token_id": 4}
+    write(tmp_path, settings, tensors_of(settings))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(word_tokenizer(words)))
+    model = load_plain(tmp_path)
+    assert model.vocabulary.encode("MK[MASK]TA") == [words.index("M"), words.index("K"), 30, 15, 6]
+    assert {"X", "U", "B", "Z", "O"} <= {words[token] for token in model.never}
+    with pytest.raises(InputError, match=r"'J' not in .*write one letter a residue, a mask as \[MASK\]"):
+        model.vocabulary.encode("MJ")

@@ -195,7 +195,7 @@ def test_tokens_that_stand_in_no_text_are_refused():
     records = Records("some", (Record("ab", "", 1), Record("c", "", 2)), False)
     fitting = encode_records(records, Symbols(("a", "b", "c")), never=(2,)).alone(8)
     assert fitting.left_out is not None
-    assert 'line 2: token 2 of "c" stands in no text' in fitting.left_out
+    assert 'line 2: token 2 ("c") of "c" stands in no text' in fitting.left_out
     ends_inside = encode_records(records, Ended(Symbols(("a", "b", "c")), end=1))
     assert [text.size for text in ends_inside.texts] == [0, 1]
 

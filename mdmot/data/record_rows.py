@@ -278,5 +278,6 @@ def _clean(text: str, vocabulary: Vocabulary, refused: frozenset[int]) -> Sequen
     tokens = vocabulary.encode(text)
     wrong = next((token for token in tokens if token in refused), None)
     if wrong is not None:
-        raise InputError(f"token {wrong} of {shown(text)} stands in no text of the model")
+        written = shown(vocabulary.decode([wrong], ""))
+        raise InputError(f"token {wrong} ({written}) of {shown(text)} stands in no text of the model")
     return tokens

@@ -55,7 +55,7 @@ class Residues(Symbols):
         if unknown:
             raise InputError(
                 f"{listed(unknown)} not in the vocabulary, which is {listed(self.symbols)}; "
-                "write one letter a residue"
+                f"write one letter a residue{self._mask_hint}"
             )
         return [number_of[piece] for piece in pieces]
 

@@ -82,8 +82,13 @@ class Symbols:
             raise InputError(
                 f"{listed(unknown)} not in the vocabulary, which is {listed(self.symbols)}; "
                 f"write it in these {'symbols between blanks' if self.is_spaced else 'characters'}"
+                f"{self._mask_hint}"
             )
         return [number_of[piece] for piece in pieces]
+
+    @property
+    def _mask_hint(self) -> str:
+        return "" if self.mask is None else f", a mask as {self.symbols[self.mask]}"
 
     def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
         """The text of tokens, with the sign wherever they have the mask."""

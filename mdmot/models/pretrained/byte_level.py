@@ -52,6 +52,7 @@ KINDS = {
 """By `tokenizer_class`, whose names may end with Fast."""
 
 USUAL = {"Dream": "DreamTokenizer", "roberta": "RobertaTokenizer"}
+USUAL |= dict.fromkeys(("a2d-qwen2", "a2d-qwen3"), "Qwen2Tokenizer")
 """The class where a folder does not say it, by the family of its network."""
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models.named import Named
 from mdmot.models.pretrained.byte_level import MERGES_FILE, WORDS_FILE
-from mdmot.models.pretrained.conversation import begins, ends, read_about, read_chat
+from mdmot.models.pretrained.conversation import begins, ends, read_about, read_chat, special_texts
 from mdmot.models.pretrained.load import Pretrained, load_pretrained
 from mdmot.models.pretrained.symbols import (
     TOKENIZER_FILE,
@@ -38,8 +39,10 @@ FRAMES |= {"esm": ("<cls>", "<eos>")} | dict.fromkeys(
 BY_LETTER = ("esm",)
 """Families whose sequences are written without blanks."""
 
-SPECIAL = re.compile(r"\[([A-Z]+|unused\d+)\]|</?[a-z]+(_\d+)?>")
-"""Tokens of encoders that are no text: [PAD], [unused7], <unk>, <null_1>, ..."""
+SPECIAL = re.compile(
+    r"\[(PAD|UNK|CLS|SEP|MASK|BOS|EOS|unused\d+)\]|</?(s|pad|unk|mask|cls|sep|bos|eos|null)(_\d+)?>(NOTUSED)?"
+)
+"""Tokens of encoders that are no text, by their names alone: [OH] is an atom and [C] may be a symbol."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +138,7 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
     """
     folder = pathlib.Path(folder)
     found = load_pretrained(folder, dtype)
-    vocabulary, number_of = _vocabulary(folder, found)
+    vocabulary, number_of, flagged = _vocabulary(folder, found)
     if found.model.mask_id < vocabulary.size:
         vocabulary = dataclasses.replace(vocabulary, mask=found.model.mask_id)
     if vocabulary.size > found.vocab_size:
@@ -144,12 +147,14 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
             "copy the model's own files"
         )
     about, chat = read_about(folder), read_chat(folder)
-    before, after = _frame(found, number_of)
+    named = special_texts(about)
+    before, after = _frame(found, number_of, named)
     if found.family not in FRAMES:
         before = begins(vocabulary, about)
     special = {found.model.mask_id, *(vocabulary.textless if isinstance(vocabulary, Tokenizer) else ())}
     if found.family in FRAMES:
-        special |= {number for text, number in number_of.items() if SPECIAL.fullmatch(text)}
+        said = flagged | set(named.values())
+        special |= {number for text, number in number_of.items() if text in said or SPECIAL.fullmatch(text)}
     special |= _rare(vocabulary)
     never = tuple(sorted(number for number in special if number < vocabulary.size))
     denoiser = PlainDenoiser(
@@ -172,15 +177,29 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
     )
 
 
-def _frame(found: Pretrained, number_of: dict[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The tokens before and behind every sequence."""
-    first, last = FRAMES.get(found.family, ("", ""))
-    before, after = ((number_of[text],) if text in number_of else () for text in (first, last))
-    return before, after
+def _frame(
+    found: Pretrained, number_of: Mapping[str, int], named: Mapping[str, str]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens before and behind every sequence: those that the tokenizer names, or the family's."""
+    if found.family not in FRAMES:
+        return (), ()
+    pairs = [
+        (named.get("cls_token", ""), named.get("sep_token", "")),
+        FRAMES[found.family],
+        *FRAMES.values(),
+    ]
+    whole = [
+        (number_of[first], number_of[last]) for first, last in pairs if {first, last} <= number_of.keys()
+    ]
+    if not whole:
+        return (), ()
+    return (whole[0][0],), (whole[0][1],)
 
 
-def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Tokenizer, dict[str, int]]:
-    """The vocabulary, and the number of each token that is known by a text of its own."""
+def _vocabulary(
+    folder: pathlib.Path, found: Pretrained
+) -> tuple[Symbols | Tokenizer, dict[str, int], set[str]]:
+    """The vocabulary, the number of each token with a text of its own, and the texts flagged as special."""
     tokenizer = tokenizer_object(folder, found.family)
     if tokenizer is not None:
         path, content = tokenizer
@@ -188,14 +207,17 @@ def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Toke
         # Of some kinds of tokenizers it is a list of pieces and their scores.
         listed = pieces if isinstance(pieces, dict) else {row[0]: k for k, row in enumerate(pieces)}
         listed |= added_tokens(path, content)
+        flagged = {token["content"] for token in content.get("added_tokens", []) if token.get("special")}
         texts = {number: text for text, number in listed.items()}
-        if found.family in BY_LETTER and sorted(texts) == list(range(len(texts))):
-            return _symbols(tuple(texts[number] for number in sorted(texts)), found.family), listed
+        in_order = tuple(texts[number] for number in sorted(texts))
+        is_whole = sorted(texts) == list(range(len(texts)))
+        if is_whole and (found.family in BY_LETTER or (found.family in FRAMES and _is_protein(in_order))):
+            return _symbols(in_order, found.family), listed, flagged
         is_file = path.name == TOKENIZER_FILE
-        return read_tokenizer(path) if is_file else Tokenizer(json.dumps(content)), listed
+        return read_tokenizer(path) if is_file else Tokenizer(json.dumps(content)), listed, flagged
     if found.symbols is not None:
         symbols = _symbols(found.symbols, found.family)
-        return symbols, {symbol: k for k, symbol in enumerate(found.symbols)}
+        return symbols, {symbol: k for k, symbol in enumerate(found.symbols)}, set()
     raise InputError(
         f"{folder}: has neither {TOKENIZER_FILE} nor {VOCABULARY_FILE} nor {WORDS_FILE} and {MERGES_FILE}, "
         "so that its tokens have no text; copy the model's own"
@@ -204,9 +226,13 @@ def _vocabulary(folder: pathlib.Path, found: Pretrained) -> tuple[Symbols | Toke
 
 def _symbols(texts: tuple[str, ...], family: str) -> Symbols:
     """The vocabulary of some symbols: letters in a row if they are a protein's or the family's are."""
+    return Residues(texts) if family in BY_LETTER or _is_protein(texts) else Symbols(texts)
+
+
+def _is_protein(texts: tuple[str, ...]) -> bool:
+    """Whether all but special tokens are letters, those of amino acids among them."""
     plain = [text for text in texts if not SPECIAL.fullmatch(text)]
-    is_protein = AMINO_ACIDS.issubset(plain) and all(len(text) == 1 for text in plain)
-    return Residues(texts) if is_protein or family in BY_LETTER else Symbols(texts)
+    return AMINO_ACIDS.issubset(plain) and all(len(text) == 1 for text in plain)
 
 
 def _rare(vocabulary: Symbols | Tokenizer) -> set[int]:
