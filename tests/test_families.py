@@ -233,6 +233,14 @@ def test_logits_are_those_of_numpy(tmp_path, name):
     assert bool(jnp.isneginf(ours[..., MASK]).all())
 
 
+def test_blocks_with_a_window_have_the_other_base_if_theirs_is_null():
+    def bases(**more):
+        return FAMILIES["modernbert"].read(Settings(pathlib.Path("config.json"), MODERNBERT | more)).bases
+
+    assert bases() == (160_000.0, 10_000.0)
+    assert bases(global_rope_theta=500.0, local_rope_theta=None) == (500.0, 500.0)
+
+
 def dream(name, **changes):
     return QWEN2 | {"model_type": name, "mask_token_id": MASK, "num_hidden_layers": 1} | changes
 

@@ -447,3 +447,12 @@ def test_a_protein_is_written_in_letters_whatever_file_has_them(tmp_path):
     assert {"X", "U", "B", "Z", "O"} <= {words[token] for token in model.never}
     with pytest.raises(InputError, match=r"'J' not in .*write one letter a residue, a mask as \[MASK\]"):
         model.vocabulary.encode("MJ")
+
+
+def test_a_frame_that_is_written_out_is_not_shown_twice(tmp_path):
+    words = ("[PAD]", "[CLS]", "[SEP]", "a", "b", "[MASK]")
+    model, mask = write_bert(tmp_path, words), len(words)
+    (tmp_path / "t.txt").write_text("[CLS] a [MASK] b [SEP]\na [MASK] [SEP]\n[CLS] [MASK]\n")
+    found = template_rows(model, tmp_path / "t.txt", None, "□")
+    assert found == [(3, mask, 4), (3, mask, 2), (mask,)]
+    assert prompt_row(model, "[CLS] a", 3) == (3, mask, mask)

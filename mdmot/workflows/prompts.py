@@ -104,7 +104,19 @@ def _encoded(named: Named, text: str, mask_sign: str | None = None) -> list[int]
         known = known.with_spelled_mask()
     elif isinstance(known, Ended) and isinstance(known.inner, Tokenizer):
         known = Ended(known.inner.with_spelled_mask(), known.end)
-    return known.encode(text, mask_sign)
+    return _inside(named, known.encode(text, mask_sign))
+
+
+def _inside(named: Named, tokens: list[int]) -> list[int]:
+    """Tokens without the frame, where a text has written it out: the network is shown it in any case."""
+    denoiser = named.model.denoiser
+    if not isinstance(denoiser, PlainDenoiser) or not denoiser.before:
+        return tokens
+    first, last = len(denoiser.before), len(denoiser.after)
+    if tuple(tokens[:first]) != denoiser.before:
+        return tokens
+    is_closed = last > 0 and tuple(tokens[first:][-last:]) == denoiser.after
+    return tokens[first : len(tokens) - last] if is_closed else tokens[first:]
 
 
 def filled(named: Named, tokens: Sequence[int], length: int, where: str) -> Row:

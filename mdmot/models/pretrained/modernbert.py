@@ -115,6 +115,8 @@ def _base(settings: Settings, kind: str) -> float:
     nested: Any = settings.values.get("rope_parameters")
     inside = nested.get(kind) if isinstance(nested, dict) else None
     if not isinstance(inside, dict):
+        if kind == NARROW and settings.values.get(name, default) is None:
+            return _base(settings, WIDE)  # null: blocks with a window have no base of their own
         return settings.positive(name, default)
     rotary = Settings(settings.path, inside)
     rotary.only("rope_type", "default", default="default")
