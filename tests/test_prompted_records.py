@@ -116,6 +116,23 @@ def test_bits_are_of_answers_given_their_prompts(folder):
     assert error < 0.5
 
 
+def test_other_records_of_a_prompted_model_are_read_with_their_prompts(folder):
+    named, file = mdmot.load(folder), folder.parent / "pairs.jsonl"
+    assert records_of(named, f"{file}:reply", None, None).prompt_column == "question"
+    (folder.parent / "bare.txt").write_text("ab\ncd\n")
+    (folder.parent / "asked.jsonl").write_text(
+        '{"prompt": "a", "answer": "b"}\n{"prompt": "c", "answer": "d"}\n'
+    )
+    for name in ("asked.jsonl:answer", "bare.txt"):
+        asked = WantedRecords(str(folder.parent / name), None)
+        with pytest.raises(
+            InputError, match=r"has learned answers given prompts, and the records of .* have none"
+        ):
+            read_rows(named, asked, whole=True, work="evaluate", tell=print)
+    asked = WantedRecords(str(folder.parent / "asked.jsonl"), None)
+    assert len(read_rows(named, asked, whole=True, work="evaluate", tell=print).records.items) == 2
+
+
 def test_what_follows_a_prompt_is_compared_along_an_order(folder):
     model = mdmot.load(folder).model
     read = {"records": folder.parent / "pairs.jsonl:reply", "prompt_column": "question"}

@@ -41,9 +41,13 @@ FOUND = [
     ("names.jsonl", None, [("Ada", "", 1), ("Emmy\n", "", 3), ("Sofia", "", 4)]),
     ("asked.jsonl", None, [("4", "2+2=", 1), ("5", "", 2)]),
     ("asked.jsonl:prompt", None, [("2+2=", "", 1)]),
-    ("asked.jsonl:prompt", "answer", [("2+2=", "4", 1)]),
+    ("asked.jsonl:prompt", "answer", [("2+2=", "4", 1), ("", "5", 2)]),
     ("table.csv:name", None, [("Ada", "", 2), ("Paris", "", 3)]),
-    ("table.csv:note", "the kind", [('a "quoted", cell', "person", 2), ("two", "place", 3)]),
+    (
+        "table.csv:note",
+        "the kind",
+        [('a "quoted", cell', "person", 2), ("two", "place", 3), ("", "empty", 4)],
+    ),
     ("table.tsv:note", None, [('a "quoted", cell', "", 2), ("two", "", 3)]),
     ("p.fasta", None, [("MKTAYI", "", 1), ("ACDX", "", 5)]),
 ]
@@ -56,6 +60,38 @@ def folder(tmp_path_factory):
         (root / name).write_bytes(content.encode())
         (root / f"{name}.gz").write_bytes(gzip.compress(content.encode()))
     return root
+
+
+def test_a_quotation_mark_that_is_not_closed_swallows_no_rows(tmp_path):
+    (tmp_path / "t.tsv").write_text('n\ttext\n1\t"Ada" said\n2\ttwo\n3\t"three\n')
+    with pytest.raises(
+        InputError, match=r"line 2: .*; a cell with a quotation mark in it stands in quotes"
+    ):
+        read_records(f"{tmp_path / 't.tsv'}:text")
+    (tmp_path / "u.csv").write_text('n,text\n1,one\n2,"two\n3,three\n')
+    with pytest.raises(InputError, match="unexpected end of data"):
+        read_records(f"{tmp_path / 'u.csv'}:text")
+
+
+def test_one_long_record_does_not_make_all_rows_long():
+    items = (Record("ab", "", 1), Record("c" * 600, "", 2), Record("abc", "", 3))
+    encoded = encode_records(Records("some", items, False), Ended(Bytes(), end=256))
+    assert row_shape([encoded]) == (4, 4)
+    assert encoded.ended(row_shape([encoded])).left_out == "of 3 records 1 are longer than 4 tokens"
+    alone = encode_records(Records("one", items[1:2], False), Ended(Bytes(), end=256))
+    assert row_shape([alone]).length == 512
+
+
+def test_an_answer_may_be_empty_where_its_end_is_learned():
+    items = (Record("", "x:", 1), Record("ab", "y:", 2), Record("é", "z:", 3))
+    encoded = encode_records(Records("some", items, True), Ended(Symbols(tuple("abxyz:")), end=6))
+    fitting = encoded.ended(row_shape([encoded]))
+    (rows,) = fitting.rows
+    assert rows.tokens.tolist() == [[2, 5, 6, 6, 6], [3, 5, 0, 1, 6]]
+    assert (rows.parts.counted.tolist(), rows.num_bytes.tolist()) == ([1, 3], [0, 2])
+    assert fitting.left_out.startswith("of 3 records 1 cannot be written in the vocabulary, as line 3")
+    bare = encode_records(Records("some", items[:2], True), Bytes()).alone(9)
+    assert bare.left_out == "of 2 records 1 are empty"
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"])

@@ -16,6 +16,7 @@ from mdmot.cli import main
 from mdmot.data import hold_out_documents, hold_out_records, read_corpus, read_records
 from mdmot.errors import InputError
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
+from mdmot.training import TextMarks
 from mdmot.vocabulary import Bytes
 from mdmot.workflows.prompts import prompt_row, template_rows
 
@@ -192,6 +193,7 @@ def test_a_law_has_no_records(tmp_path):
         ({"records": "x.txt", "pieces": "a"}, "'b0' is nothing that 'a' finds"),
         ({"records": "x.txt", "pieces": "bytes", "tokenizer": "t.json"}, "both say what a token is"),
         ({"records": "x.txt", "length": 1}, "no record fits|longer than 1 tokens"),
+        ({"records": "x.txt", "marks": TextMarks(answers_after="b")}, "leave --answers-after out"),
         ({"records": "two.txt"}, "2 different records"),
         ({"records": "none.txt"}, "cannot read none.txt"),
     ],

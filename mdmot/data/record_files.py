@@ -41,9 +41,9 @@ def read_records(source: str, prompt_column: str | None = None) -> Records:
     r"""Reads records: one example each, of any length.
 
     The name of a file says what is in it, without a .gz at its end: .jsonl or .ndjson (an object a line, or
-    a string), .csv and .tsv (with a header), .fasta, .fa or .faa (a sequence in upper case, without the *
-    at its end), .smi (up to the first blank of a line); all else is a record a line. Records without text
-    are left out.
+    a string), .csv and .tsv (with a header), .fasta, .fas, .fa, .faa or .fna (a sequence in upper
+    case, without the * at its end), .smi (up to the first blank of a line); all else is a record a line.
+    Records without text are left out, unless they have a prompt: nothing may be an answer.
 
     Args:
       source: `FILE` or `FILE:COLUMN`; `-` is standard input, with lines of text, of FASTA if it begins with
@@ -75,8 +75,8 @@ def read_records(source: str, prompt_column: str | None = None) -> Records:
     text = _decoded(content, name)
     wanted = Wanted(name, column, prompt_column)
     read = _by_content(text, column) if str(file) == STDIN else _by_name(file.name)
-    found = [record for record in read(text, wanted) if record.text]
-    if not found:
+    found = [record for record in read(text, wanted) if record.text or record.prompt]
+    if not any(record.text for record in found):
         raise InputError(f"{name} has no record with any text; pass a file with one example a record")
     is_prompted = any(record.prompt for record in found)
     end = "" if column is None else f":{column}"
@@ -120,6 +120,8 @@ def _by_name(name: str) -> Reader:
         ".fasta": _fasta,
         ".fa": _fasta,
         ".faa": _fasta,
+        ".fas": _fasta,
+        ".fna": _fasta,
         ".smi": _first_words,
     }
     return readers.get(path.suffix, _lines)
@@ -203,7 +205,8 @@ def _field(value: dict[str, Any], column: str, where: str) -> str:
 def _table(text: str, wanted: Wanted, delimiter: str = ",") -> Iterator[Record]:
     before = csv.field_size_limit(2**31 - 1)
     try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        # Strict: a quotation mark that is never closed would swallow all rows up to the next one.
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         header = [name.strip() for name in next(rows, [])]
         column = wanted.column
         if column is None:
@@ -225,7 +228,10 @@ def _table(text: str, wanted: Wanted, delimiter: str = ",") -> Iterator[Record]:
             cells = [row[place] for place in places]
             yield Record(cells[0], cells[1] if len(cells) > 1 else "", rows.line_num)
     except csv.Error as error:
-        raise InputError(f"{wanted.name}, line {rows.line_num}: {error}; save the table again") from None
+        raise InputError(
+            f"{wanted.name}, line {rows.line_num}: {error}; a cell with a quotation mark in it stands in "
+            'quotes, and the mark is doubled: "a ""b"""'
+        ) from None
     finally:
         csv.field_size_limit(before)
 

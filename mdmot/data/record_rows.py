@@ -101,13 +101,15 @@ class EncodedRecords:
       vocabulary: What the tokens stand for.
       prompts: Tokens of each prompt.
       texts: Tokens of each text; none where the record cannot be written in the vocabulary.
-      unknown: Why the first of these cannot; None if all can.
+      is_written: Whether each record can.
+      unknown: Why the first that cannot; None if all can.
     """
 
     records: Records
     vocabulary: Vocabulary
     prompts: tuple[np.ndarray, ...]
     texts: tuple[np.ndarray, ...]
+    is_written: Bool[np.ndarray, " records"]
     unknown: str | None
 
     @property
@@ -128,7 +130,7 @@ class EncodedRecords:
         assert isinstance(self.vocabulary, Ended), "only texts that end fill rows up"
         begin, size = self.sizes
         behind = np.minimum(begin + shape.room, shape.length)
-        fits = (size > 0) & (begin + size <= behind)
+        fits = self.is_written & (begin + size <= behind)
         limit = f"longer than {shape.length} tokens"
         if shape.room < shape.length:
             limit += f", or than {shape.room} behind the prompt"
@@ -147,7 +149,7 @@ class EncodedRecords:
         """
         begin, size = self.sizes
         total = begin + size
-        fits = (size > 0) & (total <= most)
+        fits = self.is_written & (size > 0) & (total <= most)
         left_out = self._left_out(fits, f"longer than {most} tokens")
         groups = [np.flatnonzero(fits & (total == length)) for length in np.unique(total[fits])]
         return Fitting(tuple(self._rows(kept, int(total[kept[0]]), 0, total) for kept in groups), left_out)
@@ -165,7 +167,7 @@ class EncodedRecords:
         """
         begin, size = self.sizes
         total = begin + size
-        fits = (size > 0) & (total + len(after) <= length)
+        fits = self.is_written & (size > 0) & (total + len(after) <= length)
         left_out = self._left_out(fits, f"longer than {length - len(after)} tokens")
         kept = np.flatnonzero(fits)
         rows = self._rows(kept, length, pad, total)
@@ -189,9 +191,12 @@ class EncodedRecords:
     def _left_out(self, fits: np.ndarray, limit: str) -> str | None:
         if fits.all():
             return None
-        unknown = int((self.sizes[1] == 0).sum())
-        long = int((~fits).sum()) - unknown
+        unknown = int((~self.is_written).sum())
+        # Without an end that is learned, an empty answer leaves nothing to learn.
+        empty = int((self.is_written & ~fits & (self.sizes[1] == 0)).sum())
+        long = int((~fits).sum()) - unknown - empty
         reasons = [f"{long:,} are {limit}"] if long else []
+        reasons += [f"{empty:,} are empty"] if empty else []
         if unknown:
             reasons.append(f"{unknown:,} cannot be written in the vocabulary, as {self.unknown}")
         found = f"of {len(fits):,} records {' and '.join(reasons)}"
@@ -224,17 +229,19 @@ def encode_records(records: Records, vocabulary: Vocabulary, never: Sequence[int
     refused = mask | frozenset(never)
     if isinstance(vocabulary, Ended):
         refused |= {vocabulary.end}
-    prompts, texts, unknown = [], [], None
+    prompts, texts, is_written, unknown = [], [], [], None
     for record in records.items:
         try:
             # What is given may have tokens that are never drawn, as turns of a conversation.
             found = [_clean(record.prompt, vocabulary, mask), _clean(record.text, vocabulary, refused)]
+            is_written.append(True)
         except InputError as error:
             unknown = unknown or f"line {record.line}: {error}"
             found = [[], []]
+            is_written.append(False)
         prompts.append(np.array(found[0], dtype))
         texts.append(np.array(found[1], dtype))
-    return EncodedRecords(records, vocabulary, tuple(prompts), tuple(texts), unknown)
+    return EncodedRecords(records, vocabulary, tuple(prompts), tuple(texts), np.array(is_written), unknown)
 
 
 def row_shape(
@@ -257,7 +264,10 @@ def row_shape(
     """
     prompts, texts = (np.concatenate(sizes) for sizes in zip(*(part.sizes for part in parts), strict=True))
     if length is None:
-        widest = prompts.max() + (texts.max() + 1 if room is None else room)
+        # One that is far too long does not make all rows so: it is left out.
+        fits = prompts + texts < most
+        some = fits if fits.any() else np.ones_like(fits)
+        widest = prompts[some].max() + (texts[some].max() + 1 if room is None else room)
         length = int(min(max(2, widest), most))
     if room is None:
         longest = int(texts[prompts + texts <= length].max(initial=0)) + 1

@@ -12,7 +12,7 @@ class Record(NamedTuple):
     """An example.
 
     Attributes:
-      text: What is learned, at least one character.
+      text: What is learned; it may be empty behind a prompt.
       prompt: What is given; empty for nothing.
       line: Where it stands in its file, from 1.
     """

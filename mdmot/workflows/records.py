@@ -91,7 +91,8 @@ def records_of(
     elif is_other:
         raise InputError("--records and other data are both given; name one of them")
     else:
-        found = WantedRecords(os.fspath(given), None)
+        own = named.trained_on_records
+        found = WantedRecords(os.fspath(given), None if own is None else own.prompt_column)
     if found is None:
         return None
     if end is not None and named.end is not None:
@@ -124,6 +125,11 @@ def read_rows(
     records = read_records(asked.path, asked.prompt_column)
     if asked.chat:
         records = _asked_of(named, records)
+    if named.end is not None and named.room < named.length and not records.is_prompted:
+        raise InputError(
+            f"{named.name} has learned answers given prompts, and the records of {records.name} have none; "
+            "pass --prompt-column NAME"
+        )
     is_held_out = not whole and named.trained_on_records is not None
     if is_held_out:
         records = hold_out_records(records)[1]

@@ -196,6 +196,12 @@ def train(
             )
         if begun is not None:
             assert_goes_on(out, config, begun.data)
+        if source.records is not None and config.answers is not None:
+            raise InputError(
+                "answers after a sign are those of windows of text, and the prompt of a record is a part "
+                "of its own: leave --answers-after out, and pass --prompt-column, or the fields prompt and "
+                "answer of JSON Lines"
+            )
         mesh = rows_mesh(config.batch_size // config.num_microbatches, devices)
         kept = _path(cache) or out / TOKENS_FOLDER
         with nothing_left_if_refused(out, kept):
