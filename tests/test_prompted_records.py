@@ -13,6 +13,7 @@ from flax import nnx
 
 import mdmot
 from mdmot import information
+from mdmot.cli import main
 from mdmot.data import Record, Records, encode_records, hold_out_records, read_records, row_shape
 from mdmot.distributions import sample, tabular, tabular_denoiser
 from mdmot.errors import InputError
@@ -131,6 +132,13 @@ def test_other_records_of_a_prompted_model_are_read_with_their_prompts(folder):
             read_rows(named, asked, whole=True, work="evaluate", tell=print)
     asked = WantedRecords(str(folder.parent / "asked.jsonl"), None)
     assert len(read_rows(named, asked, whole=True, work="evaluate", tell=print).records.items) == 2
+
+
+def test_an_answer_to_nothing_is_noted(folder, capsys):
+    for prompt, is_noted in (((), True), (("--prompt", "a"), False)):
+        assert main.status(["sample", str(folder), "--steps", "2", *prompt]) == 0
+        assert ("there is none; pass --prompt TEXT" in capsys.readouterr().err) == is_noted
+    jax.config.update("jax_enable_x64", True)
 
 
 def test_what_follows_a_prompt_is_compared_along_an_order(folder):

@@ -111,6 +111,8 @@ def test_files_as_people_have_them(folder, source, prompt, expected, packed):
         ("CCO\nCC\n", "-", ["CCO", "CC"]),
         (">x\nACD\n", "-", ["ACD"]),
         ('{"s": "C"}\n', "-:s", ["C"]),
+        ('{"text": "C"}\n{"text": "CC"}\n', "-", ["C", "CC"]),
+        ("{a}\n", "-", ["{a}"]),
         ("s,t\nC,1\n", "-:s", ["C"]),
         ("s\tt\nC\t1\n", "-:t", ["1"]),
     ],

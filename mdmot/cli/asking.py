@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from mdmot.cli.options import combined
+from mdmot.cli.outputs import say
 from mdmot.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,4 +116,7 @@ def asked(
         return Asked(source, rows, ends or [(token,) for token in source.ends], True)
     if template is not None:
         return Asked(source, template_rows(source, template, length, mask_symbol), ends, False)
+    if not prompt and source.room < source.length:
+        name = source.name
+        say(f"sample: {name} has learned answers given prompts, and there is none; pass --prompt TEXT")
     return Asked(source, [prompt_row(source, prompt or "", length)], ends, False)

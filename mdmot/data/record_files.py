@@ -47,7 +47,7 @@ def read_records(source: str, prompt_column: str | None = None) -> Records:
 
     Args:
       source: `FILE` or `FILE:COLUMN`; `-` is standard input, with lines of text, of FASTA if it begins with
-        >, and with a column JSON Lines or a table.
+        >, of JSON if the first is an object, and with a column a table.
       prompt_column: Column or field of what is given; None for the field `prompt` of JSON Lines where no
         column is named and the records have `answer`, or else none.
 
@@ -130,11 +130,19 @@ def _by_name(name: str) -> Reader:
 def _by_content(text: str, column: str | None) -> Reader:
     """How standard input is read."""
     first = text.lstrip()[:1]
+    if first == "{" and (column is not None or _is_json(text.lstrip().partition("\n")[0])):
+        return _json_lines
     if column is None:
         return _fasta if first == ">" else _lines
-    if first == "{":
-        return _json_lines
     return _tabbed if "\t" in text.partition("\n")[0] else _table
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
