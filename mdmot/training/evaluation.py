@@ -172,7 +172,8 @@ def mean_loss(
     if not counted.any():
         raise InputError("no window has an answer, of which there would be a loss; pass such windows")
     mean = nats.sum() / counted.sum()
-    error = (nats - mean * counted).std(ddof=1) / math.sqrt(len(nats))
+    with np.errstate(invalid="ignore"):  # of weights that have diverged: an infinite loss, and no error
+        error = (nats - mean * counted).std(ddof=1) / math.sqrt(len(nats))
     return Evaluation(float(mean), float(error / counted.mean()))
 
 
