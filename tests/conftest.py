@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 # Tests compile many small programs and run each for microseconds: most of the time is XLA's. Half of it is
 # LLVM's optimiser; two thirds of the rest are the emitters of today, beside which 0.10 has earlier ones.
@@ -71,3 +71,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("MDMOT_NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """A command line that returns its status, output and messages; it sets the precision of its process."""
+    from mdmot.cli import main
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        status = main.status([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    yield command
+    jax.config.update("jax_enable_x64", True)

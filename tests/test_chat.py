@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 from test_pretrained import CONFIGS, tensors_of, write
-from test_published_folders import added, run, word_tokenizer  # noqa: F401
+from test_published_folders import added, word_tokenizer
 
 from mdmot.cli.asking import asked
 from mdmot.errors import InputError
@@ -155,7 +155,7 @@ def test_blocks_stop_at_the_first_kind_of_end(tmp_path):
     assert beginning(["to"]).in_blocks(blocks.rule) is blocks.rule
 
 
-def test_questions_of_different_lengths_are_answered_together_as_alone(run, tmp_path):  # noqa: F811
+def test_questions_of_different_lengths_are_answered_together_as_alone(run, tmp_path):
     folder = write_chat_model(tmp_path, ABOUT)
     options = ("--sampler", "confidence", "--temperature", 0, "--length", 5, "--steps", 2, "--json")
     questions = ("to", "or not to be")
@@ -181,7 +181,7 @@ def test_questions_of_different_lengths_are_answered_together_as_alone(run, tmp_
     assert f"{unended} of 2 answers have no end" in err if unended else not err
 
 
-def test_options_that_do_not_go_together_are_refused(run, tmp_path):  # noqa: F811
+def test_options_that_do_not_go_together_are_refused(run, tmp_path):
     folder = write_chat_model(tmp_path, {"chat_template": "{{ bos_token + 'a' }}"})
     for arguments, words in (
         (("--chat", "a", "--prompt", "b"), "--chat is given with --prompt or --template"),

@@ -13,7 +13,6 @@ import pytest
 import safetensors.numpy
 from scipy.special import erf
 
-from mdmot.cli import main
 from mdmot.errors import InputError, InputWarning
 from mdmot.models.pretrained import FAMILIES, load_pretrained
 from mdmot.models.pretrained.settings import Settings
@@ -312,19 +311,6 @@ def test_files_of_float16_are_read_as_they_are(tmp_path):
         params = load_pretrained(folder, dtype=dtype).model.params
         kernel = tensors["model.layers.0.mlp.up_proj.weight"].T.astype(dtype)
         np.testing.assert_array_equal(params["layers"]["mlp_in"]["kernel"][0], kernel)
-
-
-@pytest.fixture
-def run(capsys):
-    """A command line that returns its status, output and messages; it sets the precision of its process."""
-
-    def command(*arguments):
-        status = main.status([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    yield command
-    jax.config.update("jax_enable_x64", True)
 
 
 def test_commands_load_networks_in_the_type_that_is_asked_for(run, tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from mdmot.cli import main
 from mdmot.errors import InputError
 from mdmot.models.pretrained import (
     FAMILIES,
@@ -600,19 +599,6 @@ def write_text_model(folder, name):
         pytest.importorskip("tokenizers")
         (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
     return folder
-
-
-@pytest.fixture
-def run(capsys):
-    """A command line that returns its status, output and messages; it sets the precision of its process."""
-
-    def command(*arguments):
-        status = main.status([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    yield command
-    jax.config.update("jax_enable_x64", True)
 
 
 def test_encoders_are_shown_their_frame_and_draw_no_special_token(tmp_path):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from test_pretrained import CONFIGS, logits_of, tensors_of, write
 
-from mdmot.cli import main
 from mdmot.data import read_corpus
 from mdmot.errors import InputError, InputWarning
 from mdmot.model import Model
@@ -50,19 +49,6 @@ def write_folder(folder, name, words=("a", "b", "c", "d", "e", "f"), mask=6):
         content = word_tokenizer(words, added(mask, SPELLED[name]))
         (folder / "tokenizer.json").write_text(json.dumps(content))
     return folder
-
-
-@pytest.fixture
-def run(capsys):
-    """A command line that returns its status, output and messages; it sets the precision of its process."""
-
-    def command(*arguments):
-        status = main.status([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    yield command
-    jax.config.update("jax_enable_x64", True)
 
 
 @pytest.mark.parametrize("name", SPELLED)
