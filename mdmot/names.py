@@ -1,7 +1,8 @@
 """The names that texts may have, and what is said of a text that has none: nothing is loaded for it.
 
 What the names stand for is in the rooms: schedules in `mdmot.plans`, orders in `mdmot.orders`, decoders in
-`mdmot.decoders`, laws in `mdmot.distributions`, languages in `mdmot.data`, presets in `mdmot.training`.
+`mdmot.decoders`, laws in `mdmot.distributions`, languages in `mdmot.data`, tasks in `mdmot.data.traces`,
+presets in `mdmot.training`.
 """
 
 import math
@@ -49,6 +50,9 @@ BEDS = (
     *("mixture", "words"),
 )
 LANGUAGES = ("arithmetic", "brackets", "sudoku")
+TASKS = ("parity",)
+"""Languages that are computed rather than drawn: their models edit rows, and learn it from traces."""
+
 PRESETS = ("tiny", "text", "bundled")
 
 
@@ -170,8 +174,18 @@ def assert_named(what: str, text: str, names: Iterable[str]) -> None:
 
 
 def assert_language(text: str) -> None:
-    """Raises InputError for a text that cannot name a language; its options are not looked at."""
-    assert_named("--language", text, LANGUAGES)
+    """Raises InputError for a text that cannot name a language or a task; its options are not looked at."""
+    assert_named("--language", text, (*LANGUAGES, *TASKS))
+
+
+def is_task(text: str) -> bool:
+    """Whether a text names a task that is learned from traces; its options are not looked at.
+
+    Example:
+      >>> is_task("parity:length=200"), is_task("sudoku")
+      (True, False)
+    """
+    return text.partition(":")[0] in TASKS
 
 
 def _read(what: str, text: str, known: Mapping[str, Numbers], use: str) -> tuple[str, tuple[float, ...]]:

@@ -7,6 +7,7 @@ import sys
 from mdmot import names
 from mdmot.cli.main import commands
 from mdmot.data import LANGUAGES
+from mdmot.data.traces import TASKS
 from mdmot.decoders.adaptive import FAMILIES
 from mdmot.decoders.names import SUREST, parse_decoder
 from mdmot.distributions import LAWS
@@ -109,6 +110,8 @@ def test_a_mistyped_name_loads_no_jax_and_is_told_what_was_meant(tmp_path):
 def test_names_are_those_of_the_rooms():
     assert tuple(LAWS) == names.BEDS
     assert tuple(LANGUAGES) == names.LANGUAGES
+    assert tuple(TASKS) == names.TASKS
+    assert not {*LANGUAGES} & {*TASKS}  # either may stand behind --language
     assert tuple(PRESETS) == names.PRESETS
     assert tuple(SUREST) == names.SUREST
     assert set(FAMILIES) == set(names.ADAPTIVE)

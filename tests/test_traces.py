@@ -6,12 +6,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mdmot.data.traces import KEEP, Labels, applied, labels_of, parity_rows, parity_traces, traces_of
-from mdmot.data.traces.parity import MASK, PAD
+from mdmot.data.traces import (
+    KEEP,
+    TASKS,
+    Labels,
+    Parity,
+    applied,
+    labels_of,
+    parity_rows,
+    parity_traces,
+    some_of,
+    task_named,
+    traces_of,
+)
+from mdmot.data.traces.parity import MASK, PAD, PAIRS
 from mdmot.editing import Edits, edited
 from mdmot.errors import InputError
 
 A, B, M, P = range(4)
+PAD_SIGN = "."
 
 
 def all_labels(row):
@@ -114,3 +127,98 @@ def test_random_rows_have_the_begin_token_first():
     rows = parity_rows(np.random.default_rng(0), 500, 4)
     assert (rows[:, 0] == 2).all()
     assert len(np.unique(rows, axis=0)) == 16
+
+
+def test_some_of_the_steps_are_different_ones_and_labelled_as_before():
+    everything = parity_traces(1)
+    some = some_of(everything, np.random.default_rng(0), 9)
+    known = list(zip(*(column.tolist() for column in everything), strict=True))
+    found = list(zip(*(column.tolist() for column in some), strict=True))
+    assert len(found) == 9
+    assert all(found.count(step) == 1 and step in known for step in found)
+    assert some_of(everything, np.random.default_rng(0), 99) is everything
+    with pytest.raises(InputError, match="num = 0"):
+        some_of(everything, np.random.default_rng(0), 0)
+
+
+@pytest.mark.parametrize("spec", [*TASKS, "parity:length=3"])
+def test_a_task_keeps_its_promises(spec):
+    task = task_named(spec)
+    assert task_named(task.spec) == task
+    mask, pad = len(task.signs), len(task.signs) + 1
+    assert (np.asarray(task.traces(np.random.default_rng(0), 7).before) <= pad).all()
+    traces = task.traces(np.random.default_rng(0), 40)
+    assert len(traces.before) <= 40
+    again = task.traces(np.random.default_rng(0), 40)
+    assert all((one == other).all() for one, other in zip(traces, again, strict=True))
+    # What is asked for can be done: no token where nothing is unmasked, and no edits of padding.
+    before = traces.before
+    unmasks = (before == mask) & ~traces.remask & ~traces.delete
+    assert ((traces.tokens != KEEP) == unmasks).all()
+    assert (traces.tokens < mask).all()
+    for mark in traces[2:]:
+        assert not mark[before == pad].any()
+    starts = task.starts(np.random.default_rng(1), 3)
+    assert starts == task.starts(np.random.default_rng(1), 3)
+    for start in starts:
+        assert all(0 <= token <= mask for token in start)
+        assert 0 < len(start) <= task.room(start)
+        assert task.max_steps(start) > 0
+        assert not task.is_right(start, [mask])
+
+
+def by_hand(row):
+    """The rows that the steps of parity lead through, up to the one that stays."""
+    rows = [row]
+    while True:
+        pair = row[1:3]
+        after = "B" + PAIRS[pair] + row[3:] if pair in PAIRS else row
+        if after == row:
+            return rows
+        rows.append(row := after)
+
+
+def test_parity_is_right_where_the_number_of_ones_says_so_and_has_steps_and_room_for_it():
+    task = Parity(length=5)
+    for bits in itertools.chain(*(itertools.product("01", repeat=k) for k in range(7))):
+        rows = by_hand("B" + "".join(bits))
+        start, end = (["01B".index(sign) for sign in row] for row in (rows[0], rows[-1]))
+        assert task.is_right(start, end)
+        assert not task.is_right([*start, 1], end)
+        assert not task.is_right(start, [*end, 0, 0])
+        assert len(rows) <= task.max_steps(start)
+        assert max(map(len, rows)) <= task.room(start)
+    assert {len(row) for row in task.starts(np.random.default_rng(0), 4)} == {6}
+
+
+def test_all_that_a_network_sees_of_parity_has_every_window_of_long_rows():
+    reach = 2
+    rows = parity_traces(2 * reach + 2)
+    assert all((one == other).all() for one, other in zip(Parity().all_seen(reach), rows, strict=True))
+    assert Parity().all_seen(99) is None
+
+    def windows(row):
+        wide = PAD_SIGN * reach + row + PAD_SIGN * reach
+        return {wide[i : i + 2 * reach + 1] for i in range(len(row))}
+
+    known = set().union(*(windows(text(row)) for row in rows.before))
+    # Twelve bits are more than both ends of a row and their windows.
+    for bits in itertools.product("01", repeat=12):
+        for row in by_hand("B" + "".join(bits)):
+            assert windows(row) <= known
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("party", "did you mean parity"),
+        ("parity:lenght=3", "did you mean length"),
+        ("parity:length=0", "from 1"),
+        ("parity:length=x", "a whole number"),
+    ],
+)
+def test_a_task_that_there_is_not_is_refused(spec, said):
+    with pytest.raises(InputError, match=said):
+        task_named(spec)
+    with pytest.raises(InputError, match="length = 0"):
+        Parity(length=0)

@@ -1,15 +1,21 @@
 """Traces: what a computation does to a sequence in each step, as the edits that a network is to learn."""
 
-from mdmot.data.traces.labels import KEEP, Labels, Traces, applied, labels_of, traces_of
-from mdmot.data.traces.parity import parity_rows, parity_traces
+from mdmot.data.traces.labels import KEEP, Labels, Traces, applied, labels_of, some_of, traces_of
+from mdmot.data.traces.parity import Parity, parity_rows, parity_traces
+from mdmot.data.traces.task import TASKS, Task, task_named
 
 __all__ = [
     "KEEP",
+    "TASKS",
     "Labels",
+    "Parity",
+    "Task",
     "Traces",
     "applied",
     "labels_of",
     "parity_rows",
     "parity_traces",
+    "some_of",
+    "task_named",
     "traces_of",
 ]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
+from mdmot.arguments import whole
 from mdmot.errors import InputError
 
 KEEP = -1
@@ -172,3 +173,23 @@ def traces_of(steps: Iterable[tuple[Sequence[int], Sequence[int]]], mask_id: int
         padded(tokens, KEEP, np.int32),
         *(padded(mark, False, bool) for mark in marks),
     )
+
+
+def some_of(traces: Traces, generator: np.random.Generator, num: int) -> Traces:
+    """Steps drawn without replacement; all of them, as they stand, where there are not more.
+
+    Args:
+      traces: The steps.
+      generator: Randomness.
+      num: Steps that are asked for, at least 1.
+
+    Example:
+      >>> three = traces_of([([5], [5]), ([6], [6]), ([7], [7])], mask_id=9, pad_id=8)
+      >>> len(some_of(three, np.random.default_rng(0), 2).before)
+      2
+    """
+    whole("num", num)
+    if num >= len(traces.before):
+        return traces
+    rows = generator.permutation(len(traces.before))[:num]
+    return Traces(*(column[rows] for column in traces))

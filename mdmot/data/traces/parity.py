@@ -1,12 +1,15 @@
 """The parity of bits, two at a time: equal ones go, of two different ones the 1 stays."""
 
+import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
 
 from mdmot.arguments import whole
-from mdmot.data.traces.labels import Traces, traces_of
+from mdmot.data.traces.labels import Traces, some_of, traces_of
+from mdmot.specs import spelled
 
 ZERO, ONE, BEGIN = range(3)
 MASK, PAD = 3, 4
@@ -22,6 +25,73 @@ PAIRS = {
     "MM": "",
 }
 """What becomes of the two tokens behind the begin token, and of nothing else."""
+
+FRAME = 3
+"""Bits behind the two, at most, in the steps that networks learn from."""
+
+FARTHEST = 4
+"""How far a network may see for all that it can see to be listed, in a second or two."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """The parity of random bits, as a task: B0110 becomes B or B0 if it is even, B1 if it is odd.
+
+    Attributes:
+      length: Bits of a row to begin with, at least 1.
+
+    Raises:
+      InputError: If the length is no such number.
+
+    Example:
+      >>> task = Parity(length=4)
+      >>> task.is_right([2, 0, 1, 1, 0], [2]), task.is_right([2, 0, 1, 1, 1], [2])
+      (True, False)
+
+    References:
+      Yang et al., arXiv:2510.06190.
+    """
+
+    length: int = 100
+
+    def __post_init__(self) -> None:
+        whole("length", self.length)
+
+    @property
+    def spec(self) -> str:
+        """The text that names it."""
+        return spelled("parity", length=self.length)
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """The text of each clean token."""
+        return tuple(SIGNS[:MASK])
+
+    def traces(self, generator: np.random.Generator, num: int) -> Traces:
+        """The steps of two bits with up to three behind them, of which there are 108."""
+        return some_of(parity_traces(FRAME), generator, num)
+
+    def starts(self, generator: np.random.Generator, num: int) -> list[list[int]]:
+        """Random strings of bits behind the begin token."""
+        rows: list[list[int]] = parity_rows(generator, num, self.length).tolist()
+        return rows
+
+    def is_right(self, start: Sequence[int], end: Sequence[int]) -> bool:
+        """Whether what is left is the parity: a 1, or none."""
+        is_odd = list(start).count(ONE) % 2
+        return list(end) in ([[BEGIN, ONE]] if is_odd else [[BEGIN], [BEGIN, ZERO]])
+
+    def room(self, start: Sequence[int]) -> int:
+        """The row's own length: it never grows."""
+        return len(start)
+
+    def max_steps(self, start: Sequence[int]) -> int:
+        """Two for each bit that goes, and one that changes nothing."""
+        return 2 * len(start)
+
+    def all_seen(self, reach: int) -> Traces | None:
+        """Two tokens with as many bits behind them as a network sees of the row, and a few more."""
+        return parity_traces(2 * reach + 2) if reach <= FARTHEST else None
 
 
 def parity_traces(frame: int = 2) -> Traces:
