@@ -26,6 +26,9 @@ class Numbers(NamedTuple):
     example: str = ""
 
 
+STDIN = "-"
+"""The name of standard input."""
+
 SCHEDULES: Mapping[str, Numbers] = {
     "linear": Numbers(),
     "sine": Numbers(),
@@ -186,6 +189,27 @@ def is_task(text: str) -> bool:
       (True, False)
     """
     return text.partition(":")[0] in TASKS
+
+
+def split_column(source: str) -> tuple[str, str | None]:
+    """The file and the column that FILE or FILE:COLUMN names: the longest file that is there.
+
+    Args:
+      source: The text; `-` is a file that is always there. A column may have colons in its name.
+
+    Returns:
+      The file, all of the text if none is there, and the column, None if there is none.
+
+    Example:
+      >>> split_column("-:born:year"), split_column("-")
+      (('-', 'born:year'), ('-', None))
+    """
+    pieces = source.split(":")
+    for number in range(len(pieces), 0, -1):
+        file = ":".join(pieces[:number])
+        if file == STDIN or pathlib.Path(file).exists():
+            return file, None if number == len(pieces) else ":".join(pieces[number:])
+    return source, None
 
 
 def _read(what: str, text: str, known: Mapping[str, Numbers], use: str) -> tuple[str, tuple[float, ...]]:

@@ -29,7 +29,8 @@ TABLE = 'name,"the kind",note\nAda,person,"a ""quoted"", cell"\r\nParis,place,tw
 LINES = {
     "lines.txt": "\ufeffAda\r\n\nEmmy \n",
     "a.smi": "CCO\tethanol\nC[nH]1 x\n",
-    "names.jsonl": '{"text": "Ada", "n": 1}\n\n{"text": "Emmy\\n"}\n"Sofia"\n',
+    "names.jsonl": '{"text": "Ada", "n": 1}\n\n{"text": "Emmy\\n"}\n',
+    "strings.jsonl": '"Ada"\n"Sofia"\n',
     "asked.jsonl": '{"prompt": "2+2=", "answer": "4"}\n{"prompt": "", "answer": "5"}\n',
     "table.csv": TABLE,
     "table.tsv": TABLE.replace(",", "\t").replace('""\t cell', '"", cell'),
@@ -38,7 +39,8 @@ LINES = {
 FOUND = [
     ("lines.txt", None, [("Ada", "", 1), ("Emmy ", "", 3)]),
     ("a.smi", None, [("CCO", "", 1), ("C[nH]1", "", 2)]),
-    ("names.jsonl", None, [("Ada", "", 1), ("Emmy\n", "", 3), ("Sofia", "", 4)]),
+    ("names.jsonl", None, [("Ada", "", 1), ("Emmy\n", "", 3)]),
+    ("strings.jsonl", None, [("Ada", "", 1), ("Sofia", "", 2)]),
     ("asked.jsonl", None, [("4", "2+2=", 1), ("5", "", 2)]),
     ("asked.jsonl:prompt", None, [("2+2=", "", 1)]),
     ("asked.jsonl:prompt", "answer", [("2+2=", "4", 1), ("", "5", 2)]),
@@ -141,7 +143,7 @@ def test_standard_input(monkeypatch, content, source, expected):
         ("a.fa", "ACD\n", None, None, "line 1: expected a header"),
         ("a.fa", ">x\nACD\n", "x", None, "has no columns"),
         ("a.txt", "\n\n", None, None, "has no record with any text"),
-        ("a.txt", b"ok\n\xff\n", None, None, "line 2: no UTF-8"),
+        ("a.txt", b"ok\n\xff\n", None, None, "line 2, byte 1: 0xff is not UTF-8"),
         ("a.gz", b"\x1f\x8bno", None, None, "the compressed file is damaged"),
     ],
 )

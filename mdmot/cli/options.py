@@ -19,7 +19,7 @@ from mdmot.cli.kinds import SHARE as SHARE
 from mdmot.cli.kinds import WHOLE as WHOLE
 from mdmot.cli.kinds import Number as Number
 from mdmot.cli.kinds import Whole, Words, assert_found, checked
-from mdmot.names import is_plan_file, read_interpolation, read_schedule
+from mdmot.names import is_plan_file, read_interpolation, read_schedule, split_column
 from mdmot.provenance import device, jsonable, versions
 from mdmot.workflows.naming import MODEL_OR_LAW, assert_there
 from mdmot.workflows.training_settings import Dtype
@@ -101,8 +101,9 @@ def records_option(about: str) -> Decorator:
     """--records."""
 
     def look(source: str) -> None:
-        file = source.rpartition(":")[0]
-        found = source if not file or pathlib.Path(source).exists() else file
+        file = split_column(source)[0]
+        # What is behind the first colon is a column, most probably, where no file is there.
+        found = file.partition(":")[0] or file if file == source else file
         assert_found(found, "--records", "expected FILE or FILE:COLUMN; check the path")
 
     return click.option("--records", metavar="FILE[:COLUMN]", help=about, callback=checked(look))
