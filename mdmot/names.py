@@ -39,6 +39,9 @@ SCHEDULES: Mapping[str, Numbers] = {
 }
 INTERPOLATIONS: Mapping[str, Numbers] = {"linear": Numbers(), "beta": Numbers("A,B", "2,2")}
 
+MASKED, EDITING = PROCESSES = "masked", "editing"
+"""What a network is a model of: tokens that are revealed, or rows that are edited."""
+
 SHIFT, STRIDE = "+shift", "stride"
 ORDERS = ("random", "left-to-right", "bisection", "low-discrepancy", "van-der-corput")
 """Orders without a number; `stride:S` has one."""

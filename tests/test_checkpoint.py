@@ -1,6 +1,7 @@
 """Checkpoints: what is saved comes back, and whatever is not whole is refused in one line."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -21,6 +22,7 @@ from mdmot.models import (
     from_nnx,
     from_nnx_timed,
     load_checkpoint,
+    model_folder,
     save_checkpoint,
     split_from_nnx,
 )
@@ -159,7 +161,7 @@ def resave(edit):
         edit(tensors)
         content = safetensors.numpy.save(tensors)
         path.write_bytes(content)
-        change(weights_sha256=checkpoints.hashlib.sha256(content).hexdigest())(folder)
+        change(weights_sha256=hashlib.sha256(content).hexdigest())(folder)
 
     return damage
 
@@ -182,7 +184,7 @@ def flip_last_bit(content):
 def no_safetensors(folder):
     content = b"not safetensors"
     (folder / "weights.safetensors").write_bytes(content)
-    change(weights_sha256=checkpoints.hashlib.sha256(content).hexdigest())(folder)
+    change(weights_sha256=hashlib.sha256(content).hexdigest())(folder)
 
 
 HEAD = "head.kernel"
@@ -282,7 +284,7 @@ def test_an_interrupted_save_is_noticed(folder, monkeypatch):
         write_atomically(path, content)
 
     other = jax.tree.map(lambda leaf: 2 * leaf, PARAMS)
-    monkeypatch.setattr(checkpoints, "write_atomically", fail)
+    monkeypatch.setattr(model_folder, "write_atomically", fail)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(folder, MaskedTransformer, CONFIG, other, LETTERS, PROVENANCE)
     with pytest.raises(InputError, match=r"not the ones that model\.json was saved with"):

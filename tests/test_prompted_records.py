@@ -304,7 +304,7 @@ def test_questions_are_put_into_the_chat_template_of_the_model(tmp_path):
     file = tmp_path / "questions.jsonl"
     pairs = [("to be", "or not"), ("a", "b"), ("b", "c d a")]
     file.write_text("\n".join(json.dumps({"prompt": q, "answer": a}) for q, a in pairs))
-    named = load_to_read(folder, chat=True)
+    named = load_to_read(folder, "chats are with masked models", chat=True)
     asked = records_of(named, file, None, None, chat=True)
     (rows,) = read_rows(named, asked, whole=True, work="", tell=str).rows
     shown = [

@@ -11,7 +11,7 @@ import pytest
 
 from mdmot.data import Record, Records, encode_records, hold_out_records, read_records, row_shape
 from mdmot.errors import InputError
-from mdmot.models.checkpoint import _as_json, _read_vocabulary
+from mdmot.models.vocabulary_json import read_vocabulary, vocabulary_json
 from mdmot.vocabulary import (
     SMILES,
     Bytes,
@@ -287,7 +287,7 @@ TOKENIZER = json.dumps({"model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}
 def test_ended_vocabularies_are_saved_and_known_again(inner, own):
     ended = Ended(inner, 1 if own else inner.size)
     assert ended.size == inner.size + (not own)
-    assert _read_vocabulary("m", json.loads(json.dumps(_as_json(ended)))) == ended
+    assert read_vocabulary("m", json.loads(json.dumps(vocabulary_json(ended)))) == ended
     assert fingerprint(ended) != fingerprint(inner)
     with pytest.raises(InputError, match="and an end"):
         assert_same_vocabulary(ended, inner, "it")
@@ -310,4 +310,4 @@ def test_ended_vocabularies_are_saved_and_known_again(inner, own):
 )
 def test_damaged_vocabularies_are_refused(value):
     with pytest.raises(InputError, match=r"^m: "):
-        _read_vocabulary("m", value)
+        read_vocabulary("m", value)

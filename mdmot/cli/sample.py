@@ -26,7 +26,7 @@ from mdmot.cli.progress import progress_shown
 from mdmot.cli.samplers import default_sampler, knob_sections, list_samplers, make_run, sampler_named
 from mdmot.errors import InputError
 from mdmot.readable import so_many
-from mdmot.workflows.naming import load, precision_of
+from mdmot.workflows.naming import load_masked, precision_of
 from mdmot.workflows.precision import computing_in
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def sample(
     sampler_name = sampler_name or default_sampler(given.get("schedule"))
     sampler = sampler_named(sampler_name, given)
     with computing_in(precision_of(model)):
-        source = load(model)
+        source = load_masked(model, "these options are for masked models")
         if allow:
             source = allowing(source, allow)
         vocabulary = source.vocabulary

@@ -2,10 +2,12 @@
 
 from mdmot.models.adapters import NNXDenoiser, TimedNNXDenoiser, from_nnx, from_nnx_timed, split_from_nnx
 from mdmot.models.bundled import bundled_model, bundled_profile
-from mdmot.models.checkpoint import load_checkpoint, save_checkpoint
+from mdmot.models.checkpoint import load_checkpoint, process_of, read_model, save_checkpoint
 from mdmot.models.config import TransformerConfig
 from mdmot.models.editing_transformer import EditingConfig, EditingTransformer, NNXEditor, editor_from_nnx
+from mdmot.models.loaded import Loaded, as_editor, as_masked
 from mdmot.models.named import ENTRIES, Named
+from mdmot.models.named_editor import NamedEditor
 from mdmot.models.sharding import param_shardings
 from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
 
@@ -13,13 +15,17 @@ __all__ = [
     "ENTRIES",
     "EditingConfig",
     "EditingTransformer",
+    "Loaded",
     "MaskedTransformer",
     "NNXDenoiser",
     "NNXEditor",
     "Named",
+    "NamedEditor",
     "TimeConditionedTransformer",
     "TimedNNXDenoiser",
     "TransformerConfig",
+    "as_editor",
+    "as_masked",
     "bundled_model",
     "bundled_profile",
     "editor_from_nnx",
@@ -27,6 +33,8 @@ __all__ = [
     "from_nnx_timed",
     "load_checkpoint",
     "param_shardings",
+    "process_of",
+    "read_model",
     "save_checkpoint",
     "split_from_nnx",
 ]

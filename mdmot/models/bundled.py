@@ -4,7 +4,7 @@ import importlib.resources
 import pathlib
 
 from mdmot.errors import InputError
-from mdmot.models.checkpoint import MODEL_FILE
+from mdmot.models.model_folder import MODEL_FILE
 
 FOLDER, PROFILE_FILE = "bundled", "profile.json"
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from mdmot._types import Params, Tokens
-from mdmot.arguments import whole
+from mdmot.arguments import is_whole, whole
 from mdmot.editing import Controls
 from mdmot.errors import InputError
 from mdmot.models.adapters import split_module
@@ -25,9 +25,11 @@ class EditingConfig:
       heads: Attention heads; they split the width into parts of even size.
       window: How far to both sides a position sees in each block.
       expansion: Hidden features of each block's network, as a multiple of the width.
+      end_id: The clean token that ends a row; None for none.
 
     Raises:
-      InputError: If a size is no whole number of at least 1, or the heads do not split the width.
+      InputError: If a size is no whole number of at least 1, the heads do not split the width, or the end
+        is no clean token.
 
     Example:
       >>> config = EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2)
@@ -41,10 +43,14 @@ class EditingConfig:
     heads: int
     window: int
     expansion: int = 2
+    end_id: int | None = None
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            whole(field.name, getattr(self, field.name))
+        for name in ("vocab_size", "width", "depth", "heads", "window", "expansion"):
+            whole(name, getattr(self, name))
+        end = self.end_id
+        if end is not None and not (is_whole(end, 0) and end < self.vocab_size):
+            raise InputError(f"end_id = {end!r}; pass one of the {self.vocab_size} clean tokens")
         if self.width % (2 * self.heads):
             raise InputError(
                 f"width {self.width} does not split into {self.heads} heads of even size; "

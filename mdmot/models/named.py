@@ -5,7 +5,7 @@ import functools
 import pathlib
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from mdmot.arguments import is_whole
 from mdmot.errors import InputError, InputWarning
 from mdmot.model import Model
+from mdmot.names import MASKED
 from mdmot.vocabulary import Chat, Ended, Vocabulary
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class Named:
       ends: The tokens that end its texts, as its files have them.
     """
 
+    process: ClassVar[str] = MASKED
+    """What it is a model of, a name of `mdmot.names.PROCESSES`."""
+
     name: str
     model: Model
     vocabulary: Vocabulary
@@ -78,6 +82,11 @@ class Named:
             f"Named({self.name!r}: {kind}, sequences of {self.length} tokens, "
             f"{self.vocabulary.size} kinds of them)"
         )
+
+    @property
+    def about(self) -> str:
+        """What it does, behind its name in a sentence."""
+        return "reveals masked tokens"
 
     @property
     def trained_on(self) -> tuple[pathlib.Path | None, str | None]:

@@ -7,7 +7,7 @@ import pathlib
 import jax
 
 from mdmot.models import MaskedTransformer, save_checkpoint
-from mdmot.models.checkpoint import MODEL_FILE, WEIGHTS_FILE
+from mdmot.models.model_folder import MODEL_FILE, WEIGHTS_FILE
 from mdmot.provenance import versions
 from mdmot.training.metrics_file import read_metrics
 from mdmot.training.presets import TrainConfig

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
 from mdmot.files import alone_in, prepare_folder, write_atomically
-from mdmot.models.checkpoint import MODEL_FILE, WEIGHTS_FILE
 from mdmot.models.config import DTYPES
+from mdmot.models.model_folder import MODEL_FILE, WEIGHTS_FILE
 from mdmot.training.checkpoints import saved_steps
 from mdmot.training.config_file import assert_same_run, is_config, read_config
 from mdmot.training.presets import TrainConfig

@@ -143,7 +143,7 @@ def compare(
         from mdmot.workflows.held_rows import held_rows
         from mdmot.workflows.profiling import Source
 
-        named = load_to_read(name, chat=chat)
+        named = load_to_read(name, "compare takes masked models", chat=chat)
         is_zero = temperature == 0
         is_law = named.law is not None
         source = Source(text, records, prompt_column, end, chat)

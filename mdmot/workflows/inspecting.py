@@ -5,16 +5,18 @@ import json
 import os
 import pathlib
 import warnings
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError, InputWarning
+from mdmot.names import EDITING, MASKED
 from mdmot.provenance import jsonable
 from mdmot.readable import so_many
 from mdmot.workflows.naming import Name, assert_there, called, load, precision_of
 from mdmot.workflows.precision import computing_in
 
 if TYPE_CHECKING:
-    from mdmot.models import Named
+    from mdmot.models import Loaded, Named, NamedEditor
 
 TRIED = 8
 """Masked tokens that a model is asked about."""
@@ -74,7 +76,7 @@ def inspect(name: Name = None) -> Inspection:
         with warnings.catch_warnings(record=True) as caught, computing_in(precision_of(name)):
             warnings.simplefilter("always", InputWarning)
             named = load(name)
-            about = _about(named)
+            about = FACTS[named.process](named)
         notes = tuple(str(each.message) for each in caught if issubclass(each.category, InputWarning))
         return Inspection(called(name), _kind(path, named), about, notes)
     except InputError as error:
@@ -103,11 +105,12 @@ def _file(path: pathlib.Path) -> Inspection:
     return Inspection(str(path), "plan", about)
 
 
-def _kind(path: pathlib.Path | None, named: "Named | None") -> str:
-    from mdmot.models.checkpoint import MODEL_FILE
+def _kind(path: pathlib.Path | None, named: "Loaded | None") -> str:
+    from mdmot.models import Named
+    from mdmot.models.model_folder import MODEL_FILE
     from mdmot.models.pretrained.settings import CONFIG_FILE
 
-    if named is not None and named.law is not None:
+    if isinstance(named, Named) and named.law is not None:
         return "law"
     if path is None or (path / MODEL_FILE).exists():
         return "model that mdmot saved"
@@ -119,18 +122,16 @@ def _kind(path: pathlib.Path | None, named: "Named | None") -> str:
     return f"folder of {family}" if family else "unknown"
 
 
-def _about(named: "Named") -> dict[str, Any]:
-    """What is known of a model or a law, once it has made a prediction.
+def _of_masked(named: "Named") -> dict[str, Any]:
+    """What is known of a masked model or a law, once it has made a prediction.
 
     Raises:
       InputError: If that is not finite.
     """
-    import jax
     import jax.numpy as jnp
 
     from mdmot.vocabulary import without_end
 
-    leaves = jax.tree.leaves(named.model.params)
     length = named.length if named.law is not None else min(named.length, TRIED)
     logits = named.model(jnp.full((1, length), named.model.mask_id, jnp.int32))
     if not bool(jnp.isfinite(logits).any(axis=-1).all()):
@@ -150,11 +151,47 @@ def _about(named: "Named") -> dict[str, Any]:
     records = named.trained_on_records
     source = "the sources of Python's library" if text is None and named.provenance else text
     return about | {
+        **_weights(named.model.params),
+        "longer sequences": "allowed" if named.stretches else "refused",
+        "trained on": (records and records.path) or language or (None if source is None else str(source)),
+    }
+
+
+def _of_editor(named: "NamedEditor") -> dict[str, Any]:
+    """What is known of a model that edits, once it has been asked for the edits of a row.
+
+    Raises:
+      InputError: If what it asks for are no numbers.
+    """
+    import jax.numpy as jnp
+
+    model, config = named.model, named.config
+    controls = model.editor(model.params, jnp.full((1, TRIED), model.mask_id, jnp.int32))
+    if any(bool(jnp.isnan(part).any()) for part in controls):
+        raise InputError(f"{named.name}: asks for no edits of {TRIED} masks; check its weights")
+    return {
+        "process": "edits: tokens are unmasked and masked again, inserted and deleted",
+        "tokens": named.vocabulary.size,
+        "vocabulary": type(named.vocabulary).__name__.lower(),
+        "tokens of a row": "any number",
+        "tokens seen to both sides of a position": config.reach,
+        **_weights(model.params),
+        "trained on": named.task,
+    }
+
+
+FACTS: Mapping[str, Callable[[Any], dict[str, Any]]] = {MASKED: _of_masked, EDITING: _of_editor}
+"""What is known of a model, by its process."""
+
+
+def _weights(params: Any) -> dict[str, Any]:
+    import jax
+
+    leaves = jax.tree.leaves(params)
+    return {
         "weights": sum(leaf.size for leaf in leaves),
         "number type": str(max(leaves, key=lambda leaf: leaf.size).dtype),
         "memory": f"{sum(leaf.nbytes for leaf in leaves) / 2**20:.1f} MiB",
-        "longer sequences": "allowed" if named.stretches else "refused",
-        "trained on": (records and records.path) or language or (None if source is None else str(source)),
     }
 
 

@@ -6,13 +6,13 @@ import pathlib
 from typing import TYPE_CHECKING, TypeAlias
 
 from mdmot.errors import InputError, meant
-from mdmot.names import BEDS, assert_bed, is_bed
+from mdmot.names import BEDS, MASKED, assert_bed, is_bed
 from mdmot.workflows.precision import Precision
 from mdmot.workflows.training_settings import Dtype
 from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
 if TYPE_CHECKING:
-    from mdmot.models import Named
+    from mdmot.models import Loaded, Named
 
 Name: TypeAlias = str | os.PathLike[str] | None
 """Folder of a model, law file or test bed; None for the model that comes with mdmot."""
@@ -22,7 +22,7 @@ FINE_TUNED = "model"
 """Where the folder of a training has the pretrained network that it trains."""
 
 
-def load(name: Name = None, dtype: Dtype | None = None) -> "Named":
+def load(name: Name = None, dtype: Dtype | None = None) -> "Loaded":
     """What a name stands for, ready to be sampled.
 
     A law is computed in JAX's current precision.
@@ -36,7 +36,7 @@ def load(name: Name = None, dtype: Dtype | None = None) -> "Named":
         for a pretrained one.
 
     Returns:
-      The model, with its vocabulary, its length and where it comes from.
+      The model, with its vocabulary and where it comes from: a masked one or a law, or one that edits.
 
     Raises:
       InputError: If it is none of these.
@@ -61,6 +61,42 @@ def load(name: Name = None, dtype: Dtype | None = None) -> "Named":
     return _law(path)
 
 
+def load_masked(name: Name, work: str) -> "Named":
+    """What a name stands for, if it is a masked model or a law.
+
+    Args:
+      name: As `load` takes it.
+      work: What is to be done, as "tune takes masked models".
+
+    Raises:
+      InputError: If it is nothing, or a model of another kind.
+    """
+    from mdmot.models import as_masked
+
+    return as_masked(load(name), work)
+
+
+def process_named(name: Name) -> str:
+    """The process that a name has a model of, one of `mdmot.names.PROCESSES`; weights are not read.
+
+    Args:
+      name: As `load` takes it.
+
+    Raises:
+      InputError: If it is the folder of a model that cannot be read.
+
+    Example:
+      >>> process_named(None), process_named("markov:states=2,length=8")
+      ('masked', 'masked')
+    """
+    from mdmot.models import process_of
+    from mdmot.models.model_folder import MODEL_FILE
+
+    if name is None or not (pathlib.Path(name) / MODEL_FILE).exists():
+        return MASKED
+    return process_of(name)
+
+
 MODEL_OR_LAW = "the folder of a model, a law file or a test bed"
 
 
@@ -81,13 +117,18 @@ def assert_there(name: Name, expected: str = MODEL_OR_LAW) -> None:
         raise InputError(f"{name}: no such file or folder{near}; expected {expected} ({', '.join(BEDS)})")
 
 
-def load_to_read(name: Name, *, chat: bool) -> "Named":
-    """What a name stands for; as chats are shown to it, if that is asked for.
+def load_to_read(name: Name, work: str, *, chat: bool) -> "Named":
+    """The masked model or law of a name; as chats are shown to it, if that is asked for.
+
+    Args:
+      name: As `load` takes it.
+      work: What is to be done, as "compare takes masked models".
+      chat: Whether prompts are questions.
 
     Raises:
-      InputError: If it is nothing, or has no chat template.
+      InputError: If it is nothing, a model of another kind, or has no chat template.
     """
-    named = load(name)
+    named = load_masked(name, work)
     if not chat:
         return named
     if named.law is not None:
@@ -112,14 +153,15 @@ def precision_of(name: Name) -> Precision:
     return "float64" if is_law(name) else "float32"
 
 
-def _folder(path: pathlib.Path, dtype: Dtype | None) -> "Named":
-    from mdmot.models.checkpoint import MODEL_FILE, load_checkpoint
+def _folder(path: pathlib.Path, dtype: Dtype | None) -> "Loaded":
+    from mdmot.models import read_model
+    from mdmot.models.model_folder import MODEL_FILE
     from mdmot.models.pretrained import FAMILIES, load_plain
     from mdmot.models.pretrained.settings import CONFIG_FILE, read_json
 
     # The folder of a training has a config.json too.
     if (path / MODEL_FILE).exists():
-        return load_checkpoint(path, dtype)
+        return read_model(path, dtype)
     if not (path / CONFIG_FILE).exists():
         raise InputError(
             f"{path} is no model: it has neither {MODEL_FILE}, as mdmot saves it, nor the {CONFIG_FILE} of "

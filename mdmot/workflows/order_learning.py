@@ -153,7 +153,7 @@ def learn_order(
       (2, 100)
     """
     state = None if kept is None else pathlib.Path(kept)
-    named = load_to_read(name, chat=chat)
+    named = load_to_read(name, "orders are learned for masked models", chat=chat)
     # A law's tables are computed, or measured on as many sequences as usual.
     of_tables = draws if named.law is None else None
     source = Source(text, records, prompt_column, end, chat)

@@ -99,7 +99,7 @@ def order_tables(
     place = kept if resume is None else resume
     state = None if place is None else pathlib.Path(place)
     with computing_in(precision_of(name)):
-        named = load_to_read(name, chat=source.chat)
+        named = load_to_read(name, "orders are measured with masked models", chat=source.chat)
         size = named.length if length is None else length
         named.assert_length(size, "--length")
         numbers = (steps,) if isinstance(steps, int) else tuple(steps)

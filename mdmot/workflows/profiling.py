@@ -131,7 +131,7 @@ def profile(
     place = kept if resume is None else resume
     state = None if place is None else pathlib.Path(place)
     with computing_in(precision_of(name)):
-        named = load_to_read(name, chat=source.chat)
+        named = load_to_read(name, "profile and tune take masked models", chat=source.chat)
         size = named.length if length is None else length
         named.assert_length(size, "--length")
         if named.law is None:

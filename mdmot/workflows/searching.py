@@ -6,7 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError
-from mdmot.workflows.naming import Name, called, is_law, load, precision_of
+from mdmot.workflows.naming import Name, called, is_law, load_masked, precision_of
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Show, Tell, counted
 from mdmot.workflows.tasks import TASKS
@@ -119,7 +119,7 @@ class Searching:
         if importlib.util.find_spec("optuna") is None:
             raise InputError("--trials needs the package optuna; pip install 'mdmot[tune]'")
         if not of_law:
-            named = load(self.name)
+            named = load_masked(self.name, "tune takes masked models")
             TASKS[name].rate(named, spec, named.length if self.length is None else self.length)
 
     def run(
@@ -150,7 +150,7 @@ class Searching:
         task = self.task or DEFAULT_TASK
         word, _, spec = task.partition(":")
         with computing_in(precision_of(self.name)):
-            named = load(self.name)
+            named = load_masked(self.name, "tune takes masked models")
             model = named.model
             score = tuning.sampled_score(
                 jax.random.key(seed),

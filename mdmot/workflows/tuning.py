@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from mdmot.errors import InputError
 from mdmot.provenance import versions
 from mdmot.workflows import profiling
-from mdmot.workflows.naming import BUNDLED, Name, load, precision_of
+from mdmot.workflows.naming import BUNDLED, Name, load_masked, precision_of
 from mdmot.workflows.order_tuning import OrderTuned, refuse_with_order, tune_orders
 from mdmot.workflows.ordering import order_tables
 from mdmot.workflows.precision import computing_in
@@ -198,7 +198,9 @@ def _profile_of(of: Any, data: Any, seed: int, show: Show | None, tell: Tell) ->
         from mdmot.workflows.modelled import profile_of_model
 
         with computing_in(precision_of(of)) if is_named else contextlib.nullcontext():
-            return profile_of_model(load(of) if is_named else of, data, seed, show)
+            return profile_of_model(
+                load_masked(of, "tune takes masked models") if is_named else of, data, seed, show
+            )
     if data is not None:
         if not is_named:
             raise InputError("a profile is of data already; leave data out")

@@ -1,0 +1,52 @@
+"""The kinds of models that a name may stand for, by the process that each is a model of."""
+
+from typing import TypeAlias
+
+from mdmot.errors import InputError
+from mdmot.models.named import Named
+from mdmot.models.named_editor import NamedEditor
+
+Loaded: TypeAlias = Named | NamedEditor
+"""A masked model or a law, whose tokens are revealed; or one that edits its rows."""
+
+
+def as_masked(found: Loaded, work: str, instead: str = "sample and evaluate take it") -> Named:
+    """A model for work that takes masked ones and laws alone.
+
+    Args:
+      found: A model of any kind.
+      work: What is to be done, as "tune takes masked models".
+      instead: What can be done with other kinds.
+
+    Returns:
+      The same.
+
+    Raises:
+      InputError: If it is of another kind.
+
+    Example:
+      >>> from mdmot.models import bundled_model, read_model
+      >>> as_masked(read_model(bundled_model()), "tune takes masked models").length
+      256
+    """
+    if isinstance(found, Named):
+        return found
+    raise InputError(f"{found.name} {found.about}: {work}; {instead}")
+
+
+def as_editor(found: Loaded, work: str) -> NamedEditor:
+    """A model for work that takes those that edit alone.
+
+    Args:
+      found: A model of any kind.
+      work: What is to be done, as "this takes models that edit".
+
+    Returns:
+      The same.
+
+    Raises:
+      InputError: If it is of another kind.
+    """
+    if isinstance(found, NamedEditor):
+        return found
+    raise InputError(f"{found.name} {found.about}: {work}")

@@ -1,0 +1,61 @@
+"""A network that edits, by the name that a user gave it, ready to write."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from mdmot.editing import EditModel
+from mdmot.models.editing_transformer import EditingConfig
+from mdmot.models.named import ENTRIES
+from mdmot.names import EDITING
+from mdmot.vocabulary import Vocabulary
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class NamedEditor:
+    """A network that edits and what its tokens mean.
+
+    Attributes:
+      name: What the user called it.
+      model: The network with its weights, its mask and its padding.
+      vocabulary: What its clean tokens stand for; the mask is the token after them, padding the next.
+      config: The size of the network.
+      provenance: Where the network comes from, as it was saved.
+      weights_sha256: Digest of its weights, where its files say it.
+    """
+
+    process: ClassVar[str] = EDITING
+    """What it is a model of, a name of `mdmot.names.PROCESSES`."""
+
+    name: str
+    model: EditModel
+    vocabulary: Vocabulary
+    config: EditingConfig
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights_sha256: str | None = None
+
+    def __repr__(self) -> str:
+        return f"NamedEditor({self.name!r}: {self.about}, {self.vocabulary.size} kinds of tokens)"
+
+    @property
+    def task(self) -> str | None:
+        """The task that it says it was trained on."""
+        data = self.provenance.get("data")
+        language = data.get("language") if isinstance(data, dict) else None
+        return language if isinstance(language, str) else None
+
+    @property
+    def about(self) -> str:
+        """What it does, behind its name in a sentence."""
+        return "edits its rows" + ("" if self.task is None else f" (trained on {self.task})")
+
+    def rows_at_once(self, length: int, most: int) -> int:
+        """Rows of a network call: as many as fit into memory, `most` at most, one at least.
+
+        Args:
+          length: Tokens of the buffer of a row.
+          most: Rows at most.
+        """
+        config = self.config
+        widest = max(config.vocab_size, config.width * max(config.expansion, 2 * (2 * config.window + 1)))
+        return max(1, min(most, ENTRIES // (length * widest)))
