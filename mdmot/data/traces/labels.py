@@ -1,6 +1,7 @@
 """The edits that lead from one sequence to the next, and the next sequence that edits lead to."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,32 +97,21 @@ def labels_of(before: Sequence[int], after: Sequence[int], mask_id: int) -> Labe
       >>> labels_of([5, 9, 1], [5, 1], mask_id=9).delete
       [False, True, False]
     """
-    # What a position may leave, with the number of edits and its labels: token, remask, insert, delete.
-    masked = [mask_id]
-
-    def leaves(token: int) -> Iterable[tuple[list[int], int, tuple[bool, bool, bool]]]:
-        kept = [] if token == mask_id else [token]
-        for insert in (False, True):
-            # A mask that is unmasked leaves any clean token, which is read off what comes after.
-            yield kept + masked * insert, int(insert), (False, insert, False)
-            yield masked * (1 + insert), 1 + insert, (True, insert, False)
-        if token == mask_id:
-            yield [], 1, (False, False, True)
-
-    best: list[dict[int, tuple[int, tuple[bool, bool, bool], int]]] = [{} for _ in range(len(before) + 1)]
-    best[-1][len(after)] = (0, (False, False, False), len(after))
-    for i in range(len(before) - 1, -1, -1):
-        is_mask = before[i] == mask_id
-        for j in range(max(0, len(after) - 2 * (len(before) - i)), min(2 * i, len(after)) + 1):
-            for left, edits, marks in leaves(before[i]):
-                unmasks = is_mask and not marks[0] and not marks[2]
-                head = j + 1 if unmasks else j
-                if unmasks and (j >= len(after) or after[j] == mask_id):
+    target, num = list(after), len(before)
+    # Where in the target what the positions so far have left may end; most places are out of the question.
+    reached = [{0}]
+    for i, token in enumerate(before):
+        least = len(target) - 2 * (num - i - 1)
+        ends = (end for j in reached[-1] for end, _ in _ways(token, target, j, mask_id))
+        reached.append({end for end in ends if end >= least})
+    best: list[dict[int, tuple[int, tuple[bool, bool, bool], int]]] = [{} for _ in range(num + 1)]
+    best[-1][len(target)] = (0, (False, False, False), len(target))
+    for i in range(num - 1, -1, -1):
+        for j in reached[i]:
+            for end, marks in _ways(before[i], target, j, mask_id):
+                if end not in best[i + 1]:
                     continue
-                end = head + len(left)
-                if list(after[head:end]) != left or end not in best[i + 1]:
-                    continue
-                cost = edits + best[i + 1][end][0]
+                cost = sum(marks) + best[i + 1][end][0]
                 if j not in best[i] or cost < best[i][j][0]:
                     best[i][j] = (cost, marks, end)
     if 0 not in best[0]:
@@ -133,11 +123,37 @@ def labels_of(before: Sequence[int], after: Sequence[int], mask_id: int) -> Labe
     for i, token in enumerate(before):
         _, marks, end = best[i][j]
         unmasks = token == mask_id and not marks[0] and not marks[2]
-        found.tokens.append(int(after[j]) if unmasks else KEEP)
+        found.tokens.append(int(target[j]) if unmasks else KEEP)
         for labels, mark in zip(found[1:], marks, strict=True):
             labels.append(mark)
         j = end
     return found
+
+
+def _ways(
+    token: int, target: Sequence[int], start: int, mask_id: int
+) -> Iterator[tuple[int, tuple[bool, bool, bool]]]:
+    """The controls (remask, insert, delete) under which a position leaves what stands somewhere.
+
+    Args:
+      token: What is at the position.
+      target: The sequence after the step.
+      start: Where what it leaves is to begin there.
+      mask_id: The token of a masked position.
+
+    Yields:
+      Where in the target it ends, and the controls.
+    """
+    for insert, remask in itertools.product((False, True), repeat=2):
+        end = start + 1 + insert
+        if end > len(target) or (insert and target[start + 1] != mask_id):
+            continue
+        is_mask = target[start] == mask_id
+        # A mask that is unmasked leaves any clean token.
+        if is_mask if remask else not is_mask if token == mask_id else target[start] == token:
+            yield end, (remask, insert, False)
+    if token == mask_id:
+        yield start, (False, False, True)
 
 
 def traces_of(steps: Iterable[tuple[Sequence[int], Sequence[int]]], mask_id: int, pad_id: int) -> Traces:
@@ -152,13 +168,18 @@ def traces_of(steps: Iterable[tuple[Sequence[int], Sequence[int]]], mask_id: int
       The sequences and their labels, as long as the longest one.
 
     Raises:
-      InputError: If there is no step, or no edits lead from a sequence to the next.
+      InputError: If there is no step, or no edits lead from a sequence to the next; it names the step.
 
     Example:
       >>> traces_of([([5, 0], [5, 9]), ([5], [5])], mask_id=9, pad_id=8).before.tolist()
       [[5, 0], [5, 8]]
     """
-    known = [(before, labels_of(before, after, mask_id)) for before, after in steps]
+    known = []
+    for number, (before, after) in enumerate(steps):
+        try:
+            known.append((before, labels_of(before, after, mask_id)))
+        except InputError as error:
+            raise InputError(f"step {number}: {error}") from None
     if not known:
         raise InputError("there are no steps; pass at least one")
     length = max(len(before) for before, _ in known)

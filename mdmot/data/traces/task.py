@@ -5,8 +5,13 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from mdmot.data.sudoku_grids import BOX
+from mdmot.data.traces.addition import Addition
 from mdmot.data.traces.labels import Traces
 from mdmot.data.traces.parity import Parity
+from mdmot.data.traces.patch import Patch
+from mdmot.data.traces.sudoku_search import SudokuSearch
+from mdmot.data.traces.two_sided import LETTERS, MOST_GROWTH, TwoSidedBrackets
 from mdmot.specs import Kind, options_of, read_spec
 
 
@@ -63,10 +68,38 @@ class Task(Protocol):
 
 
 TASKS: Mapping[str, Kind[Task]] = {
+    "addition": Kind(
+        "sums of two numbers, column by column",
+        options_of(Addition, digits=("digits of both numbers", 1, 10**6)),
+        Addition,
+    ),
     "parity": Kind(
         "the parity of bits, two at a time",
         options_of(Parity, length=("bits of a row to begin with", 1, 10**6)),
         Parity,
+    ),
+    "patch": Kind(
+        "edits in a text, carried out: b[acon]<read> becomes bread",
+        options_of(Patch, length=("tokens of a row to begin with", 1, 10**6)),
+        Patch,
+    ),
+    "sudoku-search": Kind(
+        "Sudoku by a search that goes back",
+        options_of(
+            SudokuSearch,
+            size=("rows, 4 or 9", min(BOX), max(BOX)),
+            givens=("digits given; without it as many as leave one solution", 0, max(BOX) ** 2),
+        ),
+        SudokuSearch,
+    ),
+    "two-sided-brackets": Kind(
+        "random words of letters and inverses that cancel",
+        options_of(
+            TwoSidedBrackets,
+            kinds=("letters, not counting inverses", 1, len(LETTERS)),
+            growth=("draws that a draw leads to, on average", 0.01, MOST_GROWTH),
+        ),
+        TwoSidedBrackets,
     ),
 }
 """Every task by its name."""
