@@ -14,7 +14,18 @@ import scipy.optimize
 
 from mdmot import checks as verification
 from mdmot import energies, transport
-from mdmot.checks import CHECKS, draws, learned, learned_networks, minimum, rates
+from mdmot.checks import (
+    CHECKS,
+    any_order,
+    draws,
+    edits,
+    learned,
+    learned_networks,
+    minimum,
+    parity,
+    rates,
+    write_once,
+)
 from mdmot.schedules import interpolations, masks
 from mdmot.training import loss
 
@@ -89,6 +100,20 @@ def truncated_energy(schedule: masks.MaskSchedule, gamma: interpolations.Interpo
     """A quadrature that never asks whether the energy is finite."""
     nodes = energies.log_odds_nodes(201, jnp.zeros(()).dtype)
     return jnp.exp(energies.log_power_density(schedule, gamma, nodes)).sum()
+
+
+def sharper(right: Callable) -> Callable:
+    """Conditionals whose odds are squared."""
+
+    def squared(*args):
+        zero, one = (p * p for p in right(*args))
+        return zero / (zero + one), one / (zero + one)
+
+    return squared
+
+
+def no_deletion(right: Callable) -> Callable:
+    return lambda: right()._replace(delete=np.float32(-1.0))
 
 
 NOISE = 1 + 1e-12  # far below anything that a figure shows, fifty times the tolerances of rounding
@@ -357,6 +382,99 @@ SABOTAGES = [
                 "untimed_optimum",
                 lambda _: lambda: jax.tree.map(lambda leaf: leaf[0], learned.learned_optima().before),
             ),
+        ),
+    ),
+    Sabotage(
+        "conditionals that are sharper than the law's",
+        "any_order",
+        ("any order, the same law", "counterexample, the surest of what was drawn"),
+        replaced(any_order, "conditionals", sharper),
+    ),
+    Sabotage(
+        "a network that is 1e-5 off",
+        "any_order",
+        ("any order, surest first",),
+        replaced(
+            any_order,
+            "tabular_denoiser",
+            lambda right: lambda size: lambda *args: (1 + 1e-5) * right(size)(*args),
+        ),
+    ),
+    Sabotage(
+        "no deletion where a mask is inserted",
+        "edit_step",
+        ("edits, rows with room", "edits, rows without room"),
+        replaced(
+            edits,
+            "edited",
+            lambda right: (
+                lambda tokens, asked, *ids: right(
+                    tokens, asked._replace(delete=asked.delete & ~asked.insert), *ids
+                )
+            ),
+        ),
+    ),
+    Sabotage(
+        "a row that does not fit tells the length of its buffer",
+        "edit_step",
+        ("edits, rows without room",),
+        replaced(
+            edits,
+            "edited",
+            lambda right: (
+                lambda tokens, *args: right(tokens, *args)._replace(
+                    length=jnp.minimum(right(tokens, *args).length, tokens.shape[1])
+                )
+            ),
+        ),
+    ),
+    Sabotage(
+        "weights that make the seven steps, and no others",
+        "parity",
+        ("parity, every string", "parity, every length", "parity, network calls"),
+        replaced(parity, "parity_weights", lambda _: parity.blind_weights),
+    ),
+    Sabotage(
+        "masks that become tokens",
+        "parity",
+        ("parity, the seven steps", "counterexample, the seven steps with other weights"),
+        both(
+            replaced(parity, "parity_weights", no_deletion), replaced(parity, "blind_weights", no_deletion)
+        ),
+    ),
+    Sabotage(
+        "the right weights for the wrong ones",
+        "parity",
+        ("counterexample, three ones are even",),
+        replaced(parity, "blind_weights", lambda _: parity.parity_weights),
+    ),
+    Sabotage(
+        "a letter that may become another",
+        "write_once",
+        ("writing once, steps", "writing once, functions"),
+        replaced(write_once, "ONCE", lambda right: {**right, 0: (0, 1)}),
+    ),
+    Sabotage(
+        "no remask, and rows in the order of their numbers",
+        "write_once",
+        ("editing, steps", "editing, functions"),
+        both(
+            replaced(write_once, "EDITING", lambda _: write_once.ONCE),
+            replaced(
+                write_once,
+                "reflected",
+                lambda _: lambda length: list(itertools.product((0, write_once.MASK, 1), repeat=length)),
+            ),
+        ),
+    ),
+    Sabotage(
+        "a mask that sees all bits, and no more",
+        "write_once",
+        ("writing once, bits out of sight", "writing once, a mask a bit"),
+        replaced(
+            write_once,
+            "_written_once",
+            lambda _: lambda row, table: (*row[:-1], sum(row[:-1]) % 2),
         ),
     ),
 ]

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from mdmot import energies
-from mdmot.checks import draws, learned_flow, learned_networks
+from mdmot.checks import any_order, draws, learned_flow, learned_networks, write_once
 from mdmot.checks.check import Claim, at_least, at_most, equal
+from mdmot.distributions import tabular, tabular_denoiser
+from mdmot.editing import Controls, Stop, editor_model, write_trajectory
+from mdmot.model import Model
+from mdmot.samplers import Categorical, Probability, Ranked, sample
+from mdmot.schedules import grid_from_alpha
 from mdmot.training import nelbo
 
 CLAIM = Claim("name", "statement", "source", "scope")
@@ -126,3 +131,64 @@ def test_nelbo_of_a_network_that_reads_the_time_is_unbiased():
     values = np.asarray(nelbo(key, reads, (None, level_key), rows, 2), np.float64)
     # Numbers of masks are spread evenly over the rows, so this error is, if anything, too large.
     assert abs(values.mean() - exact) < 4 * values.std() / len(values) ** 0.5
+
+
+def test_the_surest_of_what_was_drawn_is_what_a_published_ranking_does():
+    """The check's one in a hundred, drawn by the sampler: five standard errors of 20,000 rows."""
+    law = tabular([[0, 0], [0, 1], [1, 0], [1, 1]], [1, 9, 1, 9], vocab_size=2)
+    model, num = Model(tabular_denoiser(2), law, 2), 20_000
+    rule = Ranked(score=Probability(), choice=Categorical())
+    assert rule.reads_drawn is not None
+    drawn = sample(jax.random.key(0), rule, model, grid_from_alpha([0.0, 0.5, 1.0]), jnp.full((num, 2), 2))
+    assert float((drawn.tokens[:, 1] == 0).mean()) == pytest.approx(0.01, abs=5 * 0.1 / num**0.5)
+
+
+def test_rules_for_two_bits_are_all_there():
+    """The first position, and then the other."""
+    assert list(any_order.policies((2, 2))) == [
+        {(2, 2): 0, (0, 2): 1, (1, 2): 1},
+        {(2, 2): 1, (2, 0): 0, (2, 1): 0},
+    ]
+    # n orders at the top, below each a rule for either bit.
+    assert [len(list(any_order.policies((2,) * n))) for n in range(1, 5)] == [1, 2, 3 * 2**2, 4 * 12**2]
+
+
+@pytest.mark.parametrize("cells", [write_once.ONCE, write_once.EDITING])
+def test_functions_of_a_bit_are_those_of_all_rules(cells):
+    """A rule of one cell is three choices: all of them, each played to its end."""
+    rows = [(token,) for token in range(4) if token in cells]
+    found = set()
+    for images in itertools.product(*(write_once.moves(row, cells) for row in rows)):
+        rule, ends = dict(zip(rows, images, strict=True)), []
+        for row in ((0,), (1,)):
+            for _ in range(4):
+                row = rule[row]
+            ends.append(row if rule[row] == row else None)
+        if not {None, (write_once.MASK,)} & set(ends):
+            found.add(tuple(ends))
+    every = itertools.product([(0,), (1,)], repeat=2)
+    assert found == {ends for ends in every if write_once.computes({(0,): ends[0], (1,): ends[1]}, cells)}
+    assert len(found) == (1 if cells is write_once.ONCE else 3)
+
+
+def test_a_network_walks_through_all_rows_of_three_cells():
+    """The rule of the check as a table of 27 rows, run by the compiled loop."""
+    chain = write_once.reflected(3)
+    tokens, place = jnp.asarray(chain, jnp.int32), jnp.asarray([[16, 4, 1]], jnp.int32)
+
+    def editor(after, tokens):
+        row = after[(tokens * place).sum(axis=1)]
+        odds = jnp.where(row == write_once.MASK, 1.0, -1.0)
+        never = jnp.full(tokens.shape, -1.0)
+        return Controls(jax.nn.one_hot(row, 2), odds, never, never)
+
+    after = (
+        jnp.zeros((64, 3), jnp.int32)
+        .at[(tokens * place).sum(axis=1)]
+        .set(jnp.concatenate([tokens[1:], tokens[-1:]]))
+    )
+    model = editor_model(editor, after, mask_id=write_once.MASK, pad_id=4)
+    found, path = write_trajectory(jax.random.key(0), model, tokens[:1], max_steps=30)
+    assert (int(found.stop[0]), int(found.network_calls[0])) == (Stop.STILL, 27)
+    assert [tuple(row) for row in path[:27, 0].tolist()] == chain
+    assert len(set(chain)) == 27

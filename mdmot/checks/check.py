@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 PAPER = "Chen et al., arXiv:2509.13866"
+EDITS = "Yang et al., arXiv:2510.06190 (AP-MDM)"
 
 LONG = {"xla_backend_optimization_level": 1}
 """Compiler's options of the programs that run for seconds; all others may be compiled in haste."""

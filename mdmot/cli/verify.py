@@ -1,4 +1,4 @@
-"""`mdmot verify`: the paper's claims, checked here and now."""
+"""`mdmot verify`: the papers' claims, checked here and now."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ from mdmot.workflows.precision import Precision
 )
 @common
 def verify(precision: Precision, seed: int, as_json: bool) -> int:
-    """Check every claim of the energy-minimisation paper numerically.
+    """Check the claims of the energy-minimisation paper, and those on processes that edit, numerically.
 
     Each check states what holds, where it stops and, if it stops, the smallest counterexample. Exit
     status 1 if any check fails.

@@ -1,4 +1,4 @@
-"""`mdmot.verify`: the paper's claims, checked here and now."""
+"""`mdmot.verify`: the papers' claims, checked here and now."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class Verification:
     """Claims that were checked.
 
     Attributes:
-      checks: One each, in the order of the paper's statements.
+      checks: One each, in the order of the papers' statements.
       precision: What they were computed in; each tolerance follows from it.
       versions: Of the packages that computed them.
     """
@@ -61,7 +61,7 @@ def verify(
     checks: "Sequence[CheckFunction] | None" = None,
     show: Show | None = None,
 ) -> Verification:
-    """Checks every claim of the energy-minimisation paper numerically.
+    """Checks the claims of the energy-minimisation paper, and those on processes that edit, numerically.
 
     Each check states what holds, where it stops and, if it stops, the smallest counterexample. They fix
     their own draws.
