@@ -64,6 +64,28 @@ def test_a_position_sees_what_is_within_reach_and_where_it_stands_does_not_matte
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[:, :24], b, atol=1e-6), module(longer), base)
 
 
+def test_without_a_window_a_position_sees_all_of_the_row():
+    wide = EditingConfig(vocab_size=3, width=8, depth=2, heads=2, window=None)
+    assert wide.reach is None
+    near = dataclasses.replace(wide, window=30)
+    row = jnp.asarray(np.random.default_rng(0).integers(0, 4, (1, 24)))
+    base = EditingTransformer(wide, nnx.Rngs(1))(row)
+    # A window that holds the row; sums of features of size 1, in float32.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5),
+        EditingTransformer(near, nnx.Rngs(1))(row),
+        base,
+    )
+    changed = EditingTransformer(wide, nnx.Rngs(1))(row.at[0, 23].set((row[0, 23] + 1) % 4))
+    assert float(jnp.abs(changed.logits - base.logits)[0, 0].max()) > 1e-5
+    longer = jnp.concatenate([row, jnp.full((1, 9), wide.pad_id)], axis=1)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[:, :24], b, atol=2e-5),
+        EditingTransformer(wide, nnx.Rngs(1))(longer),
+        base,
+    )
+
+
 def test_the_loss_is_that_of_plain_loops():
     rng = np.random.default_rng(0)
     traces = traces_of([([2, MASK, 0], [2, 1, 0]), ([2, MASK], [2]), ([0], [MASK, MASK])], MASK, PAD)

@@ -71,6 +71,9 @@ def test_as_many_rows_at_once_as_fit_into_memory(folder):
     few = found.rows_at_once(100_000, 100)
     assert 1 < few < 100
     assert found.rows_at_once(10**12, 100) == 1
+    everywhere = dataclasses.replace(found, config=dataclasses.replace(CONFIG, window=None))
+    assert everywhere.rows_at_once(10, 100) == 100
+    assert everywhere.rows_at_once(2000, 100) == 2**25 // (2000 * 2 * 2000)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ class EditingConfig:
       width: Features a position.
       depth: Number of blocks.
       heads: Attention heads; they split the width into parts of even size.
-      window: How far to both sides a position sees in each block.
+      window: How far to both sides a position sees in each block; None for all of the row.
       expansion: Hidden features of each block's network, as a multiple of the width.
       end_id: The clean token that ends a row; None for none.
 
@@ -41,13 +41,15 @@ class EditingConfig:
     width: int
     depth: int
     heads: int
-    window: int
+    window: int | None
     expansion: int = 2
     end_id: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "width", "depth", "heads", "window", "expansion"):
+        for name in ("vocab_size", "width", "depth", "heads", "expansion"):
             whole(name, getattr(self, name))
+        if self.window is not None:
+            whole("window", self.window)
         end = self.end_id
         if end is not None and not (is_whole(end, 0) and end < self.vocab_size):
             raise InputError(f"end_id = {end!r}; pass one of the {self.vocab_size} clean tokens")
@@ -68,17 +70,17 @@ class EditingConfig:
         return self.vocab_size + 1
 
     @property
-    def reach(self) -> int:
-        """How far to both sides a position can depend on others, whatever the weights."""
-        return self.depth * self.window
+    def reach(self) -> int | None:
+        """How far to both sides a position can depend on others, whatever the weights; None for any."""
+        return None if self.window is None else self.depth * self.window
 
 
 class EditingTransformer(nnx.Module):
     """Tokens and controls of rows of any length; positions matter through their differences alone.
 
-    Attention is to the neighbours within a window, with rotary positions, so that what a position says
+    Attention has rotary positions. Where it is to the neighbours within a window, what a position says
     depends on the tokens within `config.reach` of it, and a network that is right on all of those is right
-    at every length.
+    at every length. Without a window it is to all of the row.
 
     Args:
       config: Its size.

@@ -57,5 +57,7 @@ class NamedEditor:
           most: Rows at most.
         """
         config = self.config
-        widest = max(config.vocab_size, config.width * max(config.expansion, 2 * (2 * config.window + 1)))
+        near = 0 if config.window is None else 2 * (2 * config.window + 1)
+        scores = config.heads * length if config.window is None else 0
+        widest = max(config.vocab_size, scores, config.width * max(config.expansion, near))
         return max(1, min(most, ENTRIES // (length * widest)))
