@@ -60,6 +60,8 @@ TASKS = ("parity",)
 """Languages that are computed rather than drawn: their models edit rows, and learn it from traces."""
 
 PRESETS = ("tiny", "text", "bundled")
+PIECES = ("characters", "bytes", "smiles")
+"""What a token of a record may be; anything else is a regular expression."""
 
 
 def is_plan_file(text: str) -> bool:
@@ -213,6 +215,24 @@ def split_column(source: str) -> tuple[str, str | None]:
         if file == STDIN or pathlib.Path(file).exists():
             return file, None if number == len(pieces) else ":".join(pieces[number:])
     return source, None
+
+
+def assert_pieces(text: str) -> None:
+    """Raises InputError for a text that says of no record what its tokens are.
+
+    Args:
+      text: A name, or a regular expression; a word is none, which would find itself alone.
+
+    Example:
+      >>> assert_pieces("smiles"), assert_pieces("[A-Z]|.")
+      (None, None)
+      >>> assert_pieces("chars")
+      Traceback (most recent call last):
+      mdmot.errors.InputError: --pieces 'chars' is not known (did you mean characters?); use ...
+    """
+    if text not in PIECES and (text == "" or (text.isalpha() and len(text) > 1)):
+        use = f"{', '.join(PIECES)}, or a regular expression that finds one token after the other"
+        raise unknown("--pieces", text, PIECES, use)
 
 
 def _read(what: str, text: str, known: Mapping[str, Numbers], use: str) -> tuple[str, tuple[float, ...]]:

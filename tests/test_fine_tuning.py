@@ -160,7 +160,11 @@ def test_a_folder_is_trained_and_a_killed_run_ends_with_the_same_weights(tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "killed", base=source, records=records, show=killed, **FEW)
-    again = train(tmp_path / "killed", resume=True)
+    source = source.rename(tmp_path / "moved")
+    there = f"say where it is now: mdmot train --from FOLDER --out {tmp_path / 'killed'} --resume"
+    with pytest.raises(InputError, match=f"esm, the pretrained network that .* is not there; .*{there}"):
+        train(tmp_path / "killed", resume=True)
+    again = train(tmp_path / "killed", base=source, resume=True)
     assert again.resumed_from == 2
     before, after, resumed = (
         weights(f) for f in (source, tmp_path / "whole/model", tmp_path / "killed/model")
@@ -173,7 +177,7 @@ def test_a_folder_is_trained_and_a_killed_run_ends_with_the_same_weights(tmp_pat
     found = load(tmp_path / "whole")
     assert found.vocabulary.symbols == SYMBOLS
     assert found.trained_on_records[:2] == (str(records.absolute()), None)
-    assert found.held_out_sha256 == hold_out_records(read_records(str(records)))[1].fingerprint
+    assert found.held_out["sha256"] == hold_out_records(read_records(str(records)))[1].fingerprint
     table = found.model.params["token"]
     np.testing.assert_array_equal(table, after["esm.embeddings.word_embeddings.weight"])
     source = pretrained_source(tmp_path / "whole", None, str(records), None, {})

@@ -1,5 +1,6 @@
 """Files of records as people have them: what is read, what is held out, what is refused in a line."""
 
+import dataclasses
 import gzip
 import io
 import json
@@ -9,7 +10,15 @@ import sys
 import numpy as np
 import pytest
 
-from mdmot.data import Record, Records, encode_records, hold_out_records, read_records, row_shape
+from mdmot.data import (
+    Record,
+    Records,
+    RowShape,
+    encode_records,
+    hold_out_records,
+    read_records,
+    row_shape,
+)
 from mdmot.errors import InputError
 from mdmot.models.vocabulary_json import read_vocabulary, vocabulary_json
 from mdmot.vocabulary import (
@@ -79,9 +88,34 @@ def test_one_long_record_does_not_make_all_rows_long():
     items = (Record("ab", "", 1), Record("c" * 600, "", 2), Record("abc", "", 3))
     encoded = encode_records(Records("some", items, False), Ended(Bytes(), end=256))
     assert row_shape([encoded]) == (4, 4)
-    assert encoded.ended(row_shape([encoded])).left_out == "of 3 records 1 are longer than 4 tokens"
+    left_out = encoded.ended(row_shape([encoded])).left_out
+    assert left_out == "of 3 records 1 is longer than 4 tokens (line 2 has 600)"
     alone = encode_records(Records("one", items[1:2], False), Ended(Bytes(), end=256))
     assert row_shape([alone]).length == 512
+
+
+def test_why_no_record_fits_is_said():
+    letters = Ended(Symbols(("a", "b")), end=2)
+
+    def refused(*items):
+        is_prompted = any(record.prompt for record in items)
+        encoded = encode_records(Records("some", items, is_prompted), letters)
+        with pytest.raises(InputError) as error:
+            encoded.ended(RowShape(4, 2), remedy="pass shorter ones")
+        return str(error.value)
+
+    foreign = refused(Record("abc", "", 3), Record("xy", "", 5))
+    assert foreign.startswith("some: of 2 records 2 cannot be written in the vocabulary, as line 3: 'c'")
+    assert foreign.endswith("; pass other records")
+    assert "long" not in foreign
+    limit = "longer than 4 tokens, or than 2 behind the prompt"
+    assert refused(Record("aaa", "b", 2), Record("abab", "bbb", 9)) == (
+        f"some: of 2 records 2 are {limit} (line 2 has 4, 3 behind its prompt); pass shorter ones, or "
+        "other records"
+    )
+    both = refused(Record("c", "", 1), Record("aaaaa", "", 2))
+    assert f"1 is {limit} (line 2 has 5) and 1 cannot be written" in both
+    assert both.endswith("pass shorter ones, or other records")
 
 
 def test_an_answer_may_be_empty_where_its_end_is_learned():
@@ -93,7 +127,7 @@ def test_an_answer_may_be_empty_where_its_end_is_learned():
     assert (rows.parts.counted.tolist(), rows.num_bytes.tolist()) == ([1, 3], [0, 2])
     assert fitting.left_out.startswith("of 3 records 1 cannot be written in the vocabulary, as line 3")
     bare = encode_records(Records("some", items[:2], True), Bytes()).alone(9)
-    assert bare.left_out == "of 2 records 1 are empty"
+    assert bare.left_out == "of 2 records 1 is empty (line 1)"
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"])
@@ -171,6 +205,13 @@ def test_held_out_is_what_the_records_say_wherever_they_stand():
     random.Random(0).shuffle(items)
     again = hold_out_records(Records("others", (*items[:1000], *items), True))[1]
     assert {r[:2] for r in again.items} == {r[:2] for r in held_out.items}
+    # A file that was sorted, or has each record once, holds out the same set.
+    first = hold_out_records(Records("some", tuple(items[::-1]), True))[1]
+    assert len(first.items) < len(again.items)
+    assert again.fingerprint != first.fingerprint
+    assert again.set_fingerprint == first.set_fingerprint
+    fewer = dataclasses.replace(first, items=first.items[1:])
+    assert fewer.set_fingerprint != first.set_fingerprint
     # The prompt counts, and where it ends.
     assert Record("b", "a", 1).digest != Record("ab", "", 1).digest
     assert Record("b", "a", 1).digest != Record("b", "", 1).digest
@@ -215,10 +256,11 @@ def test_a_record_may_take_all_of_its_row_and_no_more():
     encoded = encode_records(Records("some", items, False), Ended(Bytes(), end=256))
     assert row_shape([encoded]) == (7, 7)
     fitting = encoded.ended(row_shape([encoded], length=3))
-    assert fitting.left_out == "of 3 records 1 are longer than 3 tokens"
+    assert fitting.left_out == "of 3 records 1 is longer than 3 tokens (line 3 has 6)"
     assert fitting.rows[0].tokens.tolist() == [[97, 98, 256], [97, 98, 99]]
     assert fitting.rows[0].parts.counted.tolist() == [3, 3]
-    with pytest.raises(InputError, match="of 3 records 3 are longer than 1 tokens; pass a larger --length"):
+    many = r"of 3 records 3 are longer than 1 token \(line 1 has 2\)"
+    with pytest.raises(InputError, match=f"{many}; pass a larger --length, or other records"):
         encoded.ended(row_shape([encoded], length=1))
 
 
@@ -228,7 +270,7 @@ def test_without_an_end_rows_have_the_length_of_their_records():
     assert [part.tokens.tolist() for part in fitting.rows] == [[[99]], [[120, 97, 98], [97, 98, 99]]]
     assert [part.is_given.astype(int).tolist() for part in fitting.rows] == [[[0]], [[1, 0, 0], [0, 0, 0]]]
     assert [part.parts.counted.tolist() for part in fitting.rows] == [[1], [2, 3]]
-    assert fitting.left_out == "of 4 records 1 are longer than 8 tokens"
+    assert fitting.left_out == "of 4 records 1 is longer than 8 tokens (line 4 has 9)"
 
 
 def test_tokens_that_stand_in_no_text_are_refused():

@@ -120,11 +120,28 @@ def test_other_records_are_left_out_by_name_or_refused(trained, capsys, tmp_path
     other.write_text("abcd\nabxd\ndcbaabcd\n" + "a" * 11 + "\n")
     found = run_cli(capsys, "evaluate", trained.folder, "--records", other, "--all", "--json")
     assert json.loads(found.out)["documents"] == 2
-    assert "left out: of 4 records 1 are longer than 10 tokens and 1 cannot be written" in found.err
+    assert "left out: of 4 records 1 is longer than 10 tokens (line 4 has 11) and 1 cannot" in found.err
     assert "as line 2: 'x' not in the vocabulary" in found.err
     other.write_text("xyz\n")
-    with pytest.raises(InputError, match="of 1 records 1 cannot be written in the vocabulary"):
+    with pytest.raises(InputError, match=r"of 1 record 1 cannot be written .* line 1: .*; pass other rec"):
         mdmot.evaluate(trained.folder, records=other, everything=True)
+    other.write_text("abcd\nxyz\n")
+    for whole, message in (
+        (True, r": 1 record that .* can read, expected 2 or more; pass more$"),
+        (False, r"2 different records, .*; pass three or more, or --all for those that there are$"),
+    ):
+        with pytest.raises(InputError, match=message):
+            mdmot.evaluate(trained.folder, records=other, everything=whole)
+
+
+def test_a_file_that_is_sorted_or_has_no_doubles_is_the_same(trained, capsys, tmp_path):
+    lines = (trained.folder.parent / "words.csv").read_text().splitlines()
+    doubt = "not the records that the model's training held out"
+    for part, is_doubted in ((sorted(set(lines[1:])), False), (lines[200:], True)):
+        other = tmp_path / "other.csv"
+        other.write_text("\n".join([lines[0], *part]))
+        options = ("--records", f"{other}:word", "--limit", 64)
+        assert (doubt in run_cli(capsys, "evaluate", trained.folder, *options).err) == is_doubted
 
 
 @pytest.mark.parametrize(
@@ -192,7 +209,7 @@ def test_a_law_has_no_records(tmp_path):
         ({"records": "x.txt", "pieces": "("}, "'\\(' is no regular expression"),
         ({"records": "x.txt", "pieces": "a"}, "'b0' is nothing that 'a' finds"),
         ({"records": "x.txt", "pieces": "bytes", "tokenizer": "t.json"}, "both say what a token is"),
-        ({"records": "x.txt", "length": 1}, "no record fits|longer than 1 tokens"),
+        ({"records": "x.txt", "length": 1}, "no record fits|longer than 1 token "),
         ({"records": "x.txt", "marks": TextMarks(answers_after="b")}, "leave --answers-after out"),
         ({"records": "two.txt"}, "2 different records"),
         ({"records": "none.txt"}, "cannot read none.txt"),

@@ -70,11 +70,11 @@ def with_last(value):
         ({"windows": ROWS[0]}, r"windows are int16\[6\] for a model of length 6; pass integers"),
         ({"windows": ROWS[:, :5]}, r"windows are int16\[40, 5\] for a model of length 6"),
         ({"windows": ROWS / 1.0}, r"windows are float64\[40, 6\]"),
-        ({"windows": ROWS[:0]}, "windows are 0 sequences; pass at least 1"),
+        ({"windows": ROWS[:0]}, "windows: 0 sequences, expected 1 or more; pass more data"),
         ({"windows": with_last(VOCAB)}, "windows hold token 4, but the model's clean tokens are 0 to 3"),
         ({"windows": with_last(-1)}, "windows hold token -1"),
         ({"held_out": ROWS[:, :5]}, r"held_out are int16\[40, 5\]"),
-        ({"held_out": ROWS[:1]}, "held_out are 1 sequences; pass at least 2"),
+        ({"held_out": ROWS[:1]}, "held_out: 1 sequence, expected 2 or more; pass more data"),
         ({"held_out": with_last(VOCAB)}, "held_out hold token 4"),
     ],
 )

@@ -27,8 +27,21 @@ def say_written(out: pathlib.Path, *following: str) -> None:
       out: The file.
       *following: The words of that command behind `mdmot`; none if there is no such command.
     """
-    after = f"; next: mdmot {shlex.join(following)}" if following else ""
+    after = f"; next: mdmot {' '.join(map(_quoted, following))}" if following else ""
     say(f"wrote {out}{after}")
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell reads it, on one line: line feeds and the like as bash and zsh have them."""
+    return shlex.quote(word) if word.isprintable() else f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(sign: str) -> str:
+    if sign in "\\'":
+        return f"\\{sign}"
+    if "\x80" <= sign <= "\xff" and not sign.isprintable():
+        return f"\\u{ord(sign):04x}"  # of two digits it would be a byte
+    return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
 
 
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")

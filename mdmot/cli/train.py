@@ -12,7 +12,7 @@ from mdmot.cli.outputs import assert_folder, say, say_written
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.training_options import arguments_of, in_options, settings, show_presets
 from mdmot.errors import InputError
-from mdmot.names import PRESETS, assert_language, assert_named
+from mdmot.names import PRESETS, assert_language, assert_named, assert_pieces
 from mdmot.workflows.training import train as train_model
 from mdmot.workflows.training_settings import Dtype
 
@@ -72,6 +72,7 @@ Examples:
 @click.option(
     "--pieces",
     metavar="NAME",
+    callback=checked(assert_pieces),
     help="What a token of a record is: characters, bytes, smiles, or a regular expression.  "
     "[default: characters]",
 )
@@ -171,4 +172,5 @@ def train(
         print_json(found.to_json())
     else:
         click.echo(str(found))
-    say_written(out, "sample", str(out))
+    prompted = [] if found.prompt is None else ["--prompt", found.prompt]
+    say_written(out, "sample", str(out), *prompted)

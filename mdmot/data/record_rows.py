@@ -9,7 +9,11 @@ from jaxtyping import Bool, Int, Integer
 
 from mdmot.data.records import Records
 from mdmot.errors import InputError, shown
+from mdmot.readable import so_many
 from mdmot.vocabulary import Ended, Vocabulary
+
+LONGER, SHORTER = "pass a larger --length", "pass shorter ones"
+"""What to do if records do not fit: make rows longer, or where these have their length, no such records."""
 
 MOST_LENGTH = 512
 """Tokens of a row unless a length is given."""
@@ -118,11 +122,12 @@ class EncodedRecords:
         prompts, texts = (np.array([part.size for part in parts]) for parts in (self.prompts, self.texts))
         return prompts, texts
 
-    def ended(self, shape: RowShape) -> Fitting:
+    def ended(self, shape: RowShape, remedy: str = LONGER) -> Fitting:
         """Rows of one length, with ends behind the texts; the vocabulary has an end.
 
         Args:
           shape: Of the rows.
+          remedy: What to do if all are too long.
 
         Raises:
           InputError: If no record fits.
@@ -131,18 +136,19 @@ class EncodedRecords:
         begin, size = self.sizes
         behind = np.minimum(begin + shape.room, shape.length)
         fits = self.is_written & (begin + size <= behind)
-        limit = f"longer than {shape.length} tokens"
+        limit = f"longer than {so_many(shape.length, 'token')}"
         if shape.room < shape.length:
             limit += f", or than {shape.room} behind the prompt"
-        left_out = self._left_out(fits, limit)
+        left_out = self._left_out(fits, limit, remedy)
         kept = np.flatnonzero(fits)
         return Fitting((self._rows(kept, shape.length, self.vocabulary.end, behind),), left_out)
 
-    def alone(self, most: int) -> Fitting:
+    def alone(self, most: int, remedy: str = LONGER) -> Fitting:
         """Rows of the length of each record, for models of texts without an end.
 
         Args:
           most: Tokens of the longest.
+          remedy: What to do if all are too long.
 
         Raises:
           InputError: If no record fits.
@@ -150,17 +156,18 @@ class EncodedRecords:
         begin, size = self.sizes
         total = begin + size
         fits = self.is_written & (size > 0) & (total <= most)
-        left_out = self._left_out(fits, f"longer than {most} tokens")
+        left_out = self._left_out(fits, f"longer than {so_many(most, 'token')}", remedy)
         groups = [np.flatnonzero(fits & (total == length)) for length in np.unique(total[fits])]
         return Fitting(tuple(self._rows(kept, int(total[kept[0]]), 0, total) for kept in groups), left_out)
 
-    def closed(self, length: int, after: Sequence[int], pad: int) -> Fitting:
+    def closed(self, length: int, after: Sequence[int], pad: int, remedy: str = LONGER) -> Fitting:
         """Rows of one length, with a frame's end behind each text and then padding, all of it known.
 
         Args:
           length: Tokens of a row, the frame's end among them.
           after: What stands behind a text.
           pad: What fills rows up.
+          remedy: What to do if all are too long.
 
         Raises:
           InputError: If no record fits.
@@ -168,7 +175,7 @@ class EncodedRecords:
         begin, size = self.sizes
         total = begin + size
         fits = self.is_written & (size > 0) & (total + len(after) <= length)
-        left_out = self._left_out(fits, f"longer than {length - len(after)} tokens")
+        left_out = self._left_out(fits, f"longer than {so_many(length - len(after), 'token')}", remedy)
         kept = np.flatnonzero(fits)
         rows = self._rows(kept, length, pad, total)
         places = total[kept, None] + np.arange(len(after))
@@ -188,21 +195,39 @@ class EncodedRecords:
         ]
         return RecordRows(tokens, Parts(begin[kept], behind[kept], counted[kept]), np.array(num_bytes))
 
-    def _left_out(self, fits: np.ndarray, limit: str) -> str | None:
+    def _left_out(self, fits: np.ndarray, limit: str, remedy: str) -> str | None:
+        """How many records do not fit, why, and the first of each kind; None if all do."""
         if fits.all():
             return None
-        unknown = int((~self.is_written).sum())
         # Without an end that is learned, an empty answer leaves nothing to learn.
-        empty = int((self.is_written & ~fits & (self.sizes[1] == 0)).sum())
-        long = int((~fits).sum()) - unknown - empty
-        reasons = [f"{long:,} are {limit}"] if long else []
-        reasons += [f"{empty:,} are empty"] if empty else []
-        if unknown:
+        is_empty = self.is_written & ~fits & (self.sizes[1] == 0)
+        is_long = self.is_written & ~fits & ~is_empty
+        reasons = []
+        if is_long.any():
+            reasons.append(f"{_so_many_are(is_long)} {limit} ({self._measured(is_long)})")
+        if is_empty.any():
+            line = self.records.items[int(is_empty.argmax())].line
+            reasons.append(f"{_so_many_are(is_empty)} empty (line {line})")
+        if self.unknown is not None:
+            unknown = int((~self.is_written).sum())
             reasons.append(f"{unknown:,} cannot be written in the vocabulary, as {self.unknown}")
-        found = f"of {len(fits):,} records {' and '.join(reasons)}"
+        found = f"of {so_many(len(fits), 'record')} {' and '.join(reasons)}"
         if not fits.any():
-            raise InputError(f"{self.records.name}: {found}; pass a larger --length, or other records")
+            what = f"{remedy}, or other records" if is_long.any() else "pass other records"
+            raise InputError(f"{self.records.name}: {found}; {what}")
         return found
+
+    def _measured(self, which: np.ndarray) -> str:
+        """The line of the first of some records, and its tokens."""
+        number = int(which.argmax())
+        begin, size = (int(sizes[number]) for sizes in self.sizes)
+        line = self.records.items[number].line
+        return f"line {line} has {begin + size:,}" + (f", {size:,} behind its prompt" if begin else "")
+
+
+def _so_many_are(which: np.ndarray) -> str:
+    num = int(which.sum())
+    return f"{num:,} {'is' if num == 1 else 'are'}"
 
 
 def encode_records(records: Records, vocabulary: Vocabulary, never: Sequence[int] = ()) -> EncodedRecords:

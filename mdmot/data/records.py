@@ -52,9 +52,19 @@ class Records:
         return hashlib.sha256(b"".join(record.digest for record in self.items)).hexdigest()
 
     @property
+    def set_fingerprint(self) -> str:
+        """A digest of the different records, in whatever order and however often they are there."""
+        return hashlib.sha256(b"".join(sorted({record.digest for record in self.items}))).hexdigest()
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What tells these records from others: two files of one set may be in different orders."""
+        return {"sha256": self.fingerprint, "set_sha256": self.set_fingerprint}
+
+    @property
     def provenance(self) -> dict[str, str | int]:
         """What a model card says of the data."""
-        return {"name": self.name, "records": len(self.items), "sha256": self.fingerprint}
+        return {"name": self.name, "records": len(self.items), **self.digests}
 
 
 def hold_out_records(records: Records, share: float = HELD_OUT_SHARE) -> tuple[Records, Records]:

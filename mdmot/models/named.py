@@ -126,10 +126,10 @@ class Named:
         return room if is_whole(room, 1) and room <= self.length else self.length
 
     @property
-    def held_out_sha256(self) -> str | None:
-        """Digest of the documents that its training held out, where it says it."""
+    def held_out(self) -> Mapping[str, Any]:
+        """What it says of the data that its training held out, as their digest; empty for nothing."""
         held_out = self._data.get("held_out")
-        return held_out.get("sha256") if isinstance(held_out, dict) else None
+        return held_out if isinstance(held_out, dict) else {}
 
     @property
     def _data(self) -> Mapping[str, Any]:

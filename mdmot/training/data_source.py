@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mdmot.data import (
+    EncodedRecords,
     Language,
     hold_out_documents,
     read_corpus,
@@ -50,6 +51,11 @@ class DataSource:
         if self.records is not None:
             return self.records.length()
         return None if self.language is None else self.language.length
+
+    @property
+    def encoded(self) -> tuple[EncodedRecords, ...]:
+        """The records in tokens, if there are any: those to train on, and those held out."""
+        return () if self.records is None else (self.records.trained, self.records.held_out)
 
     def read(self, length: int, out: pathlib.Path, cache: pathlib.Path, seed: int) -> TrainData:
         """Windows to train on and held-out ones.

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mdmot.data import EncodedRecords, encode_records, hold_out_records, read_records, row_shape
+from mdmot.data import (
+    EncodedRecords,
+    encode_records,
+    hold_out_records,
+    read_records,
+    row_shape,
+)
+from mdmot.data.record_rows import LONGER, SHORTER
 from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models import Named, TransformerConfig
@@ -59,6 +66,11 @@ class PretrainedSource:
         if self._after and isinstance(denoiser, PlainDenoiser):
             return dataclasses.replace(self.named.model, denoiser=dataclasses.replace(denoiser, after=()))
         return self.named.model
+
+    @property
+    def encoded(self) -> tuple[EncodedRecords, ...]:
+        """The records in tokens, if there are any: those to train on, and those held out."""
+        return self.records or ()
 
     def settings(self) -> TrainConfig:
         """Settings to begin with, in which the size is about the network's; `run` reads none of it."""
@@ -122,13 +134,14 @@ class PretrainedSource:
 
     def _of_records(self, length: int) -> TrainData:
         assert self.records is not None, "only records are rows by themselves"
+        remedy = LONGER if length < self.longest or self.named.stretches else SHORTER
         if isinstance(self.vocabulary, Ended):
             shape = row_shape(self.records, length)
-            fitting = [part.ended(shape) for part in self.records]
+            fitting = [part.ended(shape, remedy) for part in self.records]
             room = {"room": shape.room}
         else:
             pad = self.named.config.pad_id
-            fitting = [part.closed(length, self._after, pad) for part in self.records]
+            fitting = [part.closed(length, self._after, pad, remedy) for part in self.records]
             room = {}
         (trained,), (held_out,) = (part.rows for part in fitting)
         parts = [part.records.provenance for part in self.records]

@@ -14,11 +14,11 @@ from mdmot.data import (
     texts_of,
 )
 from mdmot.errors import InputError
+from mdmot.names import PIECES, assert_pieces
 from mdmot.training.run_data import TrainData
 from mdmot.vocabulary import SMILES, Bytes, Ended, Plain, Symbols, Tokenizer, fingerprint, pieces_of
 
-CHARACTERS, BYTES, SMILES_NAME = "characters", "bytes", "smiles"
-"""What a token may be by name; anything else is a regular expression."""
+CHARACTERS, BYTES, SMILES_NAME = PIECES
 
 MOST_CHARACTERS = 2**12
 
@@ -84,13 +84,17 @@ def record_source(
     """
     if pieces is not None and tokenizer is not None:
         raise InputError("pieces and tokenizer both say what a token is; leave one out")
+    if pieces is None:
+        pieces = CHARACTERS
+    else:
+        assert_pieces(pieces)
     found = read_records(records, prompt_column)
     if found.path is None:
         raise InputError("records of standard input cannot be read again; train on a file")
-    inner = tokenizer or _pieces(found, pieces or CHARACTERS)
+    inner = tokenizer or _pieces(found, pieces)
     vocabulary = Ended(inner, inner.size)
     described = {"records": found.path, "prompt_column": prompt_column}
-    described |= {"tokenizer": fingerprint(inner)} if tokenizer else {"pieces": pieces or CHARACTERS}
+    described |= {"tokenizer": fingerprint(inner)} if tokenizer else {"pieces": pieces}
     trained, held_out = (encode_records(part, vocabulary) for part in hold_out_records(found))
     return RecordSource(trained, held_out, vocabulary, described)
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int, Integer
 from mdmot.data import Parts, ShuffledOrder
 from mdmot.errors import InputError
 from mdmot.models import TransformerConfig
+from mdmot.readable import so_many
 from mdmot.training.loop import Batches
 from mdmot.training.marks import Answers
 from mdmot.training.objective import Batch
@@ -100,7 +101,9 @@ def assert_data_fit(data: TrainData, model: TransformerConfig) -> None:
                 f"integers [{name}, {model.length}]"
             )
         if len(rows) < least:
-            raise InputError(f"{name} are {len(rows)} sequences; pass at least {least}")
+            raise InputError(
+                f"{name}: {so_many(len(rows), 'sequence')}, expected {least} or more; pass more data"
+            )
         size = max(1, TOKENS_AT_ONCE // model.length)
         for start in range(0, len(rows), size):
             part = rows[start : start + size]

@@ -11,6 +11,7 @@ from mdmot.errors import InputError
 from mdmot.metrics import Estimate
 from mdmot.models import Named
 from mdmot.models.named import WantedRecords
+from mdmot.readable import so_many
 from mdmot.training import Stopped, mean_loss, row_losses
 from mdmot.workflows.evaluated import MOST_ROWS_AT_ONCE, RECORDS, Evaluation
 from mdmot.workflows.progress import Progress, Show, Tell
@@ -51,9 +52,11 @@ def evaluated_records(
     read = read_rows(named, asked, whole=whole, work="evaluate", tell=tell)
     total = sum(len(part.tokens) for part in read.rows)
     if total < 2:
+        known = ", or --all for those too that it was trained on" if read.is_held_out else ""
+        which = "held-out record" if read.is_held_out else "record"
         raise InputError(
-            f"{read.records.name}: {total} record that {named.name} can read, expected 2 or more; pass "
-            "more, or --all"
+            f"{read.records.name}: {so_many(total, which)} that {named.name} can read, expected 2 or more; "
+            f"pass more{known}"
         )
     rows = spread(read.rows, total if limit is None and whole else limit or RECORDS)
     num = sum(len(part.tokens) for part in rows)

@@ -16,9 +16,11 @@ from mdmot.data import (
     read_records,
     row_shape,
 )
+from mdmot.data.record_rows import LONGER, SHORTER
 from mdmot.errors import InputError
 from mdmot.models import Named
 from mdmot.models.named import WantedRecords
+from mdmot.readable import so_many
 from mdmot.vocabulary import Ended, Vocabulary, of_clean_texts
 from mdmot.workflows.progress import Tell
 
@@ -97,7 +99,8 @@ def records_of(
         return None
     if end is not None and named.end is not None:
         raise InputError(f"--end is not read for {named.name}, which has an end of its own; leave it out")
-    return WantedRecords(found.path, prompt_column or found.prompt_column, end, chat)
+    column = found.prompt_column if prompt_column is None else prompt_column
+    return WantedRecords(found.path, column, end, chat)
 
 
 def read_rows(
@@ -132,8 +135,9 @@ def read_rows(
         )
     is_held_out = not whole and named.trained_on_records is not None
     if is_held_out:
-        records = hold_out_records(records)[1]
-        if named.held_out_sha256 not in (None, records.fingerprint):
+        records = _held_out(records, work)
+        digests = {name: value for name, value in records.digests.items() if name in named.held_out}
+        if digests and not any(named.held_out[name] == value for name, value in digests.items()):
             tell(
                 f"{work}: these are not the records that the model's training held out, but those that it "
                 "would hold out of this file; if it was trained on them, moved or changed, some may be "
@@ -142,17 +146,18 @@ def read_rows(
     vocabulary = _with_end(named, asked.end)
     encoded = encode_records(records, vocabulary, named.never)
     found: Fitting
+    longer = LONGER if length is not None and length < named.length else SHORTER
     if named.end is not None:
         if length not in (None, named.length):
             raise InputError(
                 f"--length {length}: rows of {named.name} have {named.length} tokens, ends with them; "
                 "leave it out"
             )
-        found = encoded.ended(RowShape(named.length, named.room))
+        found = encoded.ended(RowShape(named.length, named.room), SHORTER)
     elif isinstance(vocabulary, Ended):
-        found = encoded.ended(row_shape([encoded], length, most=named.length))
+        found = encoded.ended(row_shape([encoded], length, most=named.length), longer)
     else:
-        found = encoded.alone(length or named.length)
+        found = encoded.alone(length or named.length, longer)
     if found.left_out is not None:
         tell(f"{work}: left out: {found.left_out}")
     return ReadRecords(found.rows, records, is_held_out)
@@ -189,8 +194,20 @@ def alike_rows(
             f"{work}: {len(found.tokens):,} of {total:,} records, with {free.max()} tokens to draw in each"
         )
     if len(found.tokens) < 2:
-        raise InputError(f"{read.records.name}: {len(found.tokens)} record, expected 2 or more; pass more")
+        raise InputError(
+            f"{read.records.name}: {so_many(len(found.tokens), 'record')} of one length, expected 2 or "
+            "more; pass more"
+        )
     return AlikeRecords(found, read.described)
+
+
+def _held_out(records: Records, work: str) -> Records:
+    """The records that a training on this file would hold out."""
+    try:
+        return hold_out_records(records)[1]
+    except InputError as error:
+        all_too = ", or --all for those that there are" if work == "evaluate" else ""
+        raise InputError(f"{error}{all_too}") from None
 
 
 def _asked_of(named: Named, records: Records) -> Records:

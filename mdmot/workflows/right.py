@@ -121,7 +121,7 @@ def of_text(
         corpus = hold_out_documents(corpus)[1]
     all_too = "" if whole else ", or --all if the model was trained on another text"
     rows = text_rows(named, corpus, length, f"pass a longer text or a shorter --length{all_too}")
-    if not whole and named.held_out_sha256 not in (None, corpus.fingerprint):
+    if not whole and named.held_out.get("sha256") not in (None, corpus.fingerprint):
         tell(
             "evaluate: these are not the documents that the model's training held out; if it is the same "
             "text, changed, moved or renamed, the model may have been trained on some of them"

@@ -19,8 +19,11 @@ from mdmot.workflows.training_settings import Dtype, Settings
 if TYPE_CHECKING:
     from mdmot.model import Model
     from mdmot.training import RunResult, TextMarks, TrainConfig
+    from mdmot.training.data_source import DataSource
     from mdmot.training.export import Export
     from mdmot.training.pretrained_export import PretrainedExport
+    from mdmot.training.pretrained_source import PretrainedSource
+    from mdmot.training.run_data import TrainData
     from mdmot.vocabulary import Vocabulary
 
 SMOOTHING, RECENT = 0.95, 21
@@ -36,12 +39,14 @@ class Training:
       config: Its settings.
       metrics: The last line of its metrics.jsonl.
       resumed_from: Steps that it had taken before, 0 for a new one.
+      prompt: A prompt of the data to try the model with, if it has learned what follows prompts.
     """
 
     folder: pathlib.Path
     config: "TrainConfig"
     metrics: Mapping[str, Any]
     resumed_from: int
+    prompt: str | None = None
 
     def __str__(self) -> str:
         step, bits = self.metrics.get("step"), self.metrics.get("held_out_bits_per_token")
@@ -136,6 +141,7 @@ def train(
         from mdmot.training import data_source as sources
         from mdmot.training.changes import DEFAULT_PRESET, changed, new_config, preset_named
         from mdmot.training.export import Export
+        from mdmot.training.presets import RANDOM_ORDER
         from mdmot.training.pretrained_export import PretrainedExport
         from mdmot.training.pretrained_source import (
             PretrainedSource,
@@ -166,6 +172,12 @@ def train(
         said = {} if begun is None else begun.data
         listed = None if records is None else os.fspath(records)
         pretrained = begun_with(said) if base is None else pathlib.Path(base)
+        if base is None and pretrained is not None and not pretrained.is_dir():
+            raise InputError(
+                f"{pretrained}, the pretrained network that the run in {out} was begun with, is not there; "
+                "put it back, or say where it is now: "
+                f"mdmot train --from FOLDER --out {shlex.quote(str(out))} --resume"
+            )
         source: sources.DataSource | PretrainedSource
         if pretrained is None:
             source = sources.data_source(
@@ -202,6 +214,11 @@ def train(
                 "of its own: leave --answers-after out, and pass --prompt-column, or the fields prompt and "
                 "answer of JSON Lines"
             )
+        if config.order != RANDOM_ORDER and any(part.records.is_prompted for part in source.encoded):
+            raise InputError(
+                "the order is learned of all positions, and those of prompts are given: leave "
+                "--learned-order out, or pass records without prompts"
+            )
         mesh = rows_mesh(config.batch_size // config.num_microbatches, devices)
         kept = _path(cache) or out / TOKENS_FOLDER
         with nothing_left_if_refused(out, kept):
@@ -226,7 +243,21 @@ def train(
                 kind = store or (begun.store if begun else "float32")
                 model, export = _first_model(config), Export(out, config, source.vocabulary, kind)
             result = _run(out, config, model, data, export, resume=resume, mesh=mesh, show=show, tell=tell)
-        return Training(out, config, result.metrics, result.resumed_from)
+        prompt = _prompt(source, data, config)
+        return Training(out, config, result.metrics, result.resumed_from, prompt)
+
+
+def _prompt(
+    source: "DataSource | PretrainedSource", data: "TrainData", config: "TrainConfig"
+) -> str | None:
+    """A prompt of the data to try a model with."""
+    from mdmot.training.trying import prompt_of_records, prompt_of_rows
+
+    if source.encoded:
+        return prompt_of_records(source.encoded)
+    if config.answers is None:
+        return None
+    return prompt_of_rows(data.held_out, config.answers, source.vocabulary)
 
 
 def _runs_beside(out: pathlib.Path) -> str:
