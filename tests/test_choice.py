@@ -37,7 +37,7 @@ from mdmot.samplers.choice import (
     choose,
     transformed,
 )
-from mdmot.samplers.draw import _choose, categorical, uniforms
+from mdmot.samplers.draw import _choose, categorical, uniforms, uniforms_by_position
 from mdmot.samplers.scores import (
     AnnealedNoise,
     ConstantNoise,
@@ -255,7 +255,8 @@ def test_noise():
 # Draws.
 
 
-def test_uniforms():
+@pytest.mark.parametrize("uniforms", [uniforms, uniforms_by_position])
+def test_uniforms(uniforms):
     keys = jax.random.split(jax.random.key(4), 1000)
     u = np.asarray(uniforms(keys, 50, 2)).astype(np.float64)
     assert scipy.stats.kstest(u.ravel(), "uniform").pvalue > 1e-3

@@ -58,6 +58,9 @@ LENGTH, VOCAB, CODES = 12, 5, 64
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.integers(0, CODES, LENGTH).astype(np.int32)
 PARAMS = RNG.normal(size=(CODES, LENGTH, VOCAB)).astype(np.float32)
+DRAWING = ("edit-end",)
+"""Samplers of rows that change their length, those that draw most."""
+
 ALPHAS = [0.0, 0.25, 0.5, 0.5, 1.0]
 
 
@@ -108,8 +111,29 @@ def on_devices():
         found["collectives"][name] = collectives(program.as_text())
 
     found["equal"]["threshold"] |= each_by_itself(rows, one)
+    found["variable_length"] = of_variable_length(rows)
     found["differing_share"] = on_page()
     found["training"] = in_training()
+    return found
+
+
+def of_variable_length(sharding):
+    """Rows that change their length: whether eight devices do as one, and what they exchange."""
+    from test_variable_length import CASES  # it computes, which a process of several may not do at once
+
+    found = {}
+    for name in DRAWING:
+        case = CASES[name]
+        keys, program = jax.random.split(jax.random.key(0), len(case.rows[0])), jax.jit(case.run)
+        one = program(keys, case.model, case.rows)
+        spread = jax.device_put((keys, case.rows), sharding)
+        many = program.lower(spread[0], case.model, spread[1]).compile()
+        result = many(spread[0], case.model, spread[1])
+        found[name] = {
+            "equal": equal(result, one),
+            "spread": result.tokens.sharding.is_equivalent_to(sharding, 2),
+            "collectives": collectives(many.as_text()),
+        }
     return found
 
 
@@ -282,6 +306,11 @@ def test_devices_exchange_single_numbers_only(one_host, name):
     most = one_host["collectives"][name]
     assert set(most) == {"all-reduce"}
     assert most["all-reduce"] == 1
+
+
+def test_rows_that_change_their_length_are_the_same_on_devices_that_exchange_single_numbers(one_host):
+    right = {"equal": True, "spread": True, "collectives": {"all-reduce": 1}}
+    assert one_host["variable_length"] == dict.fromkeys(DRAWING, right)
 
 
 def test_page_runs_on_eight_devices_with_split_weights(one_host):

@@ -15,7 +15,7 @@ from mdmot.arguments import concrete, whole
 from mdmot.editing.editor import EditModel
 from mdmot.editing.transition import Edits, edited
 from mdmot.errors import InputError
-from mdmot.samplers import Choice, Likeliest, uniforms
+from mdmot.samplers import Choice, Likeliest, uniforms_by_position
 from mdmot.samplers.logits import is_law
 from mdmot.samplers.loop import row_keys
 
@@ -65,7 +65,8 @@ def write(
     """Edits rows until all have stopped.
 
     A control is taken where its probability is above 1/2. All rows are edited together in one compiled
-    loop; what happens to a row depends on its tokens and its key alone.
+    loop; what happens to a row depends on its tokens and its key alone, not even on the size of the buffer
+    as long as the row fits.
 
     Args:
       keys: One key, from which row i takes fold_in(key, i), or one key a row; read if the choice draws.
@@ -189,7 +190,7 @@ def _advance(
     controls = model.editor(model.params, tokens)
     step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, state.step)
     law = choice.law(controls.logits)
-    picked = choice.pick(uniforms(step_keys, tokens.shape[1], 2), law).astype(tokens.dtype)
+    picked = choice.pick(uniforms_by_position(step_keys, tokens.shape[1], 2), law).astype(tokens.dtype)
     marks = (controls.remask, controls.insert, controls.delete)
     new = edited(tokens, Edits(picked, *(mark > 0 for mark in marks)), model.mask_id, model.pad_id)
     is_mask, is_token = tokens == model.mask_id, tokens != model.pad_id

@@ -15,7 +15,7 @@ from mdmot.samplers.bernoulli import BernoulliUnmasking
 from mdmot.samplers.bisection import BisectionUnmasking
 from mdmot.samplers.blocks import SemiAutoregressive
 from mdmot.samplers.choice import Categorical, Choice, Forbid, Likeliest, Temperature, TopK, TopP, Transform
-from mdmot.samplers.draw import categorical, uniforms
+from mdmot.samplers.draw import categorical, uniforms, uniforms_by_position
 from mdmot.samplers.first_hitting import FirstHitting
 from mdmot.samplers.fixed import FixedUnmasking
 from mdmot.samplers.foreign import callable_sampler
@@ -140,5 +140,6 @@ __all__ = [  # noqa: RUF022 by what they are for
     "is_adaptive",
     "categorical",
     "uniforms",
+    "uniforms_by_position",
     "truncated_gumbel_law",
 ]

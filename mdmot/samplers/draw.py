@@ -30,8 +30,39 @@ def uniforms(keys: Key[Array, " batch"], length: int, count: int) -> Float[Array
       ((2, 3, 2), True)
     """
     words = jax.vmap(lambda key: jax.random.bits(key, (2, length, count), jnp.uint32))(keys)
-    high, low = words[:, 0].astype(jnp.float32), words[:, 1].astype(jnp.float32)
-    return (high + low * 2.0**-32) * 2.0**-32
+    return _uniform(words[:, 0], words[:, 1])
+
+
+def uniforms_by_position(
+    keys: Key[Array, " batch"], length: int, count: int
+) -> Float[Array, "batch {length} {count}"]:
+    """Uniform numbers as of `uniforms`, each position from a key of its own.
+
+    So a row has the same numbers in a longer buffer, whatever the generator of the keys.
+
+    Args:
+      keys: One key a row.
+      length: Positions a row.
+      count: Numbers a position.
+
+    Returns:
+      The numbers, in float32.
+
+    Example:
+      >>> import jax
+      >>> keys = jax.random.split(jax.random.key(0), 2)
+      >>> short, long = uniforms_by_position(keys, 3, 2), uniforms_by_position(keys, 5, 2)
+      >>> bool((short == long[:, :3]).all())
+      True
+    """
+    positions = jnp.arange(length)
+    own = jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (0, None))(keys, positions)
+    words = jax.vmap(jax.vmap(lambda key: jax.random.bits(key, (2, count), jnp.uint32)))(own)
+    return _uniform(words[..., 0, :], words[..., 1, :])
+
+
+def _uniform(high: Array, low: Array) -> Array:
+    return (high.astype(jnp.float32) + low.astype(jnp.float32) * 2.0**-32) * 2.0**-32
 
 
 def bernoulli(
