@@ -25,7 +25,7 @@ from mdmot._types import Tokens
 from mdmot.checks.check import EDITS, Check, Claim, equal
 from mdmot.data.traces import parity_traces
 from mdmot.data.traces.parity import BEGIN, MASK, ONE, PAD, SIGNS, ZERO
-from mdmot.editing import Controls, Written, editor_model, write
+from mdmot.editing import Controls, EditModel, Written, editor_model, write
 
 LONGEST, FRAME = 12, 4
 NUM_ROWS = 2 ** (LONGEST + 1) - 2
@@ -65,14 +65,14 @@ class Window(NamedTuple):
 
 def check_parity() -> list[Check]:
     """All strings of up to 12 bits, all that the network sees in longer ones, and other weights."""
-    network, blind = parity_weights(), blind_weights()
+    right, blind = parity_weights(), blind_weights()
     strings = [bits for length in range(1, LONGEST + 1) for bits in itertools.product("01", repeat=length)]
     rows = ["B" + "".join(bits) for bits in strings]
-    found = _written(network, rows)
+    found = _written(right, rows)
     traces = parity_traces(FRAME)
     before = [_text(row) for row in traces.before]
-    after = _after_a_step(network, before)
-    size = sum(leaf.size for leaf in jax.tree.leaves(network))
+    after = _after_a_step(right, before)
+    size = sum(leaf.size for leaf in jax.tree.leaves(right))
     is_wrong = [not _is_right(*ends) for ends in zip(rows, _ends(_written(blind, rows)), strict=True)]
     first_wrong = len(rows[is_wrong.index(True)]) - 1 if any(is_wrong) else np.inf
     by_hand = f"a window of {len(OFFSETS)} positions, {size} fixed weights"
@@ -81,7 +81,7 @@ def check_parity() -> list[Check]:
         equal(
             Claim("parity, the seven steps", "a network makes the seven steps of the paper", EDITS, fits),
             len(PAPER_STEPS),
-            _steps_right(network),
+            _steps_right(right),
             0.0,
         ),
         equal(
@@ -167,6 +167,11 @@ def blind_weights() -> Window:
     return _window([{(0, ZERO): 1}, {(0, ONE): 2, (-1, ONE): 1, (1, ONE): 1}], [0, -2])
 
 
+def network(weights: Window) -> EditModel:
+    """A network of such weights, for the tokens of parity's traces."""
+    return editor_model(_controls, weights, mask_id=MASK, pad_id=PAD)
+
+
 def _window(filters: list[Weights], bias: list[float]) -> Window:
     table = np.zeros((len(OFFSETS), PAD, len(filters)))
     for k, weights in enumerate(filters):
@@ -176,7 +181,7 @@ def _window(filters: list[Weights], bias: list[float]) -> Window:
     return Window(number(table), number(bias), number(-1.0), number(1.0), number([0.0] * MASK))
 
 
-def _network(params: Window, tokens: Tokens) -> Controls:
+def _controls(params: Window, tokens: Tokens) -> Controls:
     is_near = jax.nn.one_hot(
         jnp.stack([_shifted(tokens, offset) for offset in OFFSETS], axis=-1), PAD, dtype=jnp.float32
     )
@@ -199,11 +204,10 @@ def _shifted(tokens: Tokens, offset: int) -> Tokens:
 
 
 def _written(params: Window, rows: list[str], max_steps: int = 2 * LONGEST) -> Written:
-    model = editor_model(_network, params, mask_id=MASK, pad_id=PAD)
     tokens = [[SIGNS.index(sign) for sign in row] + [PAD] * (LONGEST + 1 - len(row)) for row in rows]
     # As many rows each time, so that one program does all.
     start = jnp.asarray(np.resize(tokens, (NUM_ROWS, LONGEST + 1)))
-    found = jax.device_get(write(jax.random.key(0), model, start, max_steps=max_steps))
+    found = jax.device_get(write(jax.random.key(0), network(params), start, max_steps=max_steps))
     return Written(*(leaf[: len(rows)] for leaf in found))
 
 

@@ -1,4 +1,4 @@
-"""The report's plots, each a function from numbers to SVG text, one file a chapter."""
+"""The plots of the report and of pages, each a function from numbers to SVG text, one file a chapter."""
 
 from mdmot.pages.figures.comparison import (
     agreement_against_calls,
@@ -11,8 +11,10 @@ from mdmot.pages.figures.energy import energy_planes, schedule_pairs
 from mdmot.pages.figures.optima import learned_optima
 from mdmot.pages.figures.orders import order_losses, order_steps
 from mdmot.pages.figures.toy_laws import toy_law
+from mdmot.pages.figures.trajectory import Trajectory, trajectories
 
 __all__ = [
+    "Trajectory",
     "agreement_against_calls",
     "data_gamma",
     "decoder_losses",
@@ -28,4 +30,5 @@ __all__ = [
     "schedule_pairs",
     "step_plans",
     "toy_law",
+    "trajectories",
 ]
