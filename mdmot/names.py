@@ -56,7 +56,7 @@ BEDS = (
     *("mixture", "words"),
 )
 LANGUAGES = ("arithmetic", "brackets", "sudoku")
-TASKS = ("parity",)
+TASKS = ("addition", "parity", "patch", "sudoku-search", "two-sided-brackets")
 """Languages that are computed rather than drawn: their models edit rows, and learn it from traces."""
 
 PRESETS = ("tiny", "text", "bundled")

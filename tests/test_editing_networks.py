@@ -175,7 +175,7 @@ def test_batches_are_drawn_from_the_key_alone(fitted):
     )
     np.testing.assert_array_equal(once, again)
     assert (once != other).any()
-    with pytest.raises(DivergenceError, match="step 1"):
+    with pytest.raises(DivergenceError, match="step 0"):
         fit_traces(KEY, model, traces, optimizer=optax.sgd(jnp.inf), num_steps=2)
     with pytest.raises(InputError, match="num_steps"):
         fit_traces(KEY, model, traces, optimizer=sgd, num_steps=0)

@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import click
@@ -11,10 +12,13 @@ from mdmot.cli.options import common, input_option, print_json, records_option, 
 from mdmot.cli.outputs import assert_folder, say, say_written
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.training_options import arguments_of, in_options, settings, show_presets
+from mdmot.cli.unread import refuse_unread
 from mdmot.errors import InputError
-from mdmot.names import PRESETS, assert_language, assert_named, assert_pieces
+from mdmot.names import EDITING, MASKED, PRESETS, TASKS, assert_language, assert_named, assert_pieces
+from mdmot.workflows.running import process_to_train
 from mdmot.workflows.training import train as train_model
-from mdmot.workflows.training_settings import Dtype
+from mdmot.workflows.training_editor import train_editor
+from mdmot.workflows.training_settings import Dtype, EditorNumbers, EditorSettings
 
 EXAMPLES = """\b
 Examples:
@@ -28,8 +32,18 @@ Examples:
   mdmot train --text notes/ --length 256 --width 256 --steps 10000 --levels fitted --mirror
   mdmot train --language arithmetic:digits=2 --preset tiny --steps 500 --out sums
   mdmot train --language arithmetic:digits=2 --preset tiny --answers-after = --out answers
+  mdmot train --language parity --out parity
   mdmot sample notes-model --prompt 'Today'
 """
+
+
+TRAINERS: Mapping[str, Callable[..., Any]] = {MASKED: train_model, EDITING: train_editor}
+"""What trains a model, by its process."""
+
+EDITORS_READ = frozenset(
+    {"out", "resume", "resume_or_start", "language"} | EditorSettings.__annotations__.keys()
+)
+"""The parameters that mean something for a model that edits."""
 
 
 @click.command(epilog=EXAMPLES)
@@ -57,7 +71,8 @@ Examples:
     metavar="SPEC",
     callback=checked(assert_language),
     help="Train on sequences of a language instead of text: arithmetic:digits=2, "
-    "brackets:length=32,kinds=2 or sudoku:size=4.",
+    "brackets:length=32,kinds=2 or sudoku:size=4. Or on the steps of a task, as a model that edits its "
+    f"rows: {', '.join(TASKS)}; its settings suffice for it.",
 )
 @records_option(
     "Train on records instead of text, one example each, of any length up to --length: lines, .jsonl, .csv "
@@ -139,17 +154,27 @@ def train(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train a masked diffusion model on text.
+    """Train a masked diffusion model on text, or a model that edits on a task.
 
     Writes into --out: config.json (settings and data), metrics.jsonl (a JSON object a line), checkpoints/,
     and the model itself, model.json and weights.safetensors, which hold the running mean of the weights
     at the last checkpoint: the folder is a MODEL for the other commands. What no option sets comes from
     the preset.
 
+    A --language that is a task (parity) is learned by a model that edits its rows: it remasks, inserts and
+    deletes until they stand still, see the page on any-process generation. Its settings are --width,
+    --depth, --heads, --window, --steps, --batch, --learning-rate and so on, by default those that suffice.
+
     About one document in twenty is held out, chosen by its name alone; the others are trained on. A file
     is cut into documents at ends of lines. The settings, the data and the seed decide all that follows: a
     run that is killed and resumed ends with the same weights as one that was not.
     """
+    process = process_to_train(out, given["language"], resume or resume_or_start)
+    if process == EDITING:
+        refuse_unread(context, EDITORS_READ, "a model that edits its rows")
+    else:
+        everything = {str(option.name) for option in context.command.params}
+        refuse_unread(context, everything - EditorNumbers.__annotations__.keys(), "a masked model")
     if context.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
         given["seed"] = seed
     assert_folder(out)
@@ -158,7 +183,7 @@ def train(
     with progress_shown() as show:
         try:
             chosen = arguments_of({name: value for name, value in given.items() if value not in (None, ())})
-            found = train_model(
+            found = TRAINERS[process](
                 out,
                 resume=resume or resume_or_start,
                 or_start=resume_or_start,
@@ -172,5 +197,8 @@ def train(
         print_json(found.to_json())
     else:
         click.echo(str(found))
-    prompted = [] if found.prompt is None else ["--prompt", found.prompt]
-    say_written(out, "sample", str(out), *prompted)
+    if process == EDITING:
+        say_written(out, "evaluate", str(out))
+    else:
+        prompted = [] if found.prompt is None else ["--prompt", found.prompt]
+        say_written(out, "sample", str(out), *prompted)

@@ -9,7 +9,7 @@ import click
 from mdmot.cli.kinds import Whole, Words, checked
 from mdmot.cli.options import NUMBER, WHOLE
 from mdmot.errors import InputError, unknown
-from mdmot.workflows.training_settings import Numbers
+from mdmot.workflows.training_settings import EditorNumbers, Numbers
 
 if TYPE_CHECKING:
     from mdmot.training import EprLevels, Levels, TextMarks
@@ -23,6 +23,7 @@ SHORTER = {
     "average_decay": "average",
     "num_patterns": "patterns",
     "num_evaluated": "evaluated",
+    "num_traces": "traces",
 }
 """Options that are not called as their fields are."""
 
@@ -120,7 +121,9 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 def settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that replace settings or say something of tokens; what is not given is None."""
-    hints = get_type_hints(Numbers, include_extras=True)
+    hints = get_type_hints(Numbers, include_extras=True) | get_type_hints(
+        EditorNumbers, include_extras=True
+    )
     options = [_number(name, *get_args(hint)) for name, hint in hints.items()]
     options += [click.option(f"--{name}", **about) for name, about in OTHERS.items()]
     for option in reversed(options):

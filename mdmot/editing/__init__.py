@@ -1,6 +1,6 @@
 """Any-process generation: rows that remask, insert, delete and unmask, and so grow and shrink."""
 
-from mdmot.editing.editor import Controls, EditModel, editor_model
+from mdmot.editing.editor import Controls, EditModel, Editor, editor_model
 from mdmot.editing.generation import Stop, Written, raise_if_unfinished, write, write_trajectory
 from mdmot.editing.transition import Edited, Edits, edited
 
@@ -8,6 +8,7 @@ __all__ = [
     "Controls",
     "EditModel",
     "Edited",
+    "Editor",
     "Edits",
     "Stop",
     "Written",

@@ -11,6 +11,7 @@ from mdmot.editing import Controls
 from mdmot.errors import InputError
 from mdmot.models.adapters import split_module
 from mdmot.models.config import TransformerConfig
+from mdmot.models.named import ENTRIES
 from mdmot.models.transformer import Body
 
 
@@ -73,6 +74,19 @@ class EditingConfig:
     def reach(self) -> int | None:
         """How far to both sides a position can depend on others, whatever the weights; None for any."""
         return None if self.window is None else self.depth * self.window
+
+    def rows_at_once(self, length: int, most: int) -> int:
+        """Rows of a network call: as many as fit into memory, `most` at most, one at least.
+
+        Args:
+          length: Tokens of the buffer of a row.
+          most: Rows at most.
+        """
+        # Each position has the keys and the values of its window, or a score for each of the row.
+        near = 0 if self.window is None else 2 * (2 * self.window + 1)
+        scores = self.heads * length if self.window is None else 0
+        widest = max(self.vocab_size, scores, self.width * max(self.expansion, near))
+        return max(1, min(most, ENTRIES // (length * widest)))
 
 
 class EditingTransformer(nnx.Module):

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from mdmot.editing import EditModel
 from mdmot.models.editing_transformer import EditingConfig
-from mdmot.models.named import ENTRIES
 from mdmot.names import EDITING
 from mdmot.vocabulary import Vocabulary
 
@@ -48,16 +47,3 @@ class NamedEditor:
     def about(self) -> str:
         """What it does, behind its name in a sentence."""
         return "edits its rows" + ("" if self.task is None else f" (trained on {self.task})")
-
-    def rows_at_once(self, length: int, most: int) -> int:
-        """Rows of a network call: as many as fit into memory, `most` at most, one at least.
-
-        Args:
-          length: Tokens of the buffer of a row.
-          most: Rows at most.
-        """
-        config = self.config
-        near = 0 if config.window is None else 2 * (2 * config.window + 1)
-        scores = config.heads * length if config.window is None else 0
-        widest = max(config.vocab_size, scores, config.width * max(config.expansion, near))
-        return max(1, min(most, ENTRIES // (length * widest)))

@@ -2,6 +2,7 @@
 
 from mdmot.training.checkpoints import Restored, load_state, save_state, saved_steps
 from mdmot.training.config_file import read_config, write_config
+from mdmot.training.course import RunResult
 from mdmot.training.epr_levels import EprLevels
 from mdmot.training.evaluation import Evaluation, RowLosses, Stopped, evaluate, mean_loss, row_losses
 from mdmot.training.learned_order import (
@@ -24,7 +25,7 @@ from mdmot.training.objective import Batch, ControlVariate, NelboObjective, Obje
 from mdmot.training.orders import LearnedOrder, Orders, RandomOrder
 from mdmot.training.presets import PRESETS, TrainConfig
 from mdmot.training.run_data import TrainData, shuffled_batches
-from mdmot.training.runs import RunResult, run
+from mdmot.training.runs import run
 from mdmot.training.sharding import split_rows
 from mdmot.training.spread import Antithetic, Independent, Shifted, Spread, Stratified
 from mdmot.training.text_marks import TextMarks

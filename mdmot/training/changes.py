@@ -62,16 +62,28 @@ def new_config(
         given.setdefault("length", length)
     if "num_steps" in given:
         given.setdefault("num_warm_up", preset.num_warm_up * given["num_steps"] // preset.num_steps)
-    log, save = given.get("log_every"), given.get("save_every")
-    # A checkpoint is at a line of metrics.
-    if save is not None and log is None:
-        given["log_every"] = math.gcd(preset.log_every, save)
-    elif log is not None and save is None:
-        given["save_every"] = -(-preset.save_every // log) * log
+    given = with_intervals(preset, given)
     if given.get("spread") == Antithetic():
         given.setdefault("num_patterns", max(2, preset.num_patterns))
     model = dataclasses.replace(preset.model, vocab_size=vocabulary.size)
     return changed(dataclasses.replace(preset, model=model), given, vocabulary, marks)
+
+
+def with_intervals(preset: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, and of the intervals of metrics and checkpoints the one that follows the other.
+
+    Args:
+      preset: Settings with `log_every` and `save_every`.
+      given: What replaces them, by name.
+    """
+    found = dict(given)
+    log, save = given.get("log_every"), given.get("save_every")
+    # A checkpoint is at a line of metrics.
+    if save is not None and log is None:
+        found["log_every"] = math.gcd(preset.log_every, save)
+    elif log is not None and save is None:
+        found["save_every"] = -(-preset.save_every // log) * log
+    return found
 
 
 def changed(

@@ -4,11 +4,12 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
-from mdmot.models import TransformerConfig
+from mdmot.models import EditingConfig, TransformerConfig
+from mdmot.training.editor_config import EditorTrainConfig
 from mdmot.training.epr_levels import EprLevels
 from mdmot.training.levels import EvenLevels, FittedLevels
 from mdmot.training.marks import Answers, TokenWeight
@@ -18,12 +19,20 @@ from mdmot.training.orders import LearnedOrder, RandomOrder
 from mdmot.training.presets import TrainConfig
 from mdmot.training.spread import Antithetic, Independent, Shifted, Stratified
 
+RunConfig: TypeAlias = TrainConfig | EditorTrainConfig
+"""The settings of a run, by what it trains."""
+
+MAY_CHANGE = ("num_steps", "num_microbatches")
+"""What a run may go on with other values of."""
+
 KIND, VERSION = "training", 1
 CLASSES = {
     found.__name__: found
     for found in (
         TrainConfig,
         TransformerConfig,
+        EditorTrainConfig,
+        EditingConfig,
         EvenLevels,
         FittedLevels,
         EprLevels,
@@ -56,7 +65,7 @@ class Stage(NamedTuple):
 
 
 def write_config(
-    path: pathlib.Path, config: TrainConfig, data: dict[str, Any], stages: Sequence[Stage] = ()
+    path: pathlib.Path, config: RunConfig, data: dict[str, Any], stages: Sequence[Stage] = ()
 ) -> None:
     """Saves the settings of a run and a description of its data.
 
@@ -84,7 +93,7 @@ def write_config(
     write_atomically(path, json.dumps(content, indent=1))
 
 
-def read_config(path: pathlib.Path) -> tuple[TrainConfig, dict[str, Any]]:
+def read_config(path: pathlib.Path) -> tuple[RunConfig, dict[str, Any]]:
     """The settings of a run and the description of its data.
 
     Args:
@@ -109,7 +118,7 @@ def read_stages(path: pathlib.Path) -> tuple[Stage, ...]:
     return _read(path)[2]
 
 
-def note_extension(path: pathlib.Path, config: TrainConfig, step: int) -> None:
+def note_extension(path: pathlib.Path, config: RunConfig, step: int) -> None:
     """Writes down that a run goes on with another number of steps than was planned, if it does.
 
     Args:
@@ -140,7 +149,7 @@ def is_config(path: pathlib.Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
+def assert_same_run(path: pathlib.Path, config: RunConfig, data: dict[str, Any]) -> None:
     """Refuses to resume a run with other settings or on other data than it was begun with.
 
     The number of steps may change, see `note_extension`, and that of microbatches, which are a matter of
@@ -155,7 +164,9 @@ def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any
       InputError: If they differ, with the names of what differs.
     """
     begun, begun_data = read_config(path)
-    begun = dataclasses.replace(begun, num_steps=config.num_steps, num_microbatches=config.num_microbatches)
+    if type(begun) is type(config):
+        now_too = {name: getattr(config, name) for name in MAY_CHANGE if hasattr(config, name)}
+        begun = dataclasses.replace(begun, **now_too)
     before = _flat({"": _plain(begun), "data": begun_data})
     now = _flat({"": _plain(config), "data": json.loads(json.dumps(data))})
     differing = [
@@ -169,13 +180,13 @@ def assert_same_run(path: pathlib.Path, config: TrainConfig, data: dict[str, Any
         )
 
 
-def _read(path: pathlib.Path) -> tuple[TrainConfig, dict[str, Any], tuple[Stage, ...]]:
+def _read(path: pathlib.Path) -> tuple[RunConfig, dict[str, Any], tuple[Stage, ...]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["kind"], content["version"]) != (KIND, VERSION):
             raise InputError(f"{path}: expected kind {KIND} and version {VERSION}; start again elsewhere")
         config = _object(content["config"])
-        if not isinstance(config, TrainConfig) or not isinstance(content["data"], dict):
+        if not isinstance(config, RunConfig) or not isinstance(content["data"], dict):
             raise ValueError("no settings of a run")
         stages = content.get("stages", ())
         return config, content["data"], tuple(Stage(int(s["until"]), int(s["num_steps"])) for s in stages)

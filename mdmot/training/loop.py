@@ -21,8 +21,8 @@ from mdmot.training.objective import Batch, NelboObjective
 from mdmot.training.sharding import common_mesh, replicate_rest
 from mdmot.training.update import StepInfo, TrainState, Update
 
-Batches = Callable[[int], Batch]
-"""`batches(step)`: the rows of each step, which depend on the number of the step alone."""
+Batches = Callable[[int], Any]
+"""`batches(step)`: what the objective takes in each step, which depends on the number of the step alone."""
 
 Progress = Callable[[int, float], None]
 """Called after each step with its number, from 0, and its loss."""
@@ -216,7 +216,7 @@ def _compiled(update: Update, shardings: Any, structure: Any) -> Callable[..., A
     """The step as a program that overwrites all of the state but the weights, in the same places."""
 
     def run(
-        key: PRNGKey, params: Params, rest: TrainState, batch: Batch
+        key: PRNGKey, params: Params, rest: TrainState, batch: Any
     ) -> tuple[Params, TrainState, StepInfo]:
         state, info = update(key, rest._replace(params=params), batch)
         return state.params, _without_params(state), info

@@ -87,7 +87,7 @@ class RowsOutcome(NamedTuple):
     """
 
     nats_per_token: Float[Array, ""]
-    seen: Seen
+    seen: Any
 
 
 @runtime_checkable
@@ -102,17 +102,17 @@ class Objective(Protocol):
         """The state before training, a pytree of arrays."""
         ...
 
-    def draw(self, key: PRNGKey, params: Params, state: Any, batch: Batch) -> Any:
+    def draw(self, key: PRNGKey, params: Params, state: Any, batch: Any) -> Any:
         """All that is drawn for a batch: a pytree of arrays whose first axis is that of the rows."""
         ...
 
     def loss(
-        self, params: Params, state: Any, batch: Batch, drawn: Any
+        self, params: Params, state: Any, batch: Any, drawn: Any
     ) -> tuple[Float[Array, ""], RowsOutcome]:
         """The number whose gradient is followed, a mean over the tokens that are not given."""
         ...
 
-    def updated(self, state: Any, seen: Seen) -> Any:
+    def updated(self, state: Any, seen: Any) -> Any:
         """The state after all rows of a batch were seen."""
         ...
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import optax
@@ -11,6 +11,7 @@ from mdmot._types import Denoiser, Tokens
 from mdmot.arguments import whole
 from mdmot.errors import InputError
 from mdmot.models import TransformerConfig
+from mdmot.names import MASKED
 from mdmot.training.levels import Levels
 from mdmot.training.marks import Answers, TokenIds, TokenWeight, assert_tokens, marked
 from mdmot.training.masks import MaskLaw, ReweightedMasks
@@ -73,6 +74,9 @@ class TrainConfig:
       >>> PRESETS["tiny"].model.length
       32
     """
+
+    process: ClassVar[str] = MASKED
+    """What is trained, a name of `mdmot.names.PROCESSES`."""
 
     model: TransformerConfig
     num_steps: int

@@ -11,9 +11,8 @@ from mdmot.files import alone_in, prepare_folder, write_atomically
 from mdmot.models.config import DTYPES
 from mdmot.models.model_folder import MODEL_FILE, WEIGHTS_FILE
 from mdmot.training.checkpoints import saved_steps
-from mdmot.training.config_file import assert_same_run, is_config, read_config
-from mdmot.training.presets import TrainConfig
-from mdmot.training.runs import CHECKPOINTS, CONFIG_FILE, METRICS_FILE
+from mdmot.training.config_file import RunConfig, assert_same_run, is_config, read_config
+from mdmot.training.course import CHECKPOINTS, CONFIG_FILE, METRICS_FILE
 from mdmot.vocabulary import Tokenizer, Vocabulary, without_end
 
 TOKENIZER_FILE, TOKENS_FOLDER = "tokenizer.json", "tokens"
@@ -28,7 +27,7 @@ class BegunRun(NamedTuple):
       store: What the weights of its model are stored in.
     """
 
-    config: TrainConfig
+    config: RunConfig
     data: dict[str, Any]
     store: str
 
@@ -63,7 +62,7 @@ def begun_run(out: pathlib.Path, resume: bool) -> BegunRun | None:
     return BegunRun(*read_config(out / CONFIG_FILE), _stored(out))
 
 
-def assert_goes_on(out: pathlib.Path, config: TrainConfig, data: dict[str, Any]) -> None:
+def assert_goes_on(out: pathlib.Path, config: RunConfig, data: dict[str, Any]) -> None:
     """Refuses what cannot go on in a folder that holds a run, before a network is made.
 
     Args:

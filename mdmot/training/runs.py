@@ -1,12 +1,10 @@
 """A whole training run in a folder: it can be killed at any moment and resumed where it was last saved."""
 
-import json
 import math
 import os
 import pathlib
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +15,12 @@ from mdmot._types import Params
 from mdmot.errors import InputError
 from mdmot.files import alone_in, prepare_folder
 from mdmot.model import Model
-from mdmot.training.checkpoints import delete_state, load_state, save_state, saved_steps
-from mdmot.training.config_file import assert_same_run, is_config, note_extension, write_config
+from mdmot.training.course import CONFIG_FILE, Course, Export, RunResult, run_course
 from mdmot.training.held_out import HeldOut
-from mdmot.training.loop import Batches, DivergenceError, Progress, training_steps
-from mdmot.training.metrics_file import append_metrics, read_metrics, truncate_metrics
+from mdmot.training.loop import Batches, Progress
 from mdmot.training.objective import Batch
 from mdmot.training.presets import TrainConfig
+from mdmot.training.run_begin import begin_run
 from mdmot.training.run_data import (
     TrainData,
     assert_answers,
@@ -33,24 +30,7 @@ from mdmot.training.run_data import (
 from mdmot.training.sharding import replicate_rest, split_rows
 from mdmot.training.update import TrainState
 
-CONFIG_FILE, METRICS_FILE, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
 NATS_PER_BIT = math.log(2.0)
-
-Export = Callable[[TrainState], None]
-
-
-class RunResult(NamedTuple):
-    """Where a run has ended.
-
-    Attributes:
-      state: After the last step; its weights are an `OrderedParams` if the order is learned.
-      metrics: The last line of metrics.jsonl.
-      resumed_from: Steps of the state it began from, 0 for a new one.
-    """
-
-    state: TrainState
-    metrics: dict[str, Any]
-    resumed_from: int
 
 
 def run(
@@ -124,13 +104,14 @@ def _run(
     progress: Progress | None,
     export: Export | None,
 ) -> RunResult:
-    checkpoints, metrics_file = folder / CHECKPOINTS, folder / METRICS_FILE
     if model.mask_id != config.model.mask_id:
         raise InputError(
             f"the mask of the model is {model.mask_id} and that of the settings {config.model.mask_id}; "
             "pass a model of the settings' vocab_size"
         )
-    _prepare(folder, config, data, resume)
+    assert_data_fit(data, config.model)
+    assert_answers(data, config.answers)
+    begin_run(folder / CONFIG_FILE, config, data.description, resume)
     held_out = HeldOut.of(data, config)
     params = jax.tree.map(jnp.asarray, model.params)
     update = config.update(model.denoiser)
@@ -140,44 +121,15 @@ def _run(
         batches = split_rows(batches, mesh, mesh.axis_names[0])
         params = _on_mesh(params, mesh)
     first = replicate_rest(update.init(config.order.begin(params, config.model.length)))
-    restored = load_state(checkpoints, first) if resume else None
-    begin = 0 if restored is None else restored.step
-    if restored is not None and begin > config.num_steps:
-        raise InputError(
-            f"{folder} keeps step {begin}, and num_steps = {config.num_steps}; pass at least {begin}"
-        )
-    if restored is not None:
-        note_extension(folder / CONFIG_FILE, config, begin)
-    state = first = first if restored is None else restored.state
-    truncate_metrics(metrics_file, begin)
-    if restored is not None and export is not None:
-        export(state)  # what killed the run may have come between the checkpoint and this
-    clock = _Clock(config, data.positions_per_token)
-    key = jax.random.key(config.seed)
-    try:
-        for state, info in training_steps(key, update, first, batches, config.num_steps):
-            step = int(state.step)
-            clock.tick(float(info.nats_per_token))
-            if progress is not None:
-                progress(step - 1, float(info.nats_per_token))
-            is_last = step == config.num_steps
-            is_saved = step % config.save_every == 0 or is_last
-            if step % config.log_every == 0 or is_last:
-                line = {"step": step, **clock.line(), "gradient_norm": float(info.gradient_norm)}
-                if is_saved:
-                    line |= held_out.measured(config, model, state)
-                append_metrics(metrics_file, line)
-            if is_saved:
-                save_state(checkpoints, state, config.keep)
-                if export is not None:
-                    export(state)
-                clock.restart()
-    except DivergenceError as error:
-        if not error.is_loss_finite:  # so it was at the last weights
-            delete_state(checkpoints, error.step)
-        raise
-    lines = read_metrics(metrics_file)
-    return RunResult(state, lines[-1] if lines else {}, begin)
+    course = Course(
+        config,
+        update,
+        first,
+        batches,
+        _Clock(config, data.positions_per_token),
+        lambda state: held_out.measured(config, model, state),
+    )
+    return run_course(folder, course, resume=resume, progress=progress, export=export)
 
 
 class _Clock:
@@ -201,7 +153,8 @@ class _Clock:
     def restart(self) -> None:
         self.start, self.timed_steps = time.perf_counter(), 0
 
-    def line(self) -> dict[str, float | None]:
+    def line(self, state: TrainState) -> dict[str, Any]:
+        del state
         nats, self.losses = float(np.mean(self.losses)) * self.positions_per_token, []
         if self.timed_steps and self.start is not None:
             seconds = time.perf_counter() - self.start
@@ -212,22 +165,6 @@ class _Clock:
             "bits_per_token": nats / NATS_PER_BIT,
             "tokens_per_second": self.speed,
         }
-
-
-def _prepare(folder: pathlib.Path, config: TrainConfig, data: TrainData, resume: bool) -> None:
-    """Refuses a folder or data that the run cannot use, and writes down the settings of a new run."""
-    assert_data_fit(data, config.model)
-    assert_answers(data, config.answers)
-    path = folder / CONFIG_FILE
-    if resume and path.exists():
-        assert_same_run(path, config, data.description)
-        return
-    if saved_steps(folder / CHECKPOINTS):
-        what = f", but not its settings; put {CONFIG_FILE} back" if resume else "; resume it (--resume)"
-        raise InputError(f"{folder} holds checkpoints of a run{what} or choose another folder")
-    if path.exists() and not is_config(path):
-        raise InputError(f"{path} is not of a training run and would be lost; choose another folder")
-    write_config(path, config, json.loads(json.dumps(data.description)))
 
 
 def _marked(config: TrainConfig, batches: Batches) -> Batches:

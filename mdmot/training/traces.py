@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -12,11 +11,13 @@ import optax
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from mdmot._types import PRNGKey, Tokens
+from mdmot._types import Params, PRNGKey, Tokens
 from mdmot.arguments import whole
 from mdmot.data.traces import KEEP, Traces
-from mdmot.editing import EditModel
-from mdmot.training.loop import DivergenceError, Progress
+from mdmot.editing import EditModel, Editor
+from mdmot.training.loop import Batches, Progress, training_steps
+from mdmot.training.objective import RowsOutcome
+from mdmot.training.update import Update
 
 
 class Steps(NamedTuple):
@@ -68,15 +69,90 @@ def trace_losses(model: EditModel, steps: Steps) -> TraceLosses:
     References:
       Yang et al., arXiv:2510.06190.
     """
+    labels = label_losses(model, steps)
+    return TraceLosses(*map(_mean, labels.nats, labels.is_there))
+
+
+class LabelLosses(NamedTuple):
+    """The loss of every label of steps, by the heads: the token and the three controls.
+
+    Attributes:
+      nats: The loss of each position.
+      is_right: Whether the network asks for what the label says.
+      is_there: Whether the position has a label of the head.
+    """
+
+    nats: Float[Array, "heads batch length"]
+    is_right: Bool[Array, "heads batch length"]
+    is_there: Bool[Array, "heads batch length"]
+
+
+def label_losses(model: EditModel, steps: Steps) -> LabelLosses:
+    """What a network makes of each label of steps.
+
+    Args:
+      model: The network that edits.
+      steps: Sequences and what is asked for in them.
+    """
     controls = model.editor(model.params, steps.before)
     is_token, unmasks = steps.before != model.pad_id, steps.tokens != KEEP
-    nats = optax.softmax_cross_entropy_with_integer_labels(
-        controls.logits, jnp.where(unmasks, steps.tokens, 0)
-    )
-    parts = [_mean(nats, unmasks)]
+    nats = [
+        optax.softmax_cross_entropy_with_integer_labels(
+            controls.logits, jnp.where(unmasks, steps.tokens, 0)
+        )
+    ]
+    is_right = [jnp.argmax(controls.logits, axis=-1).astype(steps.tokens.dtype) == steps.tokens]
     for odds, label in zip(controls[1:], steps[2:], strict=True):
-        parts.append(_mean(optax.sigmoid_binary_cross_entropy(odds, label.astype(odds.dtype)), is_token))
-    return TraceLosses(*parts)
+        nats.append(optax.sigmoid_binary_cross_entropy(odds, label.astype(odds.dtype)))
+        is_right.append((odds > 0) == label)
+    return LabelLosses(
+        jnp.stack(nats), jnp.stack(is_right), jnp.stack([unmasks, is_token, is_token, is_token])
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TraceObjective:
+    """The loss of steps as what training minimises; its state is the four parts in the last batch.
+
+    Attributes:
+      editor: `editor(params, tokens) -> Controls`.
+      mask_id: The token of a masked position.
+      pad_id: The token of the unused part of a row.
+
+    Example:
+      >>> from mdmot.editing import Controls
+      >>> def editor(params, tokens):
+      ...     zero = jnp.zeros(tokens.shape)
+      ...     return Controls(jnp.zeros((*tokens.shape, 4)), zero, zero, zero)
+      >>> float(TraceObjective(editor, mask_id=4, pad_id=5).init().token)
+      0.0
+    """
+
+    editor: Editor
+    mask_id: int
+    pad_id: int
+
+    def init(self) -> TraceLosses:
+        """Nothing seen yet."""
+        return TraceLosses(*jnp.zeros(4))
+
+    def draw(self, key: PRNGKey, params: Params, state: TraceLosses, batch: Steps) -> None:
+        """Nothing: what is asked for is known."""
+        del key, params, state, batch
+
+    def loss(
+        self, params: Params, state: TraceLosses, batch: Steps, drawn: None
+    ) -> tuple[Float[Array, ""], RowsOutcome]:
+        """The sum of the four parts."""
+        del state, drawn
+        model = EditModel(self.editor, params, self.mask_id, self.pad_id)
+        parts = trace_losses(model, batch)
+        total = jnp.stack(parts).sum()
+        return total, RowsOutcome(total, parts)
+
+    def updated(self, state: TraceLosses, seen: TraceLosses) -> TraceLosses:
+        """The parts in the batch."""
+        return jax.tree.map(lambda old, new: new.astype(old.dtype), state, seen)
 
 
 class FittedEditor(NamedTuple):
@@ -137,27 +213,31 @@ def fit_traces(
     whole("num_steps", num_steps)
     if batch_size is not None:
         whole("batch_size", batch_size)
-    everything = Steps(*map(jnp.asarray, traces))
-    state, losses = optimizer.init(model.params), []
-    for step in range(num_steps):
-        batch = everything if batch_size is None else _random_steps(key, step, everything, batch_size)
-        after, state, loss = _update(optimizer, model, state, batch)
-        losses.append(float(loss))
-        if not math.isfinite(losses[-1]):
-            raise DivergenceError(step, model.params, np.array(losses[:-1]), False)
-        model = after
+    objective = TraceObjective(model.editor, model.mask_id, model.pad_id)
+    update = Update(objective, optimizer)
+    batches = step_batches(key, traces, batch_size)
+    losses = []
+    for step in training_steps(key, update, update.init(model.params), batches, num_steps):
+        losses.append(float(step.info.nats_per_token))
         if progress is not None:
-            progress(step, losses[-1])
-    return FittedEditor(model, np.array(losses))
+            progress(len(losses) - 1, losses[-1])
+    return FittedEditor(dataclasses.replace(model, params=step.state.params), np.array(losses))
 
 
-@functools.partial(jax.jit, static_argnames="optimizer")
-def _update(
-    optimizer: optax.GradientTransformation, model: EditModel, state: optax.OptState, steps: Steps
-) -> tuple[EditModel, optax.OptState, Float[Array, ""]]:
-    loss, gradient = jax.value_and_grad(lambda model: sum(trace_losses(model, steps)))(model)
-    updates, state = optimizer.update(gradient.params, state, model.params)
-    return dataclasses.replace(model, params=optax.apply_updates(model.params, updates)), state, loss
+def step_batches(key: PRNGKey, traces: Traces, batch_size: int | None) -> Batches:
+    """The steps of each update.
+
+    Args:
+      key: Randomness of the batches.
+      traces: The steps.
+      batch_size: Steps an update, drawn with replacement; None for all of them every time.
+    """
+    everything = Steps(*map(jnp.asarray, traces))
+
+    def batch(step: int) -> Steps:
+        return everything if batch_size is None else _random_steps(key, step, everything, batch_size)
+
+    return batch
 
 
 @functools.partial(jax.jit, static_argnames="batch_size")

@@ -95,13 +95,13 @@ class Update:
         average = None if self.average_decay is None else jax.tree.map(_widened, params)
         return TrainState(params, opt_state, average, self.objective.init(), jnp.zeros((), jnp.int32))
 
-    def __call__(self, key: PRNGKey, state: TrainState, batch: Batch) -> tuple[TrainState, StepInfo]:
+    def __call__(self, key: PRNGKey, state: TrainState, batch: Any) -> tuple[TrainState, StepInfo]:
         """The state after a batch.
 
         Args:
           key: The same in all steps: the step's own is folded in.
           state: Before the step.
-          batch: Rows, a multiple of `num_microbatches`.
+          batch: Rows that the objective takes; in several microbatches a `Batch` of a multiple of these.
 
         Raises:
           InputError: If the microbatches do not share the rows evenly.
@@ -115,10 +115,10 @@ class Update:
         kept = jax.tree.map(lambda after, before: jnp.where(is_finite, after, before), new, state)
         return kept, StepInfo(loss, optax.tree.norm(gradient), is_finite)
 
-    def _gradient(self, key: PRNGKey, state: TrainState, batch: Batch) -> tuple[Params, Outcome]:
+    def _gradient(self, key: PRNGKey, state: TrainState, batch: Any) -> tuple[Params, Outcome]:
         """The gradient and the outcome, averaged over the tokens of all microbatches that are not given."""
         objective, num = self.objective, self.num_microbatches
-        rows = batch.tokens.shape[0]
+        rows = jax.tree.leaves(batch)[0].shape[0]
         if rows % num:
             raise InputError(f"{rows} rows in {num} microbatches; pass a multiple of their number")
         drawn = objective.draw(key, state.params, state.objective, batch)

@@ -20,7 +20,8 @@ from mdmot.workflows.precision import Precision, computing_in
 from mdmot.workflows.profiling import profile
 from mdmot.workflows.progress import Progress, Show, Tell
 from mdmot.workflows.training import Training, train
-from mdmot.workflows.training_settings import Settings
+from mdmot.workflows.training_editor import EditorTraining, train_editor
+from mdmot.workflows.training_settings import EditorSettings, Settings
 from mdmot.workflows.tuned import Tuned
 from mdmot.workflows.tuning import tune
 
@@ -28,6 +29,8 @@ __all__ = [
     "Agreements",
     "Audit",
     "Comparison",
+    "EditorSettings",
+    "EditorTraining",
     "Evaluation",
     "ExactLaw",
     "OrderLearned",
@@ -50,6 +53,7 @@ __all__ = [
     "order_tables",
     "profile",
     "train",
+    "train_editor",
     "tune",
     "verify",
 ]

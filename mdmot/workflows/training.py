@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdmot.errors import InputError, meant
+from mdmot.errors import InputError
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Progress, Show, Tell, silent
+from mdmot.workflows.running import begun_or_new, carried_out, settings_of
 from mdmot.workflows.training_settings import Dtype, Settings
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def train(
       (2, 6)
     """
     with computing_in("float32"):
+        from mdmot.training import TrainConfig
         from mdmot.training import data_source as sources
         from mdmot.training.changes import DEFAULT_PRESET, changed, new_config, preset_named
         from mdmot.training.export import Export
@@ -154,21 +156,14 @@ def train(
             TOKENS_FOLDER,
             assert_goes_on,
             assert_nothing_lost,
-            begun_run,
             keep_tokenizer,
             nothing_left_if_refused,
         )
         from mdmot.training.sharding import rows_mesh
 
         out = pathlib.Path(out)
-        begun = begun_run(out, resume)
-        if resume and begun is None:
-            if not or_start:
-                raise InputError(
-                    f"{out} holds no run to resume{_runs_beside(out)}; pass the folder of one, or "
-                    "--resume-or-start to begin one where there is none"
-                )
-            tell(f"train: {out} holds no run yet; a new one begins")
+        begun = begun_or_new(out, resume, or_start, tell)
+        before = settings_of(begun, TrainConfig, out)
         said = {} if begun is None else begun.data
         listed = None if records is None else os.fspath(records)
         pretrained = begun_with(said) if base is None else pathlib.Path(base)
@@ -194,8 +189,8 @@ def train(
             others = {"preset": preset, "language": language, "tokenizer": tokenizer, "pieces": pieces}
             assert_for_pretrained(others | {"store": store} | dict(settings), said)
             source = pretrained_source(pretrained, _path(text), listed, prompt_column, said)
-        if begun is not None and preset is None:
-            config = changed(begun.config, settings, source.vocabulary, marks)
+        if before is not None and preset is None:
+            config = changed(before, settings, source.vocabulary, marks)
         else:
             config = new_config(
                 source.settings()
@@ -260,13 +255,6 @@ def _prompt(
     return prompt_of_rows(data.held_out, config.answers, source.vocabulary)
 
 
-def _runs_beside(out: pathlib.Path) -> str:
-    """The run beside a folder that was probably meant."""
-    from mdmot.training.runs import CONFIG_FILE
-
-    return meant(out.name, sorted(each.parent.name for each in out.parent.glob(f"*/{CONFIG_FILE}")))
-
-
 def _path(path: str | os.PathLike[str] | None) -> pathlib.Path | None:
     return None if path is None else pathlib.Path(path)
 
@@ -328,9 +316,7 @@ def _run(
     """Trains in a folder; whatever happens, where it stands is said."""
     import jax
 
-    from mdmot.training import DivergenceError, load_state, run
-    from mdmot.training.run_folder import BegunRunError, standing
-    from mdmot.training.runs import CHECKPOINTS
+    from mdmot.training import run
 
     num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.params))
     num_devices, kind = 1 if mesh is None else mesh.size, jax.local_devices()[0].device_kind
@@ -339,8 +325,10 @@ def _run(
         f"{config.model.length} tokens, from {len(data.windows):,}; {len(data.held_out):,} held out; on "
         f"{num_devices} {kind}"
     )
-    try:
-        result = run(
+    return carried_out(
+        out,
+        config,
+        lambda: run(
             config,
             model,
             data,
@@ -349,27 +337,11 @@ def _run(
             mesh=mesh,
             progress=_noted(config, data.positions_per_token, show, tell),
             export=export,
-        )
-    except KeyboardInterrupt:
-        command = f"mdmot train --out {shlex.quote(str(out))} --resume"
-        tell(f"train: stopped; {standing(out, config.num_steps)}; go on with: {command}")
-        raise
-    except DivergenceError as error:
-        # The last checkpoint may be gone, for its weights are where the loss is not finite.
-        first = config.update(model.denoiser).init(config.order.begin(model.params, config.model.length))
-        restored = load_state(out / CHECKPOINTS, first)
-        if restored is None:
-            export.undo()
-        elif restored.step != export.step:
-            export(restored.state)
-        raise BegunRunError(
-            f"training diverged in step {error.step + 1}: the loss or its gradient is not finite; "
-            f"{standing(out, config.num_steps)}; begin in another folder with a learning rate below "
-            f"{config.learning_rate:g}"
-        ) from None
-    if export.step != config.num_steps:
-        export(result.state)
-    return result
+        ),
+        lambda: config.update(model.denoiser).init(config.order.begin(model.params, config.model.length)),
+        export,
+        tell,
+    )
 
 
 def _noted(

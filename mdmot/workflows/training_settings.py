@@ -36,6 +36,34 @@ class Numbers(TypedDict, total=False):
     num_evaluated: Annotated[int, "Held-out windows that are measured at each checkpoint."]
 
 
+class EditorNumbers(TypedDict, total=False):
+    """Fields of `EditorTrainConfig` and of its `EditingConfig` that no masked model has."""
+
+    window: Annotated[int, "How far to both sides a position of a network that edits sees in each block."]
+    num_traces: Annotated[int, "Steps of a task to learn from, at most."]
+
+
+class EditorSettings(EditorNumbers, total=False):
+    """What is replaced in the settings of a task or of a run that goes on: see `EditorTrainConfig`."""
+
+    width: int
+    depth: int
+    heads: int
+    expansion: int
+    num_steps: int
+    batch_size: "int | None"
+    learning_rate: float
+    num_warm_up: int
+    weight_decay: float
+    clip_norm: "float | None"
+    average_decay: "float | None"
+    log_every: int
+    save_every: int
+    keep: int
+    num_evaluated: int
+    seed: int
+
+
 class Settings(Numbers, total=False):
     """What is replaced in the settings of a preset or of a run that goes on: see `TrainConfig`."""
 

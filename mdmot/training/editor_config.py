@@ -1,0 +1,171 @@
+"""The settings of a run that trains a network that edits, and those that suffice for each task."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import optax
+
+from mdmot.arguments import whole
+from mdmot.data.traces import Task
+from mdmot.errors import InputError
+from mdmot.models import EditingConfig
+from mdmot.names import EDITING
+from mdmot.training.changes import with_intervals
+
+SIZES = frozenset(field.name for field in dataclasses.fields(EditingConfig))
+
+
+@dataclasses.dataclass(frozen=True)
+class EditorTrainConfig:
+    """How a network that edits is trained on the steps of a task.
+
+    Attributes:
+      model: Its size.
+      num_steps: Updates.
+      learning_rate: The largest, which falls to 0 along a cosine.
+      batch_size: Steps of traces in an update, drawn with replacement; None for all of them every time.
+      num_traces: Steps of traces to learn from, at most.
+      num_warm_up: Updates in which the learning rate rises.
+      weight_decay: Of AdamW.
+      clip_norm: Largest norm of a gradient; None for any.
+      average_decay: What the running mean of the weights keeps in an update; None for no mean.
+      seed: Of the first weights, the steps of traces and the batches.
+      log_every: Updates a line of metrics.
+      save_every: Updates a checkpoint, a multiple of `log_every`.
+      keep: Checkpoints kept, at least 2.
+      num_evaluated: Fresh steps that are measured at a checkpoint.
+
+    Raises:
+      InputError: If a number is out of its range.
+
+    Example:
+      >>> EDITORS["parity"].model.reach
+      2
+    """
+
+    process: ClassVar[str] = EDITING
+    """What is trained, a name of `mdmot.names.PROCESSES`."""
+
+    model: EditingConfig
+    num_steps: int
+    learning_rate: float
+    batch_size: int | None = None
+    num_traces: int = 2**15
+    num_warm_up: int = 0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    average_decay: float | None = None
+    seed: int = 0
+    log_every: int = 100
+    save_every: int = 500
+    keep: int = 2
+    num_evaluated: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "num_traces", "log_every", "save_every", "num_evaluated"):
+            whole(name, getattr(self, name))
+        whole("keep", self.keep, 2)
+        if self.batch_size is not None:
+            whole("batch_size", self.batch_size)
+        if not 0 <= self.num_warm_up < self.num_steps:
+            raise InputError(
+                f"num_warm_up = {self.num_warm_up} in num_steps = {self.num_steps}; pass a warm-up of at "
+                "least 0 and of less than all steps, or more steps"
+            )
+        if not self.learning_rate > 0 or not self.weight_decay >= 0:
+            raise InputError(
+                f"learning_rate = {self.learning_rate}, weight_decay = {self.weight_decay}; pass positive "
+                "numbers (a weight decay of 0 is none)"
+            )
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise InputError(f"clip_norm = {self.clip_norm}; pass a positive number")
+        if self.average_decay is not None and not 0 <= self.average_decay < 1:
+            raise InputError(f"average_decay = {self.average_decay}; pass a number from 0 to below 1")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"seed = {self.seed}; pass a whole number from 0 to {2**31 - 1}")
+        if self.save_every % self.log_every:
+            raise InputError(
+                f"save_every = {self.save_every}, log_every = {self.log_every}; pass a multiple of "
+                "log_every as save_every"
+            )
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """AdamW with warm-up and decay; of equal settings it is the same object."""
+        return _optimizer(self)
+
+
+@functools.lru_cache(maxsize=16)
+def _optimizer(config: EditorTrainConfig) -> optax.GradientTransformation:
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, config.num_warm_up, config.num_steps, 0.0
+    )
+    adam = optax.adamw(rate, weight_decay=config.weight_decay)
+    if config.clip_norm is None:
+        return adam
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+
+
+def _usual(size: EditingConfig, num_steps: int, num_traces: int) -> EditorTrainConfig:
+    return EditorTrainConfig(
+        size,
+        num_steps,
+        learning_rate=3e-3,
+        batch_size=64,
+        num_traces=num_traces,
+        num_warm_up=num_steps // 10,
+        weight_decay=1e-4,
+        clip_norm=1.0,
+    )
+
+
+EDITORS: Mapping[str, EditorTrainConfig] = {
+    "addition": _usual(EditingConfig(1, width=32, depth=2, heads=4, window=4), 1500, 6000),
+    "parity": EditorTrainConfig(
+        EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2, expansion=4),
+        num_steps=3000,
+        learning_rate=0.01,
+    ),
+    "patch": _usual(EditingConfig(1, width=32, depth=2, heads=4, window=2), 1500, 6000),
+    "sudoku-search": _usual(EditingConfig(1, width=48, depth=4, heads=4, window=None), 3000, 20_000),
+    "two-sided-brackets": _usual(EditingConfig(1, width=32, depth=2, heads=4, window=1), 1500, 20_000),
+}
+"""The settings of each task, by its name; the number of its signs is the task's."""
+
+
+def new_editor_config(task: Task, given: Mapping[str, Any]) -> EditorTrainConfig:
+    """The settings of a new run on a task.
+
+    Where they are not given, the warm-up keeps its share of the steps, and of the two intervals of metrics
+    and checkpoints one follows the other.
+
+    Args:
+      task: What is learned.
+      given: Fields of `EditorTrainConfig` and of its model by name.
+
+    Raises:
+      InputError: If they do not fit together.
+
+    Example:
+      >>> from mdmot.data.traces import Parity
+      >>> new_editor_config(Parity(), {"num_steps": 100, "window": 3}).model.reach
+      3
+    """
+    preset = EDITORS[task.spec.partition(":")[0]]
+    given = with_intervals(preset, given)
+    if "num_steps" in given:
+        given.setdefault("num_warm_up", preset.num_warm_up * given["num_steps"] // preset.num_steps)
+    size = dataclasses.replace(preset.model, vocab_size=len(task.signs))
+    return changed_editor_config(dataclasses.replace(preset, model=size), given)
+
+
+def changed_editor_config(config: EditorTrainConfig, given: Mapping[str, Any]) -> EditorTrainConfig:
+    """The settings with those fields replaced that are given, of the network's size too.
+
+    Raises:
+      InputError: If they do not fit together.
+    """
+    sizes = {name: value for name, value in given.items() if name in SIZES}
+    fields = {name: value for name, value in given.items() if name not in SIZES}
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, **sizes), **fields)
