@@ -186,6 +186,21 @@ def test_lines_that_do_not_fit_do_not_spoil_a_tokenizer(tmp_path):
         load_plain(tmp_path)
 
 
+def test_lines_of_a_vocabulary_are_tokens_each_once(tmp_path):
+    write_folder(tmp_path, "bert")
+    lines = "[PAD]\n[CLS]\n[SEP]\na\nb\n"
+    for end in ("", "\n", "\r\n\r\n\n"):
+        (tmp_path / "vocab.txt").write_bytes((lines + end).encode())
+        assert load_plain(tmp_path).vocabulary.size == 5
+    for more, message in (
+        ("a\n", r"vocab.txt, line 6: 'a' stands in line 4 too; write each token once, or copy the model's"),
+        ("\nc\n", "vocab.txt, line 6: is empty; write each token once"),
+    ):
+        (tmp_path / "vocab.txt").write_text(lines + more)
+        with pytest.raises(InputError, match=message):
+            load_plain(tmp_path)
+
+
 def test_numbers_without_a_text_are_never_drawn(tmp_path):
     model = load_plain(write_folder(tmp_path, "llada", words="ab", mask=6))
     assert (model.vocabulary.size, model.never) == (7, (2, 3, 4, 5, 6))

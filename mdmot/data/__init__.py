@@ -3,20 +3,13 @@
 from mdmot.data.bracket_words import brackets
 from mdmot.data.corpus import HELD_OUT_SHARE, Corpus, Document, hold_out_documents, read_corpus
 from mdmot.data.decidable import Language, templates
+from mdmot.data.encoded_records import EncodedRecords, row_shape
 from mdmot.data.equations import arithmetic
 from mdmot.data.languages import LANGUAGES, read_language
 from mdmot.data.order import ShuffledOrder
+from mdmot.data.record_encoding import encode_records, texts_of
 from mdmot.data.record_files import read_records
-from mdmot.data.record_rows import (
-    EncodedRecords,
-    Fitting,
-    Parts,
-    RecordRows,
-    RowShape,
-    encode_records,
-    row_shape,
-    texts_of,
-)
+from mdmot.data.record_rows import Fitting, Parts, RecordRows, RowShape
 from mdmot.data.records import Record, Records, hold_out_records
 from mdmot.data.sudoku_grids import count_solutions, sudoku
 from mdmot.data.tokenized_corpus import TokenizedCorpus, tokenize

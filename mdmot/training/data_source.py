@@ -2,8 +2,11 @@
 
 import dataclasses
 import pathlib
+import warnings
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from mdmot.data import (
     EncodedRecords,
@@ -13,7 +16,7 @@ from mdmot.data import (
     read_language,
     tokenize,
 )
-from mdmot.errors import InputError, shown
+from mdmot.errors import InputError, InputWarning, shown
 from mdmot.readable import so_many
 from mdmot.training.record_source import RecordSource, kept_path, record_source
 from mdmot.training.run_data import TrainData
@@ -73,7 +76,9 @@ class DataSource:
             return self.records.read(length)
         if self.language is not None:
             return _drawn(self.language, length, seed)
-        return _cut(self, length, out, cache)
+        data = cut_text(self, length, out, cache)
+        _warn_of_unknown(data.description["train"]["name"], data.windows, self.vocabulary)
+        return data
 
 
 def data_source(
@@ -170,7 +175,18 @@ def as_begun(description: dict[str, Any], begun: dict[str, Any]) -> dict[str, An
     return begun if _content(description) == _content(begun) else description
 
 
-def _cut(source: DataSource, length: int, out: pathlib.Path, cache: pathlib.Path) -> TrainData:
+def cut_text(source: DataSource, length: int, out: pathlib.Path, cache: pathlib.Path) -> TrainData:
+    """Windows of a text, which are the parts of its documents one after the other.
+
+    Args:
+      source: A text and its vocabulary.
+      length: Tokens of a window.
+      out: Folder of the run, which is no text even if it lies in that of the text.
+      cache: Where the tokens are kept.
+
+    Raises:
+      InputError: If there is no text, or too little.
+    """
     trained, held_out = hold_out_documents(read_corpus(source.text).without(out, cache))
     trained.warn_of_skipped()
     windows = tokenize(trained, source.vocabulary, cache).windows(length)
@@ -188,6 +204,21 @@ def _cut(source: DataSource, length: int, out: pathlib.Path, cache: pathlib.Path
     if isinstance(source.vocabulary, Tokenizer):
         description["tokenizer"] = fingerprint(source.vocabulary)
     return TrainData(windows, rows, description)
+
+
+def _warn_of_unknown(name: str, windows: np.ndarray, vocabulary: Vocabulary) -> None:
+    """Warns (`InputWarning`) of words that the tokenizer has no token for, which one token stands for."""
+    if not isinstance(vocabulary, Tokenizer) or vocabulary.unknown is None:
+        return
+    num = int((windows == vocabulary.unknown).sum())
+    if num:
+        token = vocabulary.decode([vocabulary.unknown], "")
+        warnings.warn(
+            f"{name}: {num:,} of {windows.size:,} tokens are {token}, which stands for all that the "
+            "tokenizer has no token for",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _drawn(language: Language, length: int, seed: int) -> TrainData:

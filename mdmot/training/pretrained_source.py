@@ -14,13 +14,13 @@ from mdmot.data import (
     read_records,
     row_shape,
 )
-from mdmot.data.record_rows import LONGER, SHORTER
+from mdmot.data.encoded_records import LONGER, SHORTER
 from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models import Named, TransformerConfig
 from mdmot.models.pretrained import PlainDenoiser, load_plain, weights_digest
 from mdmot.models.pretrained.settings import CONFIG_FILE
-from mdmot.training.data_source import DataSource
+from mdmot.training.data_source import DataSource, cut_text
 from mdmot.training.presets import FINE_TUNING, TrainConfig
 from mdmot.training.pretrained_export import FOLDER
 from mdmot.training.record_source import kept_path
@@ -109,7 +109,7 @@ class PretrainedSource:
             raise InputError(
                 f"length {length}: {self.named.name} reads {self.longest} tokens; pass no more than these"
             )
-        data = self._of_text(length, out, cache, seed) if self.records is None else self._of_records(length)
+        data = self._of_text(length, out, cache) if self.records is None else self._of_records(length)
         return data._replace(description=data.description | self.described)
 
     @property
@@ -119,8 +119,8 @@ class PretrainedSource:
         is_closed = self.records is not None and not isinstance(self.vocabulary, Ended)
         return denoiser.after if is_closed and isinstance(denoiser, PlainDenoiser) else ()
 
-    def _of_text(self, length: int, out: pathlib.Path, cache: pathlib.Path, seed: int) -> TrainData:
-        data = DataSource(self.text, None, self.vocabulary).read(length, out, cache, seed)
+    def _of_text(self, length: int, out: pathlib.Path, cache: pathlib.Path) -> TrainData:
+        data = cut_text(DataSource(self.text, None, self.vocabulary), length, out, cache)
         windows, left_out = self._drawable(data.windows)
         held_out, _ = self._drawable(data.held_out)
         return data._replace(windows=windows, held_out=held_out, left_out=left_out)

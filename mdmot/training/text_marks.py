@@ -8,7 +8,7 @@ from mdmot.training.marks import Answers, TokenIds, TokenWeight
 from mdmot.training.masking_methods import ISAD_POWER, isad, syrm
 from mdmot.training.objective import COUNTED
 from mdmot.training.presets import TrainConfig
-from mdmot.vocabulary import Ended, Symbols, Vocabulary
+from mdmot.vocabulary import Ended, Symbols, Vocabulary, known_tokens
 
 LINE_END = "\n"
 
@@ -104,7 +104,7 @@ def token_ids(chosen: Chosen, vocabulary: Vocabulary, what: str) -> TokenIds:
       InputError: If there is none, or a text is not in the vocabulary.
     """
     try:
-        found = tuple(vocabulary.encode(chosen)) if isinstance(chosen, str) else chosen
+        found = tuple(known_tokens(vocabulary, chosen)) if isinstance(chosen, str) else chosen
     except InputError as error:
         raise InputError(f"{what}: {error}") from None
     if not found:

@@ -7,12 +7,14 @@ from mdmot.vocabulary.mask_sign import SPELLED_MASKS
 from mdmot.vocabulary.pieces import SMILES, Pieces, cut, pieces_of
 from mdmot.vocabulary.residues import AMINO_ACIDS, RARE, Residues, protein_records
 from mdmot.vocabulary.symbols import Symbols
-from mdmot.vocabulary.tokenizer import Tokenizer, read_tokenizer
+from mdmot.vocabulary.tokenizer import Tokenizer, Unread, read_tokenizer
 from mdmot.vocabulary.vocabulary import (
     Vocabulary,
     assert_same_vocabulary,
     fingerprint,
+    known_tokens,
     of_clean_texts,
+    unread,
     without_end,
 )
 
@@ -29,13 +31,16 @@ __all__ = [
     "Residues",
     "Symbols",
     "Tokenizer",
+    "Unread",
     "Vocabulary",
     "assert_same_vocabulary",
     "cut",
     "fingerprint",
+    "known_tokens",
     "of_clean_texts",
     "pieces_of",
     "protein_records",
     "read_tokenizer",
+    "unread",
     "without_end",
 ]

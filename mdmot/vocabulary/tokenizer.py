@@ -3,13 +3,15 @@
 import dataclasses
 import functools
 import itertools
+import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mdmot.errors import InputError
 from mdmot.vocabulary.mask_sign import SPELLED_MASKS, assert_sign
+from mdmot.vocabulary.symbols import listed
 from mdmot.vocabulary.tokenizer_holes import filler, misnumbered, with_fillers
 from mdmot.vocabulary.tokenizer_panics import guarded
 
@@ -17,6 +19,26 @@ MASK_TEXT = "\ue000mask\ue000"
 """Stands for the mask inside a tokenizer, whose decoders take no character of it for a byte's."""
 
 MOST_TOKENS = 2**24
+
+
+class Unread(NamedTuple):
+    """What of a text a tokenizer has no token for.
+
+    Attributes:
+      words: The words, each once.
+      token: The text of the token that stands for all of them; None if they are left out.
+
+    Example:
+      >>> str(Unread(("b", "c"), "<unk>")), str(Unread(("b",), None))
+      ("'b', 'c' read as <unk>", "'b' left out")
+    """
+
+    words: tuple[str, ...]
+    token: str | None
+
+    def __str__(self) -> str:
+        words = listed(self.words)
+        return f"{words} left out" if self.token is None else f"{words} read as {self.token}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +95,11 @@ class Tokenizer:
         )
         return tuple(token for token, _ in marks)
 
+    @property
+    def unknown(self) -> int | None:
+        """The token that stands for all that has none; None if there is no such token."""
+        return _parsed(self.content).unknown
+
     def with_spelled_mask(self) -> "Tokenizer":
         """The same, in which an added token that spells a mask, as <mask>, is read as the mask.
 
@@ -95,7 +122,45 @@ class Tokenizer:
         Raises:
           InputError: If the text has surrogates, the sign is empty or has a blank, or the tokenizer fails.
         """
-        plain, masked, mask, size, added, _ = _parsed(self.content)
+        _, _, mask, size, *_ = _parsed(self.content)
+        _, found, has_signs = self._encoding(text, mask_sign)
+        masks = {self.mask, mask} if has_signs else {self.mask}
+        return [size if token in masks else token for token in found.ids]
+
+    def unread(self, text: str, mask_sign: str | None = None) -> Unread | None:
+        """What of a text has no token, so that the text does not come back; None if all has.
+
+        Args:
+          text: The text.
+          mask_sign: What stands for a mask in it.
+
+        Raises:
+          InputError: As `encode`.
+
+        Example:
+          >>> content = '{"pre_tokenizer": {"type": "Whitespace"}, "model": {"type": "WordLevel", '
+          >>> content += '"vocab": {"<unk>": 0, "a": 1}, "unk_token": "<unk>"}}'
+          >>> Tokenizer(content).unread("a b c b"), Tokenizer(content).unread("a a")
+          (Unread(words=('b', 'c'), token='<unk>'), None)
+        """
+        unknown = self.unknown
+        if unknown is None and _parsed(self.content).has_bytes:
+            return None
+        read, found, _ = self._encoding(text, mask_sign)
+        token: str | None = None
+        if unknown is None:
+            known = {place for span in found.offsets for place in range(*span)}
+            words = "".join(" " if place in known else sign for place, sign in enumerate(read)).split()
+        else:
+            token = _parsed(self.content).plain.id_to_token(unknown)
+            spans = zip(found.offsets, found.ids, strict=True)
+            words = [read[slice(*span)].strip() for span, number in spans if number == unknown]
+        unread = tuple(dict.fromkeys(word for word in words if word and word != token))
+        return Unread(unread, token) if unread else None
+
+    def _encoding(self, text: str, mask_sign: str | None) -> tuple[str, Any, bool]:
+        """A text with its masks as the library knows them, what the library finds, whether it has masks."""
+        plain, masked, _, _, added, *_ = _parsed(self.content)
         own = None if self.mask is None else plain.id_to_token(self.mask)
         if mask_sign is not None:
             assert_sign(mask_sign)
@@ -110,9 +175,8 @@ class Tokenizer:
         except UnicodeEncodeError:
             raise InputError("the text has surrogates, which have no UTF-8; write it without") from None
         with guarded("the tokenizer fails on this text", "pass another tokenizer, or leave the text out"):
-            found = (masked if signs else plain).encode(text, add_special_tokens=False).ids
-        masks = {self.mask, mask} if signs else {self.mask}
-        return [size if token in masks else token for token in found]
+            found = (masked if signs else plain).encode(text, add_special_tokens=False)
+        return text, found, bool(signs)
 
     def decode(self, tokens: Sequence[int], mask_sign: str) -> str:
         """The text of tokens; bytes that are no UTF-8 show as the replacement character.
@@ -172,6 +236,8 @@ class _Parsed(NamedTuple):
       size: The largest number of a token and one.
       added: The number of each added token.
       textless: The numbers below the size that no token has.
+      unknown: The number of the token for what has none.
+      has_bytes: Whether there is a token for every byte.
     """
 
     plain: Any
@@ -180,6 +246,8 @@ class _Parsed(NamedTuple):
     size: int
     added: dict[str, int]
     textless: tuple[int, ...]
+    unknown: int | None
+    has_bytes: bool
 
 
 @functools.lru_cache(maxsize=4)
@@ -209,7 +277,20 @@ def _parsed(content: str) -> _Parsed:
             "number the tokens 0, 1, 2, ..."
         )
     numbers = {number for text, number in number_of.items() if text != filler(number)}
-    return _Parsed(plain, masked, mask, size, added, tuple(sorted({*range(size)} - numbers)))
+    textless = tuple(sorted({*range(size)} - numbers))
+    unknown = _unknown(content, plain.model, number_of)
+    spelled = [f"<0x{byte:02X}>" for byte in range(256)], tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    has_bytes = any(number_of.keys() >= {*texts} for texts in spelled)
+    return _Parsed(plain, masked, mask, size, added, textless, unknown, has_bytes)
+
+
+def _unknown(content: str, model: Any, number_of: Mapping[str, int]) -> int | None:
+    """The token for what has none: by its text, or in models of scored pieces by its number."""
+    if type(model).__name__ == "Unigram":
+        unknown: int | None = json.loads(content)["model"].get("unk_id")
+        return unknown
+    text = getattr(model, "unk_token", None)
+    return None if text is None else number_of.get(text)
 
 
 def _well_numbered(content: str, library: Any) -> tuple[Any, dict[str, int], str]:

@@ -11,7 +11,7 @@ from mdmot.vocabulary.ended import Ended, Plain
 from mdmot.vocabulary.pieces import Pieces
 from mdmot.vocabulary.residues import Residues
 from mdmot.vocabulary.symbols import Symbols
-from mdmot.vocabulary.tokenizer import Tokenizer
+from mdmot.vocabulary.tokenizer import Tokenizer, Unread
 
 Vocabulary: TypeAlias = Symbols | Bytes | Tokenizer | Pieces | Ended
 """What the clean tokens 0, ..., size - 1 stand for; the mask is the token `size`."""
@@ -40,6 +40,47 @@ def without_end(vocabulary: Vocabulary) -> Plain:
       Bytes()
     """
     return vocabulary.inner if isinstance(vocabulary, Ended) else vocabulary
+
+
+def unread(vocabulary: Vocabulary, text: str, mask_sign: str | None = None) -> Unread | None:
+    """What of a text has no token and is no error either: only tokenizers have such words.
+
+    Args:
+      vocabulary: What the text is written in.
+      text: The text.
+      mask_sign: What stands for a mask in it.
+
+    Raises:
+      InputError: As the vocabulary's `encode`.
+
+    Example:
+      >>> content = '{"model": {"type": "WordLevel", "vocab": {"<unk>": 0}, "unk_token": "<unk>"}}'
+      >>> unread(Ended(Tokenizer(content), end=1), "word"), unread(Bytes(), "word")
+      (Unread(words=('word',), token='<unk>'), None)
+    """
+    inner = without_end(vocabulary)
+    return inner.unread(text, mask_sign) if isinstance(inner, Tokenizer) else None
+
+
+def known_tokens(vocabulary: Vocabulary, text: str) -> list[int]:
+    """The tokens of a text of which nothing is unknown, as that of a text that names tokens.
+
+    Args:
+      vocabulary: What the text is written in.
+      text: The text.
+
+    Raises:
+      InputError: If some of it has no token, or as the vocabulary's `encode`.
+
+    Example:
+      >>> known_tokens(Bytes(), "ab")
+      [97, 98]
+    """
+    tokens = vocabulary.encode(text)
+    lost = unread(vocabulary, text)
+    if lost is not None:
+        raise InputError(f"{lost}, for the vocabulary has no token for it; pass a text that has tokens")
+    return tokens
 
 
 def of_clean_texts(vocabulary: Vocabulary) -> Vocabulary:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from mdmot.errors import InputError
 from mdmot.models import Named
 from mdmot.models.pretrained import PlainDenoiser
-from mdmot.vocabulary import Vocabulary
-from mdmot.workflows.prompts import Row, filled
+from mdmot.vocabulary import Vocabulary, known_tokens, unread
+from mdmot.workflows.prompts import Row, filled, warn_of_unread
 
 ANSWER_LENGTH = 128
 """Tokens of an answer if nothing else is asked for."""
@@ -51,9 +51,12 @@ def chat_row(named: Named, question: str, system: str | None, length: int | None
     """
     assert named.chat is not None
     try:
-        tokens = named.vocabulary.encode(named.chat.prompt(question, system))
+        text = named.chat.prompt(question, system)
+        tokens, lost = named.vocabulary.encode(text), unread(named.vocabulary, text)
     except InputError as error:
         raise InputError(f"--chat: {error}") from None
+    if lost is not None:
+        warn_of_unread(named, "--chat", lost)
     if length is None:
         length = max(1, min(ANSWER_LENGTH, named.length - len(tokens)))
     return filled(named, tokens, len(tokens) + length, "--chat")
@@ -66,7 +69,7 @@ def end_tokens(vocabulary: Vocabulary, texts: Sequence[str]) -> list[tuple[int, 
       InputError: If a text is not in the vocabulary, or empty.
     """
     try:
-        found = [tuple(vocabulary.encode(text)) for text in texts]
+        found = [tuple(known_tokens(vocabulary, text)) for text in texts]
     except InputError as error:
         raise InputError(f"--end: {error}") from None
     if not all(found):

@@ -2,12 +2,23 @@
 
 import dataclasses
 import pathlib
+import warnings
 from collections.abc import Sequence
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 from mdmot.models import Named
 from mdmot.models.pretrained import PlainDenoiser
-from mdmot.vocabulary import Ended, Residues, Tokenizer, Vocabulary, protein_records
+from mdmot.readable import so_many
+from mdmot.vocabulary import (
+    Ended,
+    Residues,
+    Tokenizer,
+    Unread,
+    Vocabulary,
+    known_tokens,
+    protein_records,
+    unread,
+)
 
 Row = tuple[int, ...]
 """Tokens of one sequence: given ones, and masks."""
@@ -23,9 +34,11 @@ def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
       InputError: If it is too long, not in the vocabulary, or of no length that the model has.
     """
     try:
-        tokens = _encoded(named, prompt)
+        tokens, lost = _encoded(named, prompt)
     except InputError as error:
         raise InputError(f"--prompt: {error}") from None
+    if lost is not None:
+        warn_of_unread(named, "--prompt", lost)
     if length is None:
         length = min(named.length, len(tokens) + named.room)
     else:
@@ -43,7 +56,7 @@ def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sig
     Raises:
       InputError: If the file cannot be read or a line is no such sequence.
     """
-    rows = []
+    rows, unknown = [], list[tuple[str, Unread]]()
     text = _read(path)
     if length is not None:
         named.assert_length(length, "--length")
@@ -51,14 +64,35 @@ def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sig
     for number, line in protein_records(text) if is_protein else enumerate(text.split("\n"), start=1):
         where = f"{path}, line {number}"
         try:
-            tokens = _encoded(named, line, mask_sign)
+            tokens, lost = _encoded(named, line, mask_sign)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
+        if lost is not None:
+            unknown.append((where, lost))
         if tokens:
             rows.append(filled(named, tokens, len(tokens) if length is None else length, where))
     if not rows:
         raise InputError(f"{path}: no templates, expected at least one; write one a line")
+    if unknown:
+        more = "" if len(unknown) == 1 else f", and more in {so_many(len(unknown) - 1, 'line')} after it"
+        warn_of_unread(named, *unknown[0], more)
     return rows
+
+
+def warn_of_unread(named: Named, where: str, lost: Unread, more: str = "") -> None:
+    """Warns (`InputWarning`) of what is shown to a network as something else than it says.
+
+    Args:
+      named: What is sampled.
+      where: What gives it.
+      lost: The words.
+      more: What else is so.
+    """
+    warnings.warn(
+        f"{where}: {lost}{more}: the vocabulary of {named.name} has no token for it; write it otherwise",
+        InputWarning,
+        stacklevel=3,
+    )
 
 
 def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
@@ -68,7 +102,7 @@ def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
       InputError: If a text is not in the vocabulary, or no token would be left.
     """
     try:
-        tokens = {token for text in texts for token in vocabulary.encode(text)}
+        tokens = {token for text in texts for token in known_tokens(vocabulary, text)}
     except InputError as error:
         raise InputError(f"--forbid: {error}") from None
     tokens.discard(vocabulary.size)  # a mask is never drawn
@@ -84,7 +118,7 @@ def allowing(named: Named, texts: Sequence[str]) -> Named:
       InputError: If a text is not in the vocabulary, or its tokens are drawn anyway.
     """
     try:
-        tokens = {token for text in texts for token in named.vocabulary.encode(text)}
+        tokens = {token for text in texts for token in known_tokens(named.vocabulary, text)}
     except InputError as error:
         raise InputError(f"--allow: {error}") from None
     denoiser = named.model.denoiser
@@ -97,14 +131,18 @@ def allowing(named: Named, texts: Sequence[str]) -> Named:
     return dataclasses.replace(named, model=model, never=never)
 
 
-def _encoded(named: Named, text: str, mask_sign: str | None = None) -> list[int]:
-    """The tokens of a text, whose spelled masks are masks whatever the model was trained by."""
+def _encoded(named: Named, text: str, mask_sign: str | None = None) -> tuple[list[int], Unread | None]:
+    """The tokens of a text, whose spelled masks are masks whatever the model was trained by.
+
+    And what of it has no token.
+    """
     known = named.vocabulary
     if isinstance(known, Tokenizer):
         known = known.with_spelled_mask()
     elif isinstance(known, Ended) and isinstance(known.inner, Tokenizer):
         known = Ended(known.inner.with_spelled_mask(), known.end)
-    return _inside(named, known.encode(text, mask_sign))
+    tokens = known.encode(text, mask_sign)
+    return _inside(named, tokens), unread(known, text, mask_sign)
 
 
 def _inside(named: Named, tokens: list[int]) -> list[int]:

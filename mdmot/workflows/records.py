@@ -16,12 +16,12 @@ from mdmot.data import (
     read_records,
     row_shape,
 )
-from mdmot.data.record_rows import LONGER, SHORTER
+from mdmot.data.encoded_records import LONGER, SHORTER
 from mdmot.errors import InputError
 from mdmot.models import Named
 from mdmot.models.named import WantedRecords
 from mdmot.readable import so_many
-from mdmot.vocabulary import Ended, Vocabulary, of_clean_texts
+from mdmot.vocabulary import Ended, Vocabulary, known_tokens, of_clean_texts
 from mdmot.workflows.progress import Tell
 
 MOST_LENGTHS = 16
@@ -232,7 +232,7 @@ def _with_end(named: Named, end: str | None) -> Vocabulary:
     if end is None:
         return Ended(vocabulary, drawn[0]) if drawn else vocabulary
     try:
-        tokens = vocabulary.encode(end)
+        tokens = known_tokens(vocabulary, end)
     except InputError as error:
         raise InputError(f"--end: {error}") from None
     if len(tokens) != 1:

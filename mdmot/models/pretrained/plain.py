@@ -26,6 +26,7 @@ from mdmot.models.pretrained.symbols import (
     TOKENIZER_FILE,
     VOCABULARY_FILE,
     added_tokens,
+    assert_each_once,
     tokenizer_object,
 )
 from mdmot.vocabulary import AMINO_ACIDS, RARE, Residues, Symbols, Tokenizer, read_tokenizer
@@ -216,6 +217,7 @@ def _vocabulary(
         is_file = path.name == TOKENIZER_FILE
         return read_tokenizer(path) if is_file else Tokenizer(json.dumps(content)), listed, flagged
     if found.symbols is not None:
+        assert_each_once(folder / VOCABULARY_FILE, found.symbols)
         symbols = _symbols(found.symbols, found.family)
         return symbols, {symbol: k for k, symbol in enumerate(found.symbols)}, set()
     raise InputError(

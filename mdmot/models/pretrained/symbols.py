@@ -1,6 +1,7 @@
 """What a folder tells about its tokens."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from mdmot.errors import InputError
@@ -14,7 +15,8 @@ VOCABULARY_FILE, TOKENIZER_FILE = "vocab.txt", "tokenizer.json"
 def read_symbols(folder: pathlib.Path, size: int) -> tuple[str, ...] | None:
     """The text of each token: the lines of vocab.txt, which may be fewer; None if there is no such file.
 
-    Beside a tokenizer.json, which says more, a file with too many lines is not used.
+    Empty lines at its end are no tokens. Beside a tokenizer.json, which says more, a file with too many
+    lines is not used.
 
     Raises:
       InputError: If the file is no UTF-8 or has more lines than there are tokens.
@@ -22,13 +24,31 @@ def read_symbols(folder: pathlib.Path, size: int) -> tuple[str, ...] | None:
     path = folder / VOCABULARY_FILE
     if not path.exists():
         return None
-    lines = read_text(path).split("\n")
-    symbols = tuple(lines if lines[-1] else lines[:-1])
+    text = read_text(path).rstrip("\n")
+    symbols = tuple(text.split("\n")) if text else ()
     if len(symbols) > size:
         if (folder / TOKENIZER_FILE).exists():
             return None
         raise InputError(f"{path}: {len(symbols)} lines for {size} tokens; copy the model's own file")
     return symbols
+
+
+def assert_each_once(path: pathlib.Path, symbols: Sequence[str]) -> None:
+    """Refuses a file in which a token has no text, or that of another.
+
+    Args:
+      path: The file.
+      symbols: Its lines.
+
+    Raises:
+      InputError: If there is such a token, with its line.
+    """
+    line_of: dict[str, int] = {}
+    for line, symbol in enumerate(symbols, start=1):
+        if not symbol or symbol in line_of:
+            what = f"{symbol!r} stands in line {line_of[symbol]} too" if symbol else "is empty"
+            raise InputError(f"{path}, line {line}: {what}; write each token once, or copy the model's own")
+        line_of[symbol] = line
 
 
 def tokenizer_object(folder: pathlib.Path, family: str) -> tuple[pathlib.Path, dict[str, Any]] | None:
