@@ -100,7 +100,7 @@ def test_the_sum_is_that_of_whole_numbers_at_any_length():
 
 
 def test_a_carry_through_all_columns_takes_a_step_for_each_and_others_are_found_at_once():
-    # Two columns know theirs at first, 49 wait for one another; the numbers are masked, go, and no more.
+    # Two columns know theirs at first, 49 wait for one another; the last numbers are masked, go, no more.
     assert num_steps(columns([9] * 50, [0] * 49 + [1]), next_columns) == 1 + 49 + 3
     assert num_steps(columns([1] * 50, [9] * 50), next_columns) == 1 + 3
 

@@ -100,8 +100,9 @@ def next_columns(row: Sequence[int]) -> list[int]:
 
     A column's carry is told by the column behind it: digits that make less than 9 give none, and more than
     9 give one. If they make 9, the digit of their sum tells, 0 for a carry, and while that is masked, the
-    column waits. The numbers go when the digits of their sum and of the one before it are there: they are
-    masked, and every mask goes that is not a digit of a sum. Nothing is seen from farther than four tokens.
+    column waits. The numbers of a column go when the digit of their sum is there, which the column before
+    it reads in the same step: they are masked, and every mask goes that is not a digit of a sum. Nothing is
+    seen from farther than four tokens.
 
     Args:
       row: The row, without padding.
@@ -112,9 +113,9 @@ def next_columns(row: Sequence[int]) -> list[int]:
       ...     print("".join((SIGNS + "M")[token] for token in row))
       B0+0M1+3M2+7M4+5M
       B0+001+3M2+7M4+59
-      BMMM01+3M2+794+59
-      B01+342+79MMM9
-      B0MMM4MMM99
+      BMMM01+3M2+79MMM9
+      B01+34MMM99
+      B0MMM499
       B0499
     """
     after: list[list[int]] = [[token] for token in row]
@@ -129,7 +130,7 @@ def next_columns(row: Sequence[int]) -> list[int]:
             carry = _carry(row[at + 3 : at + 7])
             if carry is not None:
                 after[total] = [(row[left] + row[right] + carry) % 10]
-        elif row[left - 1] != MASK:
+        else:
             after[left] = after[at] = after[right] = [MASK]
     return [token for left in after for token in left]
 
