@@ -43,6 +43,10 @@ def test_the_program_of_the_editing_page_runs():
     assert output(program("editing.md")) == "[[0, 0, 1, 3]] END 2\n"
 
 
+def test_the_program_of_the_insertion_page_runs():
+    assert output(program("insertion.md")) == "[[0, 0, 1, 1, 3, 3]] [4]\n"
+
+
 def test_the_program_of_the_tuning_page_finds_a_better_plan():
     printed = output(program("tuning.md"))
     counts = eval(re.match(r"\([\d, ]*\)", printed).group())

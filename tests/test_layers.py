@@ -30,7 +30,7 @@ LAYERS = [
     {"plans"},
     {"export"},
     {"samplers"},
-    {"editing"},
+    {"editing", "insertion"},
     {"models"},
     {"training"},
     {"metrics"},

@@ -5,6 +5,12 @@ from mdmot.models.bundled import bundled_model, bundled_profile
 from mdmot.models.checkpoint import load_checkpoint, process_of, read_model, save_checkpoint
 from mdmot.models.config import TransformerConfig
 from mdmot.models.editing_transformer import EditingConfig, EditingTransformer, NNXEditor, editor_from_nnx
+from mdmot.models.insertion_transformer import (
+    InsertionConfig,
+    InsertionTransformer,
+    NNXInserter,
+    inserter_from_nnx,
+)
 from mdmot.models.loaded import Loaded, as_editor, as_masked
 from mdmot.models.named import ENTRIES, Named
 from mdmot.models.named_editor import NamedEditor
@@ -15,10 +21,13 @@ __all__ = [
     "ENTRIES",
     "EditingConfig",
     "EditingTransformer",
+    "InsertionConfig",
+    "InsertionTransformer",
     "Loaded",
     "MaskedTransformer",
     "NNXDenoiser",
     "NNXEditor",
+    "NNXInserter",
     "Named",
     "NamedEditor",
     "TimeConditionedTransformer",
@@ -31,6 +40,7 @@ __all__ = [
     "editor_from_nnx",
     "from_nnx",
     "from_nnx_timed",
+    "inserter_from_nnx",
     "load_checkpoint",
     "param_shardings",
     "process_of",

@@ -95,7 +95,7 @@ class TimeConditionedTransformer(nnx.Module):
         Raises:
           InputError: If rows are longer than `length`.
         """
-        level = self.level_out(nnx.silu(self.level_in(_waves(alpha))))
+        level = self.level_out(nnx.silu(self.level_in(waves(alpha))))
         level = jnp.broadcast_to(level[..., None, :], (tokens.shape[0], 1, level.shape[-1]))
         x = self.embedding(tokens)
         return self.head(self.body(x + jnp.broadcast_to(level, x.shape), self.embedding.seen(tokens)))
@@ -224,7 +224,7 @@ def _head(config: TransformerConfig, rngs: nnx.Rngs) -> nnx.Linear:
     )
 
 
-def _waves(alpha: Float[Array, "*batch"]) -> Float[Array, "*batch waves"]:
+def waves(alpha: Float[Array, "*batch"]) -> Float[Array, "*batch waves"]:
     """Cosines and sines of pi k alpha, k = 1, ..., LEVEL_WAVES, in float32."""
     k = jnp.arange(1, LEVEL_WAVES + 1, dtype=jnp.float32)
     angle = jnp.pi * jnp.multiply.outer(alpha.astype(jnp.float32), k)

@@ -5,6 +5,14 @@ from mdmot.training.config_file import read_config, write_config
 from mdmot.training.course import RunResult
 from mdmot.training.epr_levels import EprLevels
 from mdmot.training.evaluation import Evaluation, RowLosses, Stopped, evaluate, mean_loss, row_losses
+from mdmot.training.given_spans import GivenSpans
+from mdmot.training.insertion import (
+    FittedInserter,
+    InsertionEvaluation,
+    evaluate_insertion,
+    fit_insertion,
+    insertion_loss,
+)
 from mdmot.training.learned_order import (
     LearnedOrderObjective,
     OrderedParams,
@@ -53,9 +61,12 @@ __all__ = [
     "Evaluation",
     "EvenLevels",
     "FittedEditor",
+    "FittedInserter",
     "FittedLevels",
+    "GivenSpans",
     "Independent",
     "IndependentMasks",
+    "InsertionEvaluation",
     "LearnedOrder",
     "LearnedOrderObjective",
     "LevelDraw",
@@ -90,12 +101,15 @@ __all__ = [
     "decompose",
     "draw_order",
     "evaluate",
+    "evaluate_insertion",
     "even_order",
     "exact_nelbo",
     "fit",
     "fit_epr",
+    "fit_insertion",
     "fit_traces",
     "gradient_variance",
+    "insertion_loss",
     "isad",
     "load_state",
     "marked",
