@@ -1,8 +1,12 @@
 """What the command line says without loading JAX: help, versions and what it makes of a slip."""
 
+import contextlib
 import json
 import subprocess
 import sys
+
+import click
+import pytest
 
 from mdmot import names
 from mdmot.cli.main import commands
@@ -11,6 +15,7 @@ from mdmot.data.traces import TASKS
 from mdmot.decoders.adaptive import FAMILIES
 from mdmot.decoders.names import SUREST, parse_decoder
 from mdmot.distributions import LAWS
+from mdmot.errors import InputError
 from mdmot.orders import parse_order
 from mdmot.plans import named_schedules, parse_interpolation, parse_schedule
 from mdmot.training import PRESETS
@@ -46,6 +51,45 @@ def test_a_mistyped_option_or_command_loads_no_jax():
     arguments += [[name, "--nonsense"] for name in commands.commands]
     found = said(arguments)
     assert (found["statuses"], found["loaded"]) == ([2] * len(arguments), [])
+
+
+def test_an_option_of_one_value_is_given_once():
+    tried = set()
+    for name, command in commands.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.is_flag and not option.multiple:
+                flag = option.opts[0]
+                for words, values in (([flag, "1", f"{flag}=2"], "'1' and '2'"), ([flag, "x"] * 3, THRICE)):
+                    with pytest.raises(InputError) as caught:
+                        command.parse_args(click.Context(command), words)
+                    assert str(caught.value) == f"{flag} is given as {values}; pass it once"
+                tried.add((name, flag))
+    assert tried >= {("sample", "--prompt"), ("sample", "--steps"), ("tune", "--steps"), ("train", "--out")}
+    found = said([["sample", "--prompt", "A", "--prompt", "B"]])
+    errors = ["mdmot: --prompt is given as 'A' and 'B'; pass it once\n"]
+    assert found == {"statuses": [2], "errors": errors, "loaded": []}
+
+
+THRICE = "'x', 'x' and 'x'"
+
+
+def test_flags_and_options_of_many_values_may_be_repeated():
+    tried = set()
+    for command in commands.commands.values():
+        for option in command.params:
+            is_many = isinstance(option, click.Option) and (option.is_flag or option.multiple)
+            if not is_many or option.is_eager:
+                continue
+            word = [option.opts[0]] if option.is_flag else [option.opts[0], "linear"]
+            context = click.Context(command, resilient_parsing=False)
+            with contextlib.suppress(click.MissingParameter):  # of what else the command needs
+                command.parse_args(context, [*word, *word])
+                assert context.params[option.name] == (True if option.is_flag else ("linear", "linear"))
+                tried.add(option.opts[0])
+    assert tried >= {"--json", "--chat", "--forbid", "--weight"}
+    # Who asks for help gets it, whatever else is written.
+    found = said([["sample", "--steps", "4", "--steps", "8", "--help"]])
+    assert (found["statuses"], found["errors"]) == ([0], [""])
 
 
 NAMES = [

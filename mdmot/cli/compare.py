@@ -7,6 +7,7 @@ import click
 
 from mdmot.cli.comparing import DECODERS_HELP, list_decoders, show_agreements, show_comparison
 from mdmot.cli.kinds import Whole, Words, checked
+from mdmot.cli.once import Command
 from mdmot.cli.options import (
     NUMBER,
     SHARE,
@@ -60,7 +61,7 @@ def _assert_decoders(text: str) -> None:
         assert_decoder(name)
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @model_argument("MODEL|LAW")
 @click.option(
     "--steps",

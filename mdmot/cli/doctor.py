@@ -2,11 +2,12 @@
 
 import click
 
+from mdmot.cli.once import Command
 from mdmot.cli.options import common, print_json
 from mdmot.workflows.diagnosis import diagnosis
 
 
-@click.command()
+@click.command(cls=Command)
 @common
 def doctor(seed: int, as_json: bool) -> int:
     """Say what mdmot finds on this machine: versions, devices, precision, caches, extras.

@@ -2,6 +2,7 @@
 
 import click
 
+from mdmot.cli.once import Command
 from mdmot.cli.options import common, gamma_option, print_json, schedule_option
 from mdmot.workflows.precision import computing_in
 
@@ -11,7 +12,7 @@ Examples:
   mdmot energy --schedule beta:0.7,0.9 --gamma beta:1,1 --json"""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @schedule_option("Mask schedule: linear, sine, squared-sine, cosine, poly:N or beta:A,B.", required=True)
 @gamma_option("Interpolation that weighs the energy: linear or beta:A,B.")
 @common

@@ -7,6 +7,7 @@ import click
 
 from mdmot.cli.judging import show_judgement
 from mdmot.cli.kinds import Whole, checked
+from mdmot.cli.once import Command
 from mdmot.cli.options import (
     MOST,
     WHOLE,
@@ -39,7 +40,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @model_argument("MODEL|LAW")
 @text_option(
     "Text file or folder; - is standard input.  [default: what the model was trained on, or else the "

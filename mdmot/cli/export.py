@@ -5,6 +5,7 @@ import pathlib
 import click
 
 from mdmot.cli.kinds import Whole, Words, assert_found, checked
+from mdmot.cli.once import Command
 from mdmot.cli.options import PATH, common, few, path_option, print_json, print_table
 from mdmot.cli.outputs import (
     assert_outputs,
@@ -31,7 +32,7 @@ Examples:
   mdmot export plan.json --for dream --length 64 --json"""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @click.argument("plan_path", metavar="PLAN", type=PATH, callback=checked(_assert_plan))
 @click.option("--for", "loop", type=Words(LOOPS), required=True, help="The loop that is to run it.")
 @click.option(

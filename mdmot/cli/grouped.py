@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from mdmot.cli.once import Command
+
 Sections = Mapping[str, Sequence[str]]
 """Names below a heading, in the order in which they are shown."""
 
@@ -28,7 +30,7 @@ class GroupedCommands(click.Group):
                 )
 
 
-class GroupedOptions(click.Command):
+class GroupedOptions(Command):
     """A command whose help has headings above its options."""
 
     def __init__(self, *arguments: Any, sections: Sections, **settings: Any) -> None:

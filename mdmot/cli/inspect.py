@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from mdmot.cli.kinds import checked
+from mdmot.cli.once import Command
 from mdmot.cli.options import PATH, common, few, print_json
 from mdmot.workflows.inspecting import inspect as inspected
 from mdmot.workflows.inspecting import sentence
@@ -24,7 +25,7 @@ def _assert_there(path: pathlib.Path) -> None:
     assert_there(path, "the folder of a model, a law, or a file of mdmot")
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @click.argument(
     "name", metavar="[FOLDER|LAW|FILE]", required=False, type=PATH, callback=checked(_assert_there)
 )

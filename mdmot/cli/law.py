@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from mdmot.cli.kinds import checked
+from mdmot.cli.once import Command
 from mdmot.cli.options import (
     PATH,
     common,
@@ -44,7 +45,7 @@ def _assert_law(path: pathlib.Path) -> None:
     assert_there(path, "a law file or a test bed")
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @click.argument("law_path", metavar="LAW", type=PATH, callback=checked(_assert_law))
 @schedule_option(
     "Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json; given several "

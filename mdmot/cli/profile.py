@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.gains import gain_line
+from mdmot.cli.once import Command
 from mdmot.cli.options import (
     common,
     model_argument,
@@ -45,7 +46,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @model_argument("MODEL|LAW|PROFILE")
 @steps_option("Number of steps for which to print what tuning gains.", default=32, show_default=True)
 @path_option("--out", "FILE", "Write the profile, for `mdmot tune`; - is standard output.")

@@ -4,13 +4,14 @@ import pathlib
 
 import click
 
+from mdmot.cli.once import Command
 from mdmot.cli.options import common, print_json, text_option
 from mdmot.cli.outputs import assert_folder, say
 from mdmot.cli.progress import progress_shown
 from mdmot.pages import report as write_report
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--out",
     type=click.Path(path_type=pathlib.Path),

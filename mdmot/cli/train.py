@@ -8,6 +8,7 @@ from typing import Any, get_args
 import click
 
 from mdmot.cli.kinds import Whole, Words, checked
+from mdmot.cli.once import Command
 from mdmot.cli.options import common, input_option, print_json, records_option, text_option
 from mdmot.cli.outputs import assert_folder, say, say_written
 from mdmot.cli.progress import progress_shown
@@ -46,7 +47,7 @@ EDITORS_READ = frozenset(
 """The parameters that mean something for a model that edits."""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @click.option(
     "--preset",
     metavar="NAME",

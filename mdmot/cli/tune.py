@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from mdmot.cli.gains import bounds_line, gain_line
+from mdmot.cli.once import Command
 from mdmot.cli.options import (
     common,
     few,
@@ -62,7 +63,7 @@ PLANS = {
 """What is taken and written, in words."""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, cls=Command)
 @model_argument("MODEL|LAW|PROFILE")
 @steps_option("Number of sampling steps.", required=True)
 @ordering

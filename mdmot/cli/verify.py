@@ -8,13 +8,14 @@ import click
 from rich.text import Text
 
 from mdmot.cli.kinds import Words
+from mdmot.cli.once import Command
 from mdmot.cli.options import common, print_json, print_table
 from mdmot.cli.progress import progress_shown
 from mdmot.workflows.checking import verify as verify_claims
 from mdmot.workflows.precision import Precision
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--precision",
     type=Words(get_args(Precision)),
