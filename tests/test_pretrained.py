@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, InputWarning
 from mdmot.models.pretrained import (
     FAMILIES,
     convert_antiberty,
@@ -453,7 +453,8 @@ def test_pickles_become_safetensors_without_running(tmp_path):
     assert kept.keys() == tensors.keys()
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(kept[name], tensor)
-    assert load_pretrained(folder).symbols == tuple("0123456")
+    with pytest.warns(InputWarning, match=r"pad_token_id is 0, which is 'a' in tokenizer.json"):
+        assert load_pretrained(folder).symbols == tuple("0123456")
     assert json.loads((folder / "tokenizer.json").read_text()) == TOKENIZER
 
 
@@ -661,8 +662,8 @@ def test_folders_without_text_are_refused(run, tmp_path):
     assert "pass --text PATH, one sequence a line" in said("profile", tmp_path)
     (tmp_path / "text.txt").write_text("a [PAD] b\n" * 3)
     assert "0 sequences of" in said("profile", tmp_path, "--text", tmp_path / "text.txt")
-    larger = {f"w{k}": k for k in range(9)}
+    larger = {"[PAD]": 0} | {f"w{k}": k for k in range(1, 9)}
     pytest.importorskip("tokenizers")
-    content = {"model": {"type": "WordLevel", "vocab": larger, "unk_token": "w0"}}
+    content = {"model": {"type": "WordLevel", "vocab": larger, "unk_token": "w1"}}
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     assert "a vocabulary of 9 tokens, the network has 7" in said("sample", tmp_path)

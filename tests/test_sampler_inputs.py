@@ -204,6 +204,27 @@ def test_a_whole_number_is_lost_to_more_than_rounding_only(above, revealed):
     assert floored(step, eight, eight).tolist() == [revealed]
 
 
+CURVES = [
+    *(f"energies.{name}({{}}, {{}})" for name in ("energy", "excess_energy", "quadrature_energy")),
+    "energies.is_finite_energy({}, {})",
+    "energies.log_power_density({}, {}, None)",
+    "energies.enumerated_energies(TABLE, {}, {})",
+    "energies.conditional_energy_estimate(jax.random.key(0), {}, {}, 3, 9)",
+]
+"""Functions of alpha and gamma."""
+
+NO_ALPHA = {
+    "'linear'": "the text 'linear'; pass a value, as mdmot.plans.parse_schedule('linear')",
+    "interpolations.linear()": "an interpolation gamma; pass an alpha",
+    "masks.linear": "the function linear; call it for its value",
+    "GRID": "a grid of steps already",
+}
+NO_GAMMA = {
+    "'linear'": "the text 'linear'; pass a value, as mdmot.plans.parse_interpolation('linear')",
+    "masks.sine()": "a mask schedule alpha; pass a gamma",
+    "1.0": "of type float; pass a value such as interpolations.linear()",
+}
+
 SLIPS = [
     (
         "drawn(masks.linear())",
@@ -220,6 +241,30 @@ SLIPS = [
     ("step_grid(masks.beta, 3)", "the schedule is the function beta; call it"),
     ("step_grid('cosine', 3)", "the schedule is the text 'cosine'; pass a value, as mdmot.plans.parse_"),
     ("step_grid(0.5, 3)", "the schedule is of type float"),
+    ("step_grid(interpolations.linear(), 3)", "the schedule is an interpolation gamma; pass an alpha"),
+    ("step_grid(PLAN, 3)", "the schedule is a plan of separate steps; pass a curve in time"),
+    (
+        "masks.optimal('linear')",
+        "the interpolation is the text 'linear'; pass a value",
+    ),
+    ("masks.optimal(masks.sine())", "the interpolation is a mask schedule alpha; pass a gamma"),
+    (
+        "masks.optimal(interpolations.beta)",
+        "the interpolation is the function beta; call it for its value, as",
+    ),
+    ("usual_starts(3, mine='linear')", "the grid is the text 'linear'; pass a value"),
+    ("scheduled_plan(jnp.ones(3), 'linear', 2, Fixed)", "the schedule is the text 'linear'"),
+    ("spline_logits('linear', 3)", "the schedule is the text 'linear'"),
+    *(
+        (call.format(wrong, "interpolations.linear()"), f"the schedule is {what}")
+        for call in CURVES
+        for wrong, what in NO_ALPHA.items()
+    ),
+    *(
+        (call.format("masks.sine()", wrong), f"the interpolation is {what}")
+        for call in CURVES
+        for wrong, what in NO_GAMMA.items()
+    ),
     ("mdmot.law('permutations:length=3', GRID, 2)", "the schedule is a grid of steps already"),
     (
         "scored(flat)",
@@ -241,12 +286,18 @@ import json, sys
 import jax, jax.numpy as jnp, numpy as np
 import mdmot
 from mdmot import FixedUnmasking, Model, masks, step_grid
+from mdmot import energies
+from mdmot.plans import Fixed, Plan
+from mdmot.schedules import interpolations
+from mdmot.tuning import scheduled_plan, spline_logits, usual_starts
 from mdmot.information import Scorer, callable_scorer, estimate_profile, jax_scorer
 
 def flat(params, tokens):
     return jnp.zeros((*tokens.shape, 4))
 
 FLAT, GRID, TOKENS = Model(flat, None, 4), step_grid(masks.linear(), 2), jnp.full((2, 3), 4)
+
+PLAN, TABLE = Plan(3, Fixed([1, 2])), jnp.ones((2, 2))
 
 def drawn(grid):
     mdmot.sample(jax.random.key(0), FixedUnmasking(), FLAT, grid, TOKENS)

@@ -13,7 +13,7 @@ from jax import Array
 from jaxtyping import Float
 
 from mdmot.energies.quadrature import Nodes
-from mdmot.energies.schedule import energy_nodes, is_finite_energy
+from mdmot.energies.schedule import assert_curves, energy_nodes, is_finite_energy
 from mdmot.schedules.interpolations import Interpolation
 from mdmot.schedules.masks import MaskSchedule
 
@@ -26,7 +26,6 @@ class Energies(NamedTuple):
     geodesic: Float[Array, ""]
 
 
-@partial(jax.jit, static_argnames="num_nodes")
 def enumerated_energies(
     partial_marginals: Float[Array, "..."],
     schedule: MaskSchedule,
@@ -50,6 +49,9 @@ def enumerated_energies(
     Returns:
       The energies, inf where the end exponents say so.
 
+    Raises:
+      InputError: If alpha or gamma is something else.
+
     Example:
       >>> import jax.numpy as jnp
       >>> from mdmot.flows import partial_marginals
@@ -62,6 +64,17 @@ def enumerated_energies(
     References:
       Chen et al., arXiv:2509.13866, Sec. 3.
     """
+    assert_curves(schedule, interpolation)
+    return _enumerated(partial_marginals, schedule, interpolation, num_nodes)
+
+
+@partial(jax.jit, static_argnames="num_nodes")
+def _enumerated(
+    partial_marginals: Float[Array, "..."],
+    schedule: MaskSchedule,
+    interpolation: Interpolation,
+    num_nodes: int,
+) -> Energies:
     length = partial_marginals.ndim
     dtype = partial_marginals.dtype
     nodes = jax.tree.map(lambda leaf: leaf.astype(dtype), energy_nodes(schedule, interpolation, num_nodes))

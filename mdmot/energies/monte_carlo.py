@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from mdmot._types import PRNGKey
 from mdmot.energies.constants import log_conditional_constant
-from mdmot.energies.schedule import is_finite_energy
+from mdmot.energies.schedule import assert_curves, is_finite_energy
 from mdmot.errors import InputError
 from mdmot.schedules import time
 from mdmot.schedules.interpolations import Interpolation
@@ -50,7 +50,7 @@ def conditional_energy_estimate(
       The estimate, inf where the energy is; its mean converges to J.
 
     Raises:
-      InputError: If length < 1 or num_samples < 2.
+      InputError: If length < 1 or num_samples < 2, or a curve is something else.
 
     Example:
       >>> import jax
@@ -63,6 +63,7 @@ def conditional_energy_estimate(
     References:
       Chen et al., arXiv:2509.13866, Sec. 3.
     """
+    assert_curves(schedule, interpolation)
     if length < 1 or num_samples < 2:
         raise InputError(
             f"length = {length}, num_samples = {num_samples}; pass at least 1 token and 2 samples"

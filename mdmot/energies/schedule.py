@@ -19,8 +19,8 @@ from mdmot import special
 from mdmot.arguments import positive
 from mdmot.energies.quadrature import Nodes, panel_nodes
 from mdmot.schedules.curves import ArcsineOf, BetaCurve, Curve, Identity
-from mdmot.schedules.interpolations import Interpolation
-from mdmot.schedules.masks import MaskSchedule
+from mdmot.schedules.interpolations import Interpolation, assert_interpolation
+from mdmot.schedules.masks import MaskSchedule, assert_schedule
 
 MINIMUM = np.pi**2
 """The least energy per token, at alpha = sin^2(pi/2 gamma)."""
@@ -29,7 +29,6 @@ NUM_NODES = 201
 """Nodes a smooth panel; doubling them changes no tested energy by more than rounding."""
 
 
-@jax.jit
 def energy(schedule: MaskSchedule, interpolation: Interpolation) -> Float[Array, ""]:
     """The energy J of a mask schedule under an interpolation, per token.
 
@@ -43,6 +42,9 @@ def energy(schedule: MaskSchedule, interpolation: Interpolation) -> Float[Array,
     Returns:
       J in [pi^2, inf].
 
+    Raises:
+      InputError: If one of the two is something else.
+
     Example:
       >>> from mdmot.schedules import interpolations, masks
       >>> bool(abs(energy(masks.squared_sine(), interpolations.linear()) - MINIMUM) < 1e-5)
@@ -53,6 +55,12 @@ def energy(schedule: MaskSchedule, interpolation: Interpolation) -> Float[Array,
     References:
       Chen et al., arXiv:2509.13866, Thms 3.1, 3.2 and 3.6.
     """
+    assert_curves(schedule, interpolation)
+    return _energy(schedule, interpolation)
+
+
+@jax.jit
+def _energy(schedule: MaskSchedule, interpolation: Interpolation) -> Array:
     optimal_for = schedule.optimal_interpolation().curve
     ours, theirs = _beta_shape(optimal_for), _beta_shape(interpolation.curve)
     if ours is not None and theirs is not None:
@@ -97,7 +105,6 @@ def _beta_energy(a1: Array, b1: Array, a2: Array, b2: Array) -> Array:
     return jnp.where(diverges, jnp.inf, MINIMUM * jnp.exp(log_ratio))
 
 
-@partial(jax.jit, static_argnames="num_nodes")
 def quadrature_energy(
     schedule: MaskSchedule, interpolation: Interpolation, num_nodes: int = NUM_NODES
 ) -> Float[Array, ""]:
@@ -111,7 +118,16 @@ def quadrature_energy(
     Returns:
       J; inf where it diverges, with derivatives 0 there. With decay = min(p - a, q - b) of the end
       exponents, the relative error is below 1e-12 / decay in float64 and 1e-5 / decay in float32.
+
+    Raises:
+      InputError: If one of the two is something else.
     """
+    assert_curves(schedule, interpolation)
+    return _quadrature_energy(schedule, interpolation, num_nodes)
+
+
+@partial(jax.jit, static_argnames="num_nodes")
+def _quadrature_energy(schedule: MaskSchedule, interpolation: Interpolation, num_nodes: int) -> Array:
     nodes = energy_nodes(schedule, interpolation, num_nodes)
     log_power = log_power_density(schedule, interpolation, nodes)
     is_finite = is_finite_energy(schedule, interpolation)
@@ -119,7 +135,6 @@ def quadrature_energy(
     return jnp.where(is_finite, terms.sum(), jnp.inf)
 
 
-@partial(jax.jit, static_argnames="num_nodes")
 def excess_energy(
     schedule: MaskSchedule, interpolation: Interpolation, num_nodes: int = NUM_NODES
 ) -> Float[Array, ""]:
@@ -132,7 +147,16 @@ def excess_energy(
 
     Returns:
       int (u' - gamma')^2 / gamma' dt in [0, inf]; 0 iff alpha is optimal for gamma.
+
+    Raises:
+      InputError: If one of the two is something else.
     """
+    assert_curves(schedule, interpolation)
+    return _excess_energy(schedule, interpolation, num_nodes)
+
+
+@partial(jax.jit, static_argnames="num_nodes")
+def _excess_energy(schedule: MaskSchedule, interpolation: Interpolation, num_nodes: int) -> Array:
     # (u' - gamma')^2 / gamma' falls no more slowly than u'^2 / gamma' and gamma' do.
     at_most = interpolation.exponents()
     nodes = energy_nodes(schedule, interpolation, num_nodes, at_most)
@@ -154,6 +178,7 @@ def log_power_density(
     schedule: MaskSchedule, interpolation: Interpolation, nodes: Nodes
 ) -> Float[Array, " nodes"]:
     """log of weight * alpha'^2 / (alpha (1 - alpha) gamma') at quadrature nodes."""
+    assert_curves(schedule, interpolation)
     log_speed = schedule.curve.log_rate(nodes.when)
     log_variance = schedule.curve.log_value(nodes.when) + schedule.curve.log_complement(nodes.when)
     log_gamma_rate = interpolation.curve.log_rate(nodes.when)
@@ -165,9 +190,16 @@ def is_finite_energy(schedule: MaskSchedule, interpolation: Interpolation) -> Ar
 
     With alpha ~ t^p and gamma ~ t^a at 0 the integrand is t^(p - 1 - a); likewise at 1.
     """
+    assert_curves(schedule, interpolation)
     p, q = schedule.exponents()
     a, b = interpolation.exponents()
     return (p > a) & (q > b)
+
+
+def assert_curves(schedule: object, interpolation: object) -> None:
+    """Raises InputError for what is passed for alpha and gamma and is something else."""
+    assert_schedule(schedule)
+    assert_interpolation(interpolation)
 
 
 def energy_nodes(

@@ -23,6 +23,10 @@ ENTRIES = 2**25
 """Numbers that the sequences of a batch may need in memory at once, about."""
 
 
+WITHOUT_TEXT = "without a text"
+"""Why a token is never drawn that the vocabulary has no text for."""
+
+
 class WantedRecords(NamedTuple):
     """Where to find records, and how to read them for a model.
 
@@ -52,6 +56,7 @@ class Named:
       law: The law, if it is one; its sequences have that length and no other, a network's may be shorter.
       config: The size of the network; None of a law.
       never: Clean tokens that have probability 0 everywhere.
+      why_never: Why, in a few words, of each of these.
       provenance: Where the network comes from, as it was saved.
       weights_sha256: Digest of its weights, where its files say it.
       stretches: Whether it takes longer sequences than it was trained on.
@@ -70,6 +75,7 @@ class Named:
     law: "Law | None" = None
     config: Any = None
     never: tuple[int, ...] = ()
+    why_never: Mapping[int, str] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights_sha256: str | None = None
     stretches: bool = False

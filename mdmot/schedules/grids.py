@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from mdmot.arguments import rising, whole
 from mdmot.errors import InputError
 from mdmot.schedules import time
-from mdmot.schedules.masks import MaskSchedule
+from mdmot.schedules.masks import MaskSchedule, assert_schedule
+from mdmot.schedules.slips import slip
 
 
 class StepGrid(NamedTuple):
@@ -43,7 +44,7 @@ def step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
       The grid of K steps.
 
     Raises:
-      InputError: If num_steps is not a whole number of at least 1.
+      InputError: If num_steps is not a whole number of at least 1, or the schedule is none.
 
     Example:
       >>> from mdmot.schedules import masks
@@ -51,8 +52,7 @@ def step_grid(schedule: MaskSchedule, num_steps: int) -> StepGrid:
       >>> [round(float(r), 6) for r in grid.reveal]
       [0.25, 0.333333, 0.5, 1.0]
     """
-    if not hasattr(schedule, "curve"):
-        raise InputError(f"the schedule {_slip(schedule)}")
+    assert_schedule(schedule)
     return _step_grid(schedule, whole("num_steps", num_steps))
 
 
@@ -63,20 +63,8 @@ def assert_no_schedule(grid: object) -> None:
             "the grid is a schedule, which has no steps yet; pass step_grid(schedule, num_steps)"
         )
     if callable(grid) or isinstance(grid, str | int):
-        raise InputError(f"the grid {_slip(grid)}")
-
-
-def _slip(value: object) -> str:
-    """What a value is that is no schedule, and what to pass."""
-    if isinstance(value, StepGrid):
-        return "is a grid of steps already; pass it where steps are asked for"
-    if isinstance(value, str):
-        return f"is the text {value!r}; pass a value, as mdmot.plans.parse_schedule({value!r})"
-    if callable(value):
-        name = getattr(value, "__name__", type(value).__name__)
-        return f"is the function {name}; call it for its value, as masks.linear()"
-    kind = type(value).__name__
-    return f"is of type {kind}; pass a value such as masks.linear(), or step_grid(masks.linear(), 8)"
+        more = ", or step_grid(masks.linear(), 8)"
+        raise InputError(f"the grid {slip(grid, 'parse_schedule', 'masks.linear()', more)}")
 
 
 @partial(jax.jit, static_argnames="num_steps")

@@ -13,6 +13,7 @@ from mdmot.arguments import concrete, positive, real
 from mdmot.errors import InputError
 from mdmot.schedules import curves
 from mdmot.schedules.curves import BetaCurve, Curve, Identity
+from mdmot.schedules.slips import slip
 from mdmot.schedules.splines import SplineCurve
 
 
@@ -45,6 +46,14 @@ class Interpolation(NamedTuple):
     def exponents(self) -> tuple[Array, Array]:
         """(a, b) with gamma ~ t^a at 0 and 1 - gamma ~ (1 - t)^b at 1, up to constants."""
         return self.curve.exponents()
+
+
+def assert_interpolation(value: object) -> None:
+    """Raises InputError for what is passed for an interpolation and is none."""
+    if not isinstance(value, Interpolation):
+        raise InputError(
+            f"the interpolation {slip(value, 'parse_interpolation', 'interpolations.linear()')}"
+        )
 
 
 def linear() -> Interpolation:

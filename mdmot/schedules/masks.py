@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from mdmot.arguments import positive, real
+from mdmot.errors import InputError
 from mdmot.schedules import curves
 from mdmot.schedules.curves import (
     ArcsineOf,
@@ -19,7 +20,8 @@ from mdmot.schedules.curves import (
     SineCurve,
     SquaredSineOf,
 )
-from mdmot.schedules.interpolations import Interpolation
+from mdmot.schedules.interpolations import Interpolation, assert_interpolation
+from mdmot.schedules.slips import slip
 
 
 class MaskSchedule(NamedTuple):
@@ -65,6 +67,12 @@ class MaskSchedule(NamedTuple):
         return self.curve.exponents()
 
 
+def assert_schedule(value: object) -> None:
+    """Raises InputError for what is passed for a mask schedule and is none."""
+    if not isinstance(value, MaskSchedule):
+        raise InputError(f"the schedule {slip(value, 'parse_schedule', 'masks.linear()')}")
+
+
 def optimal(interpolation: Interpolation) -> MaskSchedule:
     """alpha = sin^2(pi/2 gamma), the schedule of least energy for a given gamma.
 
@@ -74,6 +82,9 @@ def optimal(interpolation: Interpolation) -> MaskSchedule:
     Returns:
       The mask schedule that minimises the kinetic, conditional kinetic and geodesic energies.
 
+    Raises:
+      InputError: If it is no interpolation.
+
     Example:
       >>> from mdmot.schedules import interpolations
       >>> round(float(optimal(interpolations.linear()).alpha(0.5)), 6)
@@ -82,6 +93,7 @@ def optimal(interpolation: Interpolation) -> MaskSchedule:
     References:
       Chen et al., arXiv:2509.13866, Condition 3.4, Lemma 3.5, Thm 3.6.
     """
+    assert_interpolation(interpolation)
     return MaskSchedule(SquaredSineOf(interpolation.curve))
 
 

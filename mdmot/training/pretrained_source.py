@@ -19,6 +19,7 @@ from mdmot.errors import InputError
 from mdmot.model import Model
 from mdmot.models import Named, TransformerConfig
 from mdmot.models.pretrained import PlainDenoiser, load_plain, weights_digest
+from mdmot.models.pretrained.byte_level import ABOUT_FILE
 from mdmot.models.pretrained.settings import CONFIG_FILE
 from mdmot.training.data_source import DataSource, cut_text
 from mdmot.training.presets import FINE_TUNING, TrainConfig
@@ -202,8 +203,9 @@ def pretrained_source(
         vocabulary = Ended(vocabulary, drawn[0])  # type: ignore[arg-type]
     elif named.config.pad_id is None:
         raise InputError(
-            f"{folder} tells no token that ends a text, which records need; write its number as "
-            f'"eos_token_id" into {CONFIG_FILE}'
+            f"{folder} tells neither a token that ends a text nor padding, and records need one; write "
+            f'the number of an end as "eos_token_id" into {CONFIG_FILE}, or the text of padding as '
+            f'"pad_token" into {ABOUT_FILE}'
         )
     column = begun.get("prompt_column") if prompt_column is None else prompt_column
     found = read_records(records, column)

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from mdmot.errors import InputError
 from mdmot.plans import Plan
 from mdmot.schedules import MaskSchedule, StepGrid, grid_from_alpha, masks, step_grid
+from mdmot.schedules.grids import assert_no_schedule
 from mdmot.tuning.records import Score, Search, SearchResult, TrialRecord
 from mdmot.tuning.spaces import Point
 from mdmot.tuning.verdict import LEAST_FRESH, compare, mean_and_error
@@ -31,7 +32,7 @@ def usual_starts(
       Grids by name.
 
     Raises:
-      InputError: If num_steps is no number of steps.
+      InputError: If num_steps is no number of steps, or something else is passed for a grid.
 
     Example:
       >>> list(usual_starts(2, plan=[0.0, 0.4, 1.0], paper_grid=masks.beta(0.6, 0.4)))
@@ -182,7 +183,8 @@ def search_schedule(
 def _alpha(grid: Plan | MaskSchedule | ArrayLike | Sequence[float], num_steps: int) -> np.ndarray:
     if isinstance(grid, MaskSchedule):
         grid = step_grid(grid, num_steps).alpha
-    return np.asarray(grid.alpha if isinstance(grid, Plan) else grid, dtype=float)
+    assert_no_schedule(grid)
+    return np.asarray(grid.alpha if isinstance(grid, Plan | StepGrid) else grid, dtype=float)
 
 
 def _trials() -> ModuleType:

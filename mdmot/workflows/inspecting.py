@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TRIED = 8
 """Masked tokens that a model is asked about."""
 
+MASK_SIGN = "_"
+
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
@@ -140,6 +142,7 @@ def _of_masked(named: "Named") -> dict[str, Any]:
         "tokens": named.vocabulary.size,
         "vocabulary": type(named.vocabulary).__name__.lower(),
         "tokens never drawn": len(named.never),
+        **_never(named),
         "tokens of a sequence": named.length,
     }
     if named.law is not None:
@@ -193,6 +196,19 @@ def _weights(params: Any) -> dict[str, Any]:
         "number type": str(max(leaves, key=lambda leaf: leaf.size).dtype),
         "memory": f"{sum(leaf.nbytes for leaf in leaves) / 2**20:.1f} MiB",
     }
+
+
+def _never(named: "Named") -> dict[str, Any]:
+    """The texts of the tokens that are never drawn, with their numbers, by why they are not."""
+    from mdmot.models.named import WITHOUT_TEXT
+
+    found: dict[str, tuple[str, ...]] = {}
+    for token in named.never:
+        why = named.why_never[token]
+        text = "" if why == WITHOUT_TEXT else named.vocabulary.decode([token], MASK_SIGN).strip()
+        key = f"never drawn, {why}"
+        found[key] = (*found.get(key, ()), f"{text} ({token})".lstrip())
+    return found
 
 
 def sentence(found: Inspection) -> str:

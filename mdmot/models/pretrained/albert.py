@@ -22,7 +22,7 @@ def read(settings: Settings) -> EncoderConfig:
     config = encoder.read_encoder(
         settings,
         mask_id=settings.whole("mask_token_id", None, least=0),
-        pad_id=settings.whole("pad_token_id", 0, least=0),
+        pad_id=settings.whole("pad_token_id", None, least=0),
         segments=settings.whole("type_vocab_size", 2),
         has_tanh_gelu=encoder.read_activation(settings, "gelu_new"),
         embedding=settings.whole("embedding_size", 128),

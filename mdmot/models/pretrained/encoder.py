@@ -36,6 +36,8 @@ class EncoderConfig:
       has_tanh_gelu: Whether the Gaussian error function in blocks and head is approximated by tanh.
       embedding: Features of the tables of tokens and positions, where they are not `width`; else 0.
       rounds: The block of each round, where some are used more than once, as in ALBERT; else empty.
+      uncounted: The token that has no position of its own, as RoBERTa's padding; positions are counted from
+        its number on.
     """
 
     vocab_size: int
@@ -53,6 +55,7 @@ class EncoderConfig:
     has_tanh_gelu: bool = False
     embedding: int = 0
     rounds: tuple[int, ...] = ()
+    uncounted: int = -1
 
 
 def read_encoder(settings: Settings, **more: Any) -> EncoderConfig:

@@ -19,9 +19,11 @@ from mdmot.models.config import DTYPES
 from mdmot.models.pretrained import albert, bert, dream, esm, llada, llama, modernbert, qwen, roberta
 from mdmot.models.pretrained.fill import Rule, fill
 from mdmot.models.pretrained.settings import CONFIG_FILE, Settings, read_settings
-from mdmot.models.pretrained.symbols import find_mask, read_symbols
+from mdmot.models.pretrained.special_ids import find_mask, find_padding
+from mdmot.models.pretrained.symbols import read_symbols
 from mdmot.models.pretrained.tensors import Entry, list_tensors
 from mdmot.models.pretrained.tied import with_own_head
+from mdmot.models.pretrained.token_names import TokenNames, read_names
 
 SPARE = (
     r"(.*\.)?position_ids",  # 0, 1, 2, ...
@@ -96,6 +98,7 @@ class Pretrained:
       symbols: The text of each token, if the folder has a vocab.txt.
       unused: Tensors of the folder that the network does not need, of other heads.
       is_rotary: Whether it takes longer sequences too: its positions are rotary.
+      names: What the files of its tokenizer call its tokens.
     """
 
     model: Model
@@ -107,6 +110,7 @@ class Pretrained:
     symbols: tuple[str, ...] | None
     unused: tuple[str, ...]
     is_rotary: bool
+    names: TokenNames
 
 
 def load_pretrained(
@@ -127,7 +131,7 @@ def load_pretrained(
       dtype: Type of the weights and of what is computed with them, float32 or bfloat16. Logits are
         float32.
       mask_id: The token of a masked position, where the folder does not tell: neither in config.json
-        nor as [MASK] or <mask> in vocab.txt or tokenizer.json.
+        nor as the mask_token of the tokenizer, nor as [MASK] or <mask> in vocab.txt or tokenizer.json.
       never: Tokens beside the mask that are never drawn, as the encoders' other special ones.
 
     Returns:
@@ -136,7 +140,8 @@ def load_pretrained(
     Raises:
       InputError: If the folder is of another family (the message lists those that are read), its config
         asks for what the network has not, files are missing or damaged, tensors are missing, stray
-        or of a wrong shape, the type is another, or the mask is not known or no token of the network.
+        or of a wrong shape, the type is another, or the mask is not known, no token of the network, or one
+        thing in config.json and another in the tokenizer.
 
     Example:
       >>> import json, tempfile
@@ -179,11 +184,19 @@ def load_pretrained(
     if config.pad_id is not None and config.pad_id >= config.vocab_size:
         raise InputError(
             f"{folder / CONFIG_FILE}: pad_token_id is {config.pad_id}, and there are {config.vocab_size} "
-            "tokens; correct it, or write null for none"
+            "tokens; correct it, or write null for what the tokenizer calls padding"
         )
     symbols = read_symbols(folder, config.vocab_size)
-    mask_id = config.mask_id if mask_id is None else mask_id
-    mask_id = find_mask(folder, symbols, name) if mask_id is None else mask_id
+    try:
+        names = read_names(folder, name, symbols)
+    except InputError:
+        if mask_id is None and config.mask_id is None:
+            raise
+        names = TokenNames()  # a network whose mask is known needs no tokenizer
+    mask_id = find_mask(folder, config.mask_id, names) if mask_id is None else mask_id
+    if not isinstance(config, llama.LlamaConfig):  # whose padding is a token like others
+        pad_id = find_padding(folder, name, config.pad_id, names, config.vocab_size)
+        config = dataclasses.replace(config, pad_id=pad_id)
     is_rotary = name in ROTARY
     denoiser: Any = family.build(dataclasses.replace(config, length=ANY_LENGTH) if is_rotary else config)
     for token in dict.fromkeys((*never, mask_id)):
@@ -200,6 +213,7 @@ def load_pretrained(
         symbols,
         filled.unused,
         is_rotary,
+        names,
     )
 
 

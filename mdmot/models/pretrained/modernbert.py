@@ -174,6 +174,7 @@ class ModernBertFeatures:
         """What the head turns into logits, position by position."""
         config, length = self.config, tokens.shape[1]
         is_seen = encoder.seen(config.length, config.pad_id, tokens)
+        everywhere = jnp.ones(tokens.shape, bool)
         is_near = np.abs(np.subtract.outer(np.arange(length), np.arange(length))) <= config.reach
         turn_of = [
             turns(length, inverse_frequencies(config.width // config.heads, base)) for base in config.bases
@@ -185,7 +186,7 @@ class ModernBertFeatures:
             unit = jnp.where(layer["is_first"], x, unit)
             turn = jax.tree.map(lambda wide, near: jnp.where(layer["is_wide"], wide, near), *turn_of)
             pairs = jnp.asarray(is_near)[None] | layer["is_wide"]
-            pairs = pairs if is_seen is None else pairs & is_seen[:, None]
+            pairs = pairs & (everywhere if is_seen is None else is_seen)[:, None]
             x = x + self._attention(layer, unit, pairs, turn)
             hidden = linear(layer["mlp_in"], layer_norm(layer["mlp_norm"], x, config.epsilon))
             inside, gate = jnp.split(hidden, 2, axis=-1)

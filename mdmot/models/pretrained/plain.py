@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
-from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,17 +16,18 @@ from mdmot.denoisers import LogitsAt, Wrapped
 from mdmot.denoisers.reading import Positions
 from mdmot.errors import InputError
 from mdmot.model import Model
-from mdmot.models.named import Named
+from mdmot.models.named import WITHOUT_TEXT, Named
 from mdmot.models.pretrained.byte_level import MERGES_FILE, WORDS_FILE
-from mdmot.models.pretrained.conversation import begins, ends, read_about, read_chat, special_texts
+from mdmot.models.pretrained.conversation import begins, ends, read_about, read_chat
 from mdmot.models.pretrained.load import Pretrained, load_pretrained
+from mdmot.models.pretrained.special_ids import is_unasked
 from mdmot.models.pretrained.symbols import (
     TOKENIZER_FILE,
     VOCABULARY_FILE,
-    added_tokens,
     assert_each_once,
     tokenizer_object,
 )
+from mdmot.models.pretrained.token_names import SPECIAL
 from mdmot.vocabulary import AMINO_ACIDS, RARE, Residues, Symbols, Tokenizer, read_tokenizer
 
 FRAMES = dict.fromkeys(("albert", "bert", "modernbert"), ("[CLS]", "[SEP]"))
@@ -39,11 +38,6 @@ FRAMES |= {"esm": ("<cls>", "<eos>")} | dict.fromkeys(
 
 BY_LETTER = ("esm",)
 """Families whose sequences are written without blanks."""
-
-SPECIAL = re.compile(
-    r"\[(PAD|UNK|CLS|SEP|MASK|BOS|EOS|unused\d+)\]|</?(s|pad|unk|mask|cls|sep|bos|eos|null)(_\d+)?>(NOTUSED)?"
-)
-"""Tokens of encoders that are no text, by their names alone: [OH] is an atom and [C] may be a symbol."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +133,7 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
     """
     folder = pathlib.Path(folder)
     found = load_pretrained(folder, dtype)
-    vocabulary, number_of, flagged = _vocabulary(folder, found)
+    vocabulary = _vocabulary(folder, found)
     if found.model.mask_id < vocabulary.size:
         vocabulary = dataclasses.replace(vocabulary, mask=found.model.mask_id)
     if vocabulary.size > found.vocab_size:
@@ -148,16 +142,11 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
             "copy the model's own files"
         )
     about, chat = read_about(folder), read_chat(folder)
-    named = special_texts(about)
-    before, after = _frame(found, number_of, named)
+    before, after = _frame(found)
     if found.family not in FRAMES:
         before = begins(vocabulary, about)
-    special = {found.model.mask_id, *(vocabulary.textless if isinstance(vocabulary, Tokenizer) else ())}
-    if found.family in FRAMES:
-        said = flagged | set(named.values())
-        special |= {number for text, number in number_of.items() if text in said or SPECIAL.fullmatch(text)}
-    special |= _rare(vocabulary)
-    never = tuple(sorted(number for number in special if number < vocabulary.size))
+    why_never = _why_never(found, vocabulary)
+    never = tuple(sorted(why_never))
     denoiser = PlainDenoiser(
         found.model.denoiser, vocabulary.size, found.model.mask_id, before, after, never
     )
@@ -172,18 +161,38 @@ def load_plain(folder: str | os.PathLike[str], dtype: Any = jnp.float32) -> Name
         max(found.config.vocab_size, found.config.hidden, found.config.heads * found.length),
         config=found.config,
         never=never,
+        why_never=why_never,
         stretches=found.is_rotary,
         chat=chat,
-        ends=ends(folder, vocabulary, about, chat),
+        ends=tuple(
+            token
+            for token in ends(folder, vocabulary, about, chat)
+            if not is_unasked("eos_token_id", found.family, token, found.names)
+        ),
     )
 
 
-def _frame(
-    found: Pretrained, number_of: Mapping[str, int], named: Mapping[str, str]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _why_never(found: Pretrained, vocabulary: Symbols | Tokenizer) -> dict[int, str]:
+    """The tokens of a vocabulary that are not drawn, and why."""
+    names = found.names
+    why: dict[int, str] = {}
+    if found.family in FRAMES:
+        special = {number: names.why_special(text) for text, number in names.number_of.items()}
+        why |= {number: reason for number, reason in special.items() if reason is not None}
+        if found.pad_id is not None:
+            why[found.pad_id] = "padding"
+    if isinstance(vocabulary, Tokenizer):
+        why |= dict.fromkeys(vocabulary.textless, WITHOUT_TEXT)
+    why |= dict.fromkeys(_rare(vocabulary), "no one residue")
+    why[found.model.mask_id] = "the mask"
+    return {number: reason for number, reason in why.items() if number < vocabulary.size}
+
+
+def _frame(found: Pretrained) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The tokens before and behind every sequence: those that the tokenizer names, or the family's."""
     if found.family not in FRAMES:
         return (), ()
+    number_of, named = found.names.number_of, found.names.roles
     pairs = [
         (named.get("cls_token", ""), named.get("sep_token", "")),
         FRAMES[found.family],
@@ -197,29 +206,21 @@ def _frame(
     return (whole[0][0],), (whole[0][1],)
 
 
-def _vocabulary(
-    folder: pathlib.Path, found: Pretrained
-) -> tuple[Symbols | Tokenizer, dict[str, int], set[str]]:
-    """The vocabulary, the number of each token with a text of its own, and the texts flagged as special."""
+def _vocabulary(folder: pathlib.Path, found: Pretrained) -> Symbols | Tokenizer:
+    """What the tokens of a network stand for."""
     tokenizer = tokenizer_object(folder, found.family)
     if tokenizer is not None:
         path, content = tokenizer
-        pieces = content["model"].get("vocab", {}) if isinstance(content.get("model"), dict) else {}
-        # Of some kinds of tokenizers it is a list of pieces and their scores.
-        listed = pieces if isinstance(pieces, dict) else {row[0]: k for k, row in enumerate(pieces)}
-        listed |= added_tokens(path, content)
-        flagged = {token["content"] for token in content.get("added_tokens", []) if token.get("special")}
-        texts = {number: text for text, number in listed.items()}
+        texts = {number: text for text, number in found.names.number_of.items()}
         in_order = tuple(texts[number] for number in sorted(texts))
         is_whole = sorted(texts) == list(range(len(texts)))
         if is_whole and (found.family in BY_LETTER or (found.family in FRAMES and _is_protein(in_order))):
-            return _symbols(in_order, found.family), listed, flagged
+            return _symbols(in_order, found.family)
         is_file = path.name == TOKENIZER_FILE
-        return read_tokenizer(path) if is_file else Tokenizer(json.dumps(content)), listed, flagged
+        return read_tokenizer(path) if is_file else Tokenizer(json.dumps(content))
     if found.symbols is not None:
         assert_each_once(folder / VOCABULARY_FILE, found.symbols)
-        symbols = _symbols(found.symbols, found.family)
-        return symbols, {symbol: k for k, symbol in enumerate(found.symbols)}, set()
+        return _symbols(found.symbols, found.family)
     raise InputError(
         f"{folder}: has neither {TOKENIZER_FILE} nor {VOCABULARY_FILE} nor {WORDS_FILE} and {MERGES_FILE}, "
         "so that its tokens have no text; copy the model's own"

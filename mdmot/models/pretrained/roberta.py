@@ -20,10 +20,12 @@ def read(settings: Settings) -> EncoderConfig:
     """The size of a RoBERTa; its table of positions has rows up to the padding token's that none uses."""
     settings.only("position_embedding_type", "absolute", default="absolute")
     settings.only("architectures", *([name] for name in ARCHITECTURES), None)
+    pad_id = settings.whole("pad_token_id", None, least=0)
     config = encoder.read_encoder(
         settings,
         mask_id=settings.whole("mask_token_id", None, least=0),
-        pad_id=settings.whole("pad_token_id", PAD_ID, least=0),
+        pad_id=pad_id,
+        uncounted=PAD_ID if pad_id is None else pad_id,
         segments=settings.whole("type_vocab_size", 2),
         has_tanh_gelu=encoder.read_activation(settings, "gelu"),
     )
@@ -36,7 +38,7 @@ def read(settings: Settings) -> EncoderConfig:
 
 def first_position(config: EncoderConfig) -> int:
     """The row of the table of positions that a sequence begins with."""
-    return (PAD_ID if config.pad_id is None else config.pad_id) + 1
+    return config.uncounted + 1
 
 
 def shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
@@ -72,16 +74,12 @@ class RobertaFeatures:
 
     def __call__(self, params: Params, tokens: Tokens) -> Features:
         """What the head turns into logits, position by position."""
-        is_seen, first = (
-            encoder.seen(self.config.length, self.config.pad_id, tokens),
-            first_position(self.config),
-        )
-        if is_seen is None:
-            position = params["position"][None, first : first + tokens.shape[1]]
-        else:
-            # Padding is not counted, and has the row before the first.
-            count = jnp.cumsum(is_seen, axis=1, dtype=jnp.int32)
-            position = params["position"][jnp.where(is_seen, count, 0) + (first - 1)]
+        is_seen = encoder.seen(self.config.length, self.config.pad_id, tokens)
+        # Counted are all but one token, be it padding or not; that one has the row before the first.
+        is_counted = jnp.not_equal(tokens, self.config.uncounted)
+        count = jnp.cumsum(is_counted, axis=1, dtype=jnp.int32)
+        rows = jnp.where(is_counted, count, 0) + self.config.uncounted
+        position = params["position"][rows]
         x = encoder.embedded(params, tokens, position, self.config.epsilon)
         return through(encoder.block_of(self.config, is_seen), params["layers"], x)
 

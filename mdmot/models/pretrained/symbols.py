@@ -6,8 +6,7 @@ from typing import Any
 
 from mdmot.errors import InputError
 from mdmot.models.pretrained.byte_level import WORDS_FILE, byte_level, has_files
-from mdmot.models.pretrained.settings import CONFIG_FILE, read_json, read_text
-from mdmot.vocabulary import SPELLED_MASKS
+from mdmot.models.pretrained.settings import read_json, read_text
 
 VOCABULARY_FILE, TOKENIZER_FILE = "vocab.txt", "tokenizer.json"
 
@@ -68,30 +67,6 @@ def tokenizer_object(folder: pathlib.Path, family: str) -> tuple[pathlib.Path, d
     if path.exists():
         return path, read_json(path, "copy the file again")
     return (folder / WORDS_FILE, byte_level(folder, family)) if has_files(folder) else None
-
-
-def find_mask(folder: pathlib.Path, symbols: tuple[str, ...] | None, family: str) -> int:
-    """The token of a masked position, by its text.
-
-    Args:
-      folder: The folder.
-      symbols: The text of each token, if known.
-      family: The family of the network.
-
-    Raises:
-      InputError: If no token has the text of a mask.
-    """
-    number_of = {} if symbols is None else {symbol: number for number, symbol in enumerate(symbols)}
-    tokenizer = tokenizer_object(folder, family)
-    number_of |= {} if tokenizer is None else added_tokens(*tokenizer)
-    found = [number_of[text] for text in SPELLED_MASKS if text in number_of]
-    if not found:
-        raise InputError(
-            f"{folder}: neither {CONFIG_FILE} nor {VOCABULARY_FILE} nor {TOKENIZER_FILE} tells which token "
-            f'is the mask; write its number as "mask_token_id" into {CONFIG_FILE}, or pass mask_id to '
-            "load_pretrained"
-        )
-    return found[0]
 
 
 def added_tokens(path: pathlib.Path, content: dict[str, Any]) -> dict[str, int]:
