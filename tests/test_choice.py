@@ -269,6 +269,15 @@ def test_uniforms(uniforms):
     np.testing.assert_array_equal(uniforms(keys[3:5], 50, 2), u[3:5].astype(np.float32))
 
 
+def test_uniforms_of_a_position_are_the_same_in_a_longer_row():
+    """To the last bit; of those of a whole row only the first 32 bits are the position's own."""
+    keys = jax.random.split(jax.random.key(4), 1000)
+    np.testing.assert_array_equal(
+        uniforms_by_position(keys, 50, 2)[:, :40], uniforms_by_position(keys, 40, 2)
+    )
+    assert (uniforms(keys, 50, 2)[:, :40] != uniforms(keys, 40, 2)).any()
+
+
 ONE = int(np.float32(1).view(np.int32))
 
 

@@ -19,6 +19,7 @@ from mdmot.checks import (
     any_order,
     draws,
     edits,
+    insertion,
     learned,
     learned_networks,
     minimum,
@@ -427,6 +428,36 @@ SABOTAGES = [
                 )
             ),
         ),
+    ),
+    Sabotage(
+        "a network of a law that is not the data's",
+        "insertion",
+        ("insertion, bound", "insertion, two steps"),
+        replaced(
+            insertion,
+            "exact_model",
+            lambda right: (
+                lambda law, size: right(
+                    law._replace(log_prob=jnp.log(jnp.asarray([0.49, 0.51], law.log_prob.dtype))), size
+                )
+            ),
+        ),
+    ),
+    Sabotage(
+        "a tenth of what is to be inserted never comes",
+        "insertion",
+        ("insertion, two steps", "insertion, many steps"),
+        replaced(
+            insertion,
+            "insertion_grid",
+            lambda right: lambda steps: right(steps)._replace(insert=0.9 * right(steps).insert),
+        ),
+    ),
+    Sabotage(
+        "the law of the data for that of the steps",
+        "insertion",
+        ("counterexample, exact numbers in few steps",),
+        replaced(insertion, "insertion_law", lambda _: lambda law, *_: jnp.exp(law.log_prob)),
     ),
     Sabotage(
         "weights that make the seven steps, and no others",

@@ -58,7 +58,7 @@ LENGTH, VOCAB, CODES = 12, 5, 64
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.integers(0, CODES, LENGTH).astype(np.int32)
 PARAMS = RNG.normal(size=(CODES, LENGTH, VOCAB)).astype(np.float32)
-DRAWING = ("edit-end",)
+DRAWING = ("edit-end", "insert")
 """Samplers of rows that change their length, those that draw most."""
 
 ALPHAS = [0.0, 0.25, 0.5, 0.5, 1.0]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from small_keys import SMALL
 
-from mdmot.editing import Controls, Stop, editor_model, write, write_trajectory
+from mdmot.editing import Controls, Stop, Written, editor_model, write, write_trajectory
+from mdmot.insertion import Gaps, insert, insert_trajectory, insertion_grid, insertion_model
 from mdmot.samplers import Categorical, Likeliest, Temperature
 
 pytestmark = pytest.mark.slow  # many small programs to compile
@@ -18,23 +19,27 @@ pytestmark = pytest.mark.slow  # many small programs to compile
 BATCH, ROOM, LONGER, VOCAB, CODES, STEPS = 8, 12, 17, 4, 61, 6
 MASK, PAD, END = VOCAB, VOCAB + 1, 0
 KEYS = jax.random.split(jax.random.key(1, impl=SMALL), BATCH)
+FEW = (2.5, 0.0, -1.0, -1.0)
+"""Logits of the number missing in a gap, in the mean."""
+
 RNG = np.random.default_rng(0)
 
 
 class Table(NamedTuple):
-    """What is said of a position, by a hash of the five tokens around it: the same bits in any buffer."""
+    """What is said of a position or a gap, by a hash of the tokens around: the same bits in any buffer."""
 
     logits: Any
     remask: Any
     insert: Any
     delete: Any
+    missing: Any
 
 
 WEIGHTS = RNG.integers(1, CODES, 5)
 PARAMS = Table(
     *(
         np.asarray(RNG.normal(mean, 1.0, (CODES, *shape)), np.float32)
-        for mean, shape in [(0.0, (VOCAB,)), (-0.5, ()), (-0.8, ()), (0.0, ())]
+        for mean, shape in [(0.0, (VOCAB,)), (-0.5, ()), (-0.8, ()), (0.0, ()), (FEW, (len(FEW),))]
     )
 )
 OTHER_PARAMS = Table(*(leaf[::-1].copy() for leaf in PARAMS))
@@ -47,7 +52,16 @@ def code(tokens):
 
 
 def editor(params, tokens):
-    return Controls(*(leaf[code(tokens)] for leaf in jax.tree.map(jnp.asarray, params)))
+    *controls, _ = (jnp.asarray(leaf)[code(tokens)] for leaf in params)
+    return Controls(*controls)
+
+
+def inserter(params, tokens, is_open, absent):
+    """The law of a gap is read at the position behind it; it changes once, when half of all is there."""
+    behind = code(jnp.pad(tokens, ((0, 0), (0, 1)), constant_values=PAD))
+    late = (absent < 0.5)[:, None].astype(behind.dtype)
+    missing = jnp.asarray(params.missing)[(behind + late) % CODES]
+    return Gaps(jnp.asarray(params.logits)[code(tokens)], missing)
 
 
 class Case(NamedTuple):
@@ -57,7 +71,6 @@ class Case(NamedTuple):
     follow: Callable
     model: Any
     rows: tuple
-    steps: int = STEPS
 
     def with_params(self, params):
         return dataclasses.replace(self.model, params=params)
@@ -78,6 +91,22 @@ def padded(rows, room=ROOM):
     return jnp.asarray([[*row, *[PAD] * (room - len(row))] for row in rows], jnp.int32)
 
 
+def insert_case():
+    def run(keys, model, rows):
+        return insert(keys, model, *rows, GRID)
+
+    def follow(keys, model, rows):
+        return insert_trajectory(keys, model, *rows, GRID)
+
+    model = insertion_model(inserter, PARAMS, mask_id=MASK, pad_id=PAD)
+    # No gap is open in the first row, all are in the second, each second one in the others.
+    is_token = np.pad(np.asarray(ROWS) != PAD, ((0, 0), (1, 0)), constant_values=True)
+    is_open = is_token & (np.arange(ROOM + 1) % 2 == 0)
+    is_open[0], is_open[1] = False, is_token[1]
+    return Case(run, follow, model, (ROWS, jnp.asarray(is_open)))
+
+
+GRID = insertion_grid(STEPS)
 M = MASK
 ROWS = padded(
     [
@@ -96,6 +125,7 @@ CASES = {
     "edit": edit_case(Likeliest()),
     "edit-drawn": edit_case(Categorical((Temperature(0.7),))),
     "edit-end": edit_case(Categorical(), END),
+    "insert": insert_case(),
 }
 
 
@@ -113,17 +143,17 @@ def assert_same(found, right):
 
 def fitting(found):
     """Whether a row has never wanted more room than there was."""
-    return found.stop != Stop.ROOM
+    return found.stop != Stop.ROOM if isinstance(found, Written) else found.fits
 
 
 @each
 def test_rows_are_of_every_kind(case):
-    """Else the other tests would say little: rows change, grow or shrink, and stop for several reasons."""
+    """Else the other tests would say little: rows grow, some shrink, and some have no room."""
     found = run(case)
     lengths = (np.asarray(case.rows[0]) != PAD).sum(axis=1)
     assert found.finite.all()
     assert (found.length > lengths).any()
-    assert (found.length < lengths).any()
+    assert (found.length < lengths).any() == isinstance(found, Written)
     assert 2 < fitting(found).sum() < BATCH
     kept = np.arange(ROOM) < found.length[:, None]
     assert ((found.tokens != PAD) == kept)[fitting(found)].all()
@@ -161,7 +191,7 @@ def test_one_program_serves_all_weights_and_a_trajectory_ends_in_the_result(case
     assert (other.tokens != found.tokens).any()
     followed, path = jax.device_get(case.follow(KEYS, case.model, case.rows))
     assert_same(followed, found)
-    assert path.shape == (case.steps + 1, BATCH, ROOM)
+    assert path.shape == (STEPS + 1, BATCH, ROOM)
     np.testing.assert_array_equal(path[0], case.rows[0])
     np.testing.assert_array_equal(path[-1], found.tokens)
 
@@ -182,11 +212,14 @@ def test_a_program_is_exported_to_every_platform_and_called_again(case):
 
 @each
 def test_weights_may_be_bfloat16_and_arguments_given_away(case):
-    half = Table(*(jnp.asarray(leaf, jnp.bfloat16) for leaf in PARAMS))
+    half = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), PARAMS)
     found = run(case, model=case.with_params(half))
     assert [leaf.dtype for leaf in found] == [leaf.dtype for leaf in run(case)]
     assert found.finite.all()
     # Eight bits of a mantissa: the numbers that decide are others, and most decisions are the same.
     assert (found.tokens[fitting(found)] == run(case).tokens[fitting(found)]).mean() > 0.5
-    given = jax.jit(case.run, donate_argnums=2)
-    assert_same(jax.device_get(given(KEYS, case.model, tuple(map(jnp.copy, case.rows)))), run(case))
+    given = jax.jit(
+        lambda keys, model, tokens, *more: case.run(keys, model, (tokens, *more)), donate_argnums=2
+    )
+    tokens, *more = case.rows
+    assert_same(jax.device_get(given(KEYS, case.model, jnp.copy(tokens), *more)), run(case))

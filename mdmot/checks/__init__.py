@@ -9,6 +9,7 @@ from mdmot.checks.discretisation import check_chord_limit, check_even_steps, che
 from mdmot.checks.draws import check_unmask_rate
 from mdmot.checks.edits import check_edit_step
 from mdmot.checks.elbo import check_elbo_invariance
+from mdmot.checks.insertion import check_insertion
 from mdmot.checks.learned import check_learned_optimum
 from mdmot.checks.minimum import check_descent, check_gradient, check_second_variation, check_value
 from mdmot.checks.parity import check_parity
@@ -31,6 +32,7 @@ __all__ = [
     "check_fisher_information",
     "check_gradient",
     "check_infinite_linear",
+    "check_insertion",
     "check_learned_optimum",
     "check_parity",
     "check_proportionality",
@@ -69,6 +71,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     check_edit_step,
     check_parity,
     check_write_once,
+    check_insertion,
 )
 
 

@@ -25,7 +25,7 @@ from mdmot.workflows.precision import Precision
 )
 @common
 def verify(precision: Precision, seed: int, as_json: bool) -> int:
-    """Check the claims of the energy-minimisation paper, and those on processes that edit, numerically.
+    """Check claims numerically: on least energy, on orders, and on processes that edit or insert.
 
     Each check states what holds, where it stops and, if it stops, the smallest counterexample. Exit
     status 1 if any check fails.

@@ -16,7 +16,7 @@ from mdmot.insertion.model import InsertionModel
 from mdmot.insertion.numbers import Numbers, Thinned
 from mdmot.insertion.rows import require_rows
 from mdmot.insertion.transition import grown
-from mdmot.samplers import Categorical, Choice, categorical, uniforms
+from mdmot.samplers import Categorical, Choice, categorical, uniforms_by_position
 from mdmot.samplers.draw import happens
 from mdmot.samplers.logits import is_law
 from mdmot.samplers.loop import row_keys
@@ -58,7 +58,8 @@ def insert(
     In each step every mask is revealed with the grid's probability, its token chosen from its law; and
     every open gap receives masks, their number drawn from the law of the number missing. Tokens that are
     given are never changed, and closed gaps never receive any. All rows are completed together in one
-    compiled loop; what happens to a row depends on its tokens, its gaps and its key alone.
+    compiled loop; what happens to a row depends on its tokens, its gaps and its key alone, not even on the
+    size of the buffer as long as the row fits.
 
     Args:
       keys: One key, from which row i takes fold_in(key, i), or one key a row.
@@ -177,7 +178,7 @@ def _advance(
     batch, length = tokens.shape
     said = model(tokens, is_open, jnp.full(batch, step.grid.absent))
     step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step.number)
-    uniform = uniforms(step_keys, length + 1, 5)
+    uniform = uniforms_by_position(step_keys, length + 1, 5)
     is_mask = tokens == model.mask_id
     law = choice.law(said.logits)
     picked = choice.pick(uniform[:, :-1, :2], law).astype(tokens.dtype)

@@ -61,7 +61,7 @@ def verify(
     checks: "Sequence[CheckFunction] | None" = None,
     show: Show | None = None,
 ) -> Verification:
-    """Checks the claims of the energy-minimisation paper, and those on processes that edit, numerically.
+    """Checks claims numerically: on least energy, on orders, and on processes that edit or insert.
 
     Each check states what holds, where it stops and, if it stops, the smallest counterexample. They fix
     their own draws.
