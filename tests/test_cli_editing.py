@@ -5,17 +5,21 @@ import json
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 import mdmot
 from mdmot.cli import main
 from mdmot.data.traces import Parity, parity_traces, task_named
 from mdmot.errors import InputError
-from mdmot.models import NamedEditor
+from mdmot.models import EditingConfig, EditingTransformer, NamedEditor, editor_from_nnx, save_checkpoint
 from mdmot.names import TASKS
+from mdmot.samplers import Likeliest
 from mdmot.training import read_metrics, saved_steps
 from mdmot.training.editor_config import EDITORS, EditorTrainConfig, new_editor_config
 from mdmot.training.right_steps import right_steps
-from mdmot.workflows import train_editor
+from mdmot.vocabulary import Symbols
+from mdmot.workflows import computing_in, evaluate_editor, train_editor
+from mdmot.workflows.editor_rows import choice_of, edited_rows, limits_of
 
 QUICK = ("--steps", 12, "--log-every", 2, "--save-every", 4)
 
@@ -239,3 +243,186 @@ def test_the_optimizer_of_equal_settings_is_one_object():
     assert one.optimizer() is other.optimizer()
     assert new_editor_config(Parity(), {"log_every": 30}).save_every == 510
     assert new_editor_config(Parity(), {"save_every": 30}).log_every == 10
+
+
+def test_fresh_rows_of_any_length_come_out_right(run, parity):
+    words = ("evaluate", parity, "--language", "parity:length=200", "--num", 20, "--json")
+    status, output, errors = run(*words)
+    found = json.loads(output)
+    assert status == 0
+    assert "20 fresh rows of parity:length=200, at most 402 steps" in errors
+    assert (found["exact_match"], found["standard_error"], found["sequences"]) == (1, 0, 20)
+    assert found["interval"][0] == pytest.approx(0.025 ** (1 / 20))  # no failure in 20 (Clopper, Pearson)
+    assert (found["parameters"], found["language"], found["seed"]) == (883, "parity:length=200", 0)
+    assert found["stops"] == {"END": 0, "STILL": 20, "STEPS": 0, "ROOM": 0}
+    # Each pair takes two calls, in which one bit or two go with equal chances: 4/3 calls a bit. Over 20
+    # rows the mean is off by about 3 calls, of 267.
+    assert found["network_calls"] == pytest.approx(4 / 3 * 200, rel=0.05)
+    assert (found["right_steps"], found["steps"]) == (1, 108)
+    assert found["heads"]["token"] == {"labels": 0, "loss": None, "right": None}
+    assert found["heads"]["delete"]["right"] == 1
+    assert {"versions", "device"} <= found.keys()
+    assert json.loads(run(*words)[1]) == found
+    assert json.loads(run(*words, "--seed", 1)[1])["network_calls"] != found["network_calls"]
+
+
+def test_the_task_is_that_of_the_training_unless_another_is_named(run, parity):
+    status, output, _ = run("evaluate", parity, "--num", 5)
+    assert status == 0
+    assert "of 5 rows of parity:length=30 end right" in output
+    assert "stopped: 5 STILL" in output
+    found = evaluate_editor(parity, num=5, max_steps=3)
+    assert (found.exact_match.value, found.stops["STEPS"], found.network_calls.value) == (0, 5, 3)
+    assert repr(found).startswith("EditorEvaluation(0.00% right of 5 rows of parity:length=30")
+
+
+def test_a_threshold_that_no_control_exceeds_changes_nothing(run, parity):
+    words = ("sample", parity, "--prompt", "B01", "--json", "--threshold-remask")
+    assert json.loads(run(*words, 0.4)[1])["samples"][0]["text"] == "B1"
+    sample = json.loads(run(*words, 0.9999999)[1])["samples"][0]
+    assert (sample["text"], sample["network_calls"], sample["stop"]) == ("B01", 1, "STILL")
+    status, output, _ = run("evaluate", parity, "--num", 4, "--threshold-remask", 0.9999999, "--json")
+    assert (status, json.loads(output)["exact_match"]) == (0, 0)
+
+
+def test_a_prompt_is_edited_until_it_stands_still(run, parity):
+    status, output, errors = run("sample", parity, "--prompt", "B0110")
+    assert (status, output) == (0, "B0\n")  # the paper's steps, by hand: BM110 B110 BMM0 B0
+    found = json.loads(run("sample", parity, "--prompt", "B0110", "--num", 2, "--json")[1])
+    assert found["samples"] == [{"text": "B0", "tokens": [2, 0], "network_calls": 5, "stop": "STILL"}] * 2
+    assert (found["length"], found["max_steps"], found["seed"]) == (5, 10, 0)
+    status, output, errors = run("sample", parity, "--prompt", "B0110", "--watch")
+    assert output == "B0\n"
+    assert [line.rpartition(": ")[2] for line in errors.splitlines()] == [
+        "B0110",
+        "B□110",
+        "B110",
+        "B□□0",
+        "B0",
+    ]
+
+
+def test_templates_may_have_masks_and_lengths_of_their_own(run, parity, tmp_path):
+    (tmp_path / "rows").write_text("B_1\nB11111\n\nB0\n")
+    words = ("sample", parity, "--template", tmp_path / "rows", "--mask-symbol", "_")
+    status, output, _ = run(*words)
+    assert (status, output.split()) == (0, ["B1", "B1", "B0"])
+    assert len(json.loads(run(*words, "--num", 2, "--json")[1])["samples"]) == 6
+
+
+def test_without_a_prompt_rows_of_the_task_are_edited(run, parity):
+    found = json.loads(run("sample", parity, "--num", 3, "--json")[1])
+    assert {sample["text"] for sample in found["samples"]} <= {"B", "B0", "B1"}
+    assert found["length"] == 31
+    more = json.loads(run("sample", parity, "--num", 4, "--json")[1])["samples"]
+    assert more[:3] == found["samples"]
+
+
+def test_rows_that_do_not_end_are_said_in_a_line_each(run, parity, tmp_path):
+    (tmp_path / "rows").write_text("B0110\nB1\nB11\n")
+    words = ("sample", parity, "--template", tmp_path / "rows", "--max-steps", 1)
+    status, output, errors = run(*words)
+    assert (status, output.split()) == (0, ["B□110", "B1", "B□□"])
+    assert len(errors.splitlines()) == 2
+    assert "sample 0 has not ended after 1 steps, with 5 tokens" in errors
+    assert "sample 2 has not ended after 1 steps, with 3 tokens" in errors
+
+
+def grower(folder, signs):
+    """A network that puts a mask behind every token, whatever it sees."""
+    config = EditingConfig(vocab_size=len(signs), width=4, depth=1, heads=1, window=1)
+    _, params = editor_from_nnx(EditingTransformer(config, nnx.Rngs(0)))
+    zeros = jax.tree.map(jax.numpy.zeros_like, params)
+    zeros["control_head"]["bias"] = jax.numpy.asarray([-1.0, 1.0, -1.0], jax.numpy.float32)
+    save_checkpoint(folder, EditingTransformer, config, zeros, Symbols(signs), {})
+    return folder
+
+
+def test_a_row_without_room_is_said_with_the_length_that_it_wants(run, tmp_path):
+    folder = grower(tmp_path / "G", ("a", "b"))
+    status, output, errors = run("sample", folder, "--prompt", "ab", "--length", 10)
+    # 2, 4, 8 and 16 tokens; masks become the first of tokens that are equally likely.
+    assert (status, output) == (0, "a□a□b□a□\n")
+    assert "sample 0 has no room: after 3 steps it would have 16 tokens, and its buffer has 10" in errors
+    found = json.loads(run("sample", folder, "--prompt", "ab", "--json")[1])
+    assert (found["length"], found["max_steps"], found["samples"][0]["stop"]) == (64, 1000, "ROOM")
+    for words, said in [
+        (("sample", folder), "and there is none; pass --prompt or --template"),
+        (("evaluate", folder), "does not say what it was trained on; pass --language"),
+        (
+            ("sample", folder, "--prompt", "abab", "--length", 3),
+            "a row of 4 tokens is longer than its buffer",
+        ),
+        (
+            ("sample", folder, "--prompt", "ab", "--watch", "--length", 10**6, "--max-steps", 10**3),
+            "to watch",
+        ),
+    ]:
+        status, _, errors = run(*words)
+        assert status == 2
+        assert said in errors.splitlines()[-1], words
+
+
+def test_what_becomes_of_a_row_does_not_depend_on_the_batch(parity):
+    named = mdmot.load(parity)
+    rows = Parity(length=9).starts(np.random.default_rng(0), 7)
+    rows[3] = rows[3][:4]
+    limits = limits_of(Parity(), rows, None, None)
+    with computing_in("float32"):
+        together = edited_rows(0, named, rows, limits, choice=Likeliest())
+        alone = [edited_rows(0, named, [row], limits, choice=Likeliest())[0] for row in rows]
+    assert together == alone
+    with pytest.raises(InputError, match="row 1 is empty"):
+        edited_rows(0, named, [[2], []], limits, choice=Likeliest())
+
+
+def test_tokens_are_drawn_where_the_task_draws_them():
+    assert choice_of(task_named("two-sided-brackets"), None).draws
+    assert not choice_of(Parity(), None).draws
+    assert not choice_of(task_named("two-sided-brackets"), 0).draws
+    assert choice_of(None, 0.5).draws
+    # Rows that are none of the task's have no limits of it.
+    assert limits_of(task_named("addition"), [[10]], None, None) == (64, 1000)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sample", "--sampler", "confidence"], "--sampler means nothing for a model that edits its rows"),
+        (["sample", "--schedule", "linear"], "--schedule means nothing"),
+        (["sample", "--steps", "3"], "--steps means nothing"),
+        (["sample", "--block-length", "3"], "--block-length means nothing"),
+        (["sample", "--forbid", "1"], "--forbid means nothing"),
+        (["sample", "--dtype", "bfloat16"], "--dtype means nothing"),
+        (["sample", "--prompt", "B", "--template", "T"], "--prompt and --template are both given"),
+        (["sample", "--prompt", ""], "--prompt is empty"),
+        (["sample", "--prompt", "B2"], "--prompt: '2' not in the vocabulary"),
+        (["sample", "--template", "T"], "T, line 2: 'x' not in the vocabulary"),
+        (["sample", "--template", "E"], "no rows, expected at least one"),
+        (["sample", "--prompt", "B", "--threshold-insert", "1"], "threshold of insert = 1.0"),
+        (["sample", "--prompt", "B", "--threshold-insert", "2"], "--threshold-insert"),
+        (["evaluate", "--text", "T"], "--text means nothing"),
+        (["evaluate", "--orders", "3"], "--orders means nothing"),
+        (["evaluate", "--num", "1"], "pass at least 2 rows"),
+        (["evaluate", "--language", "arithmetic"], "task 'arithmetic' is not known"),
+        (["evaluate", "--language", "addition"], "the signs are 0 1 2 3 4 5 6 7 8 9 + B and those of"),
+        (["evaluate", "--language", "parity:length=0"], "length is '0'"),
+    ],
+)
+def test_what_means_nothing_for_an_editor_is_refused_in_one_line(run, parity, tmp_path, words, said):
+    (tmp_path / "T").write_text("B01\nBx\n")
+    (tmp_path / "E").write_text("\n")
+    words = [str(tmp_path / word) if word in ("T", "E") else word for word in words]
+    status, output, errors = run(words[0], parity, *words[1:])
+    assert (status, output) == (2, "")
+    assert said in errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--max-steps", "--threshold-remask", "--threshold-delete"])
+def test_what_is_for_editors_is_refused_for_others(run, option):
+    for command in ("sample", "evaluate"):
+        status, _, errors = run(command, option, "0.5" if "threshold" in option else "5")
+        assert status == 2
+        assert f"{option} means nothing for a masked model" in errors
+    with pytest.raises(InputError, match="the bundled model reveals masked tokens: "):
+        evaluate_editor(None)

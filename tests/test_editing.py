@@ -11,6 +11,7 @@ from mdmot.editing import (
     Controls,
     Edits,
     Stop,
+    Thresholds,
     edited,
     editor_model,
     raise_if_unfinished,
@@ -281,3 +282,24 @@ def test_special_tokens_are_different_ones():
             editor_model(parity, None, **numbers)
     with pytest.raises(InputError, match="max_steps"):
         write(KEY, MODEL, jnp.asarray(buffers([[0]], 1)), max_steps=0)
+
+
+def test_a_control_is_taken_above_its_threshold():
+    """Log-odds log(p / (1 - p)) of p = 0.6, 0.7 and 0.8, asked for at thresholds on both sides of each."""
+    chances = [0.6, 0.7, 0.8]
+
+    def editor(params, tokens):
+        odds = [jnp.full(tokens.shape, np.log(p / (1 - p))) for p in chances]
+        return Controls(jnp.zeros((*tokens.shape, 2)), *odds)
+
+    model = editor_model(editor, None, mask_id=2, pad_id=3)
+    row = jnp.asarray([[2, 0, 3, 3, 3, 3]])
+    for below in itertools.product((True, False), repeat=3):
+        limits = Thresholds(*(p + (-0.01 if b else 0.01) for p, b in zip(chances, below, strict=True)))
+        found = write(jax.random.key(0), model, row, max_steps=1, thresholds=limits)
+        edits = Edits(jnp.zeros_like(row), *(jnp.full(row.shape, bool(b)) & (row != 3) for b in below))
+        expected = edited(row, edits, 2, 3)
+        assert found.length[0] == expected.length[0]
+        np.testing.assert_array_equal(found.tokens, expected.tokens)
+    with pytest.raises(InputError, match="threshold of insert = 1"):
+        write(jax.random.key(0), model, row, max_steps=1, thresholds=Thresholds(insert=1.0))

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from mdmot.cli.editing_options import EDITING_ONLY, editing_options
+from mdmot.cli.evaluate_editor import evaluated_editor
 from mdmot.cli.judging import show_judgement
 from mdmot.cli.kinds import Whole, checked
 from mdmot.cli.once import Command
@@ -22,11 +24,12 @@ from mdmot.cli.options import (
 )
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
-from mdmot.names import assert_language
+from mdmot.cli.unread import refuse_unread
+from mdmot.names import EDITING, assert_language
 from mdmot.readable import so_many
 from mdmot.workflows import evaluated, evaluation, judgement
 from mdmot.workflows.evaluated import Evaluation
-from mdmot.workflows.naming import precision_of
+from mdmot.workflows.naming import precision_of, process_named
 from mdmot.workflows.precision import computing_in
 
 EXAMPLES = """\b
@@ -37,6 +40,7 @@ Examples:
   mdmot evaluate names --records names.csv:name
   mdmot evaluate sums --language arithmetic:digits=2 --steps 4
   mdmot evaluate ngram:length=32 --steps 8 --schedule squared-sine
+  mdmot evaluate parity --language parity:length=200
 """
 
 
@@ -50,8 +54,8 @@ Examples:
     "--language",
     metavar="SPEC",
     callback=checked(assert_language),
-    help="Fresh sequences of a language, as in `mdmot train`.  [default: the one that the model was "
-    "trained on]",
+    help="Fresh sequences of a language or rows of a task, as in `mdmot train`.  [default: the one that "
+    "the model was trained on]",
 )
 @records_options(
     "Records, one example each, as in `mdmot train`; - is standard input.  [default: those that the model "
@@ -99,8 +103,11 @@ Examples:
     f"the bound.  [default: {judgement.LEAST_ORDERS} to {judgement.MOST_ORDERS}, by the length; for text "
     f"{judgement.TEXT_ORDERS}]",
 )
+@editing_options
 @common
+@click.pass_context
 def evaluate(
+    context: click.Context,
     model: pathlib.Path | None,
     schedule_text: str | None,
     reveal: str | None,
@@ -130,7 +137,17 @@ def evaluate(
     after the =, the rest of a Sudoku), the share that Python parses, the divergence from the law. For a
     LAW, a file or a test bed as in `mdmot law`, the sampler knows the exact conditionals, so that all of
     its error comes from its steps. A command that is stopped prints what it has.
+
+    A MODEL that edits (see `mdmot train --language parity`) edits --num fresh rows of its task, or of the
+    same task at another size: printed are the share that ends right, why rows stopped, and how often each
+    head is right on fresh steps.
     """
+    if model is not None and process_named(model) == EDITING:
+        evaluated_editor(context, model)
+        return
+    everything = {str(option.name) for option in context.command.params}
+    refuse_unread(context, everything - EDITING_ONLY, "a masked model")
+    options = {name: value for name, value in options.items() if name not in EDITING_ONLY}
     from mdmot.plans import REVEALS, parse_schedule
 
     with computing_in(precision_of(model)):

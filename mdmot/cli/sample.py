@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdmot.cli.asking import asked, asking_options, assert_one_beginning
+from mdmot.cli.editing_options import EDITING_ONLY, editing_options
 from mdmot.cli.grouped import GroupedOptions
 from mdmot.cli.knobs import assert_words, knobs
 from mdmot.cli.options import (
@@ -23,10 +24,13 @@ from mdmot.cli.options import (
 )
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
+from mdmot.cli.sample_editor import sampled_editor
 from mdmot.cli.samplers import default_sampler, knob_sections, list_samplers, make_run, sampler_named
+from mdmot.cli.unread import refuse_unread
 from mdmot.errors import InputError
+from mdmot.names import EDITING
 from mdmot.readable import so_many
-from mdmot.workflows.naming import load_masked, precision_of
+from mdmot.workflows.naming import load_masked, precision_of, process_named
 from mdmot.workflows.precision import computing_in
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ Examples:
   mdmot sample brackets:length=32 --sampler fixed --steps 8 --num 3
   mdmot sample llada-instruct --chat 'What is a token?' --block-length 32 --sampler confidence
   mdmot sample my-model --sampler confidence --prompt 'def ' --block-length 16
+  mdmot sample parity --prompt B0110 --watch
 """
 
 
@@ -54,6 +59,7 @@ SECTIONS = {
         *("temperature", "top_k", "top_p"),
     ),
     **knob_sections(),
+    "How rows are edited": ("max_steps", "threshold_remask", "threshold_insert", "threshold_delete"),
 }
 """The headings of the help, and the options below each."""
 
@@ -139,8 +145,11 @@ SECTIONS = {
 )
 @click.option("--block-length", type=WHOLE, metavar="N", help="Fill blocks of N tokens from left to right.")
 @knobs
+@editing_options
 @common
+@click.pass_context
 def sample(
+    context: click.Context,
     model: pathlib.Path | None,
     sampler_name: str | None,
     schedule_text: str | None,
@@ -168,9 +177,19 @@ def sample(
     the network's place. Without MODEL, the small model of Python source that comes with mdmot is sampled.
     A sample depends on the seed and on its own number alone: asking for more leaves the first as they are.
 
+    A MODEL that edits (see `mdmot train --language parity`) begins with the --prompt, the lines of a
+    --template or fresh rows of its task, masks allowed, and edits them until they stand still; of the
+    options it reads those and --num, --length (room for a row), --max-steps, --temperature, --threshold-...
+    and --watch.
+
     Texts go to standard output, with control characters escaped; if one has several lines, a line of ---
     stands between samples.
     """
+    if model is not None and process_named(model) == EDITING:
+        sampled_editor(context, model)
+        return
+    everything = {str(option.name) for option in context.command.params}
+    refuse_unread(context, everything - EDITING_ONLY, "a masked model")
     assert_one_beginning(prompt, template, chat, system)
     if guidance is not None and prompt is None and template is None and not chat:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int, Key
 from mdmot._types import Tokens
 from mdmot.arguments import concrete, whole
 from mdmot.editing.editor import EditModel
+from mdmot.editing.thresholds import HALF, Thresholds
 from mdmot.editing.transition import Edits, edited
 from mdmot.errors import InputError
 from mdmot.samplers import Choice, Likeliest, uniforms_by_position
@@ -61,12 +62,13 @@ def write(
     *,
     max_steps: int,
     choice: Choice = LIKELIEST,
+    thresholds: Thresholds = HALF,
 ) -> Written:
     """Edits rows until all have stopped.
 
-    A control is taken where its probability is above 1/2. All rows are edited together in one compiled
-    loop; what happens to a row depends on its tokens and its key alone, not even on the size of the buffer
-    as long as the row fits.
+    A control is taken where its probability is above its threshold, by default 1/2. All rows are edited
+    together in one compiled loop; what happens to a row depends on its tokens and its key alone, not even
+    on the size of the buffer as long as the row fits.
 
     Args:
       keys: One key, from which row i takes fold_in(key, i), or one key a row; read if the choice draws.
@@ -75,6 +77,7 @@ def write(
         is all the room that rows have.
       max_steps: Steps that a row may take, at least 1.
       choice: How the tokens of unmasked positions are chosen.
+      thresholds: How probable a control must be to be taken.
 
     Returns:
       The rows, their steps, and why each stopped.
@@ -98,7 +101,8 @@ def write(
     References:
       Yang et al., arXiv:2510.06190 (AP-MDM).
     """
-    return _write(_row_keys(keys, model, tokens, max_steps), model, tokens, choice, max_steps)
+    how = _How(_row_keys(keys, model, tokens, max_steps), choice, thresholds.log_odds())
+    return _write(how, model, tokens, max_steps)
 
 
 def write_trajectory(
@@ -108,6 +112,7 @@ def write_trajectory(
     *,
     max_steps: int,
     choice: Choice = LIKELIEST,
+    thresholds: Thresholds = HALF,
 ) -> tuple[Written, Int[Array, "points batch length"]]:
     """Edits rows as `write` does, and also returns them before, between and after the steps.
 
@@ -117,6 +122,7 @@ def write_trajectory(
       tokens: Rows with padding behind them.
       max_steps: Steps that a row may take.
       choice: How tokens are chosen.
+      thresholds: How probable a control must be to be taken.
 
     Returns:
       The result of `write`, equal to it, and the max_steps + 1 states; a row that stopped stays as it is.
@@ -134,7 +140,8 @@ def write_trajectory(
       >>> path[:, 0].tolist()
       [[1, 1, 2], [0, 0, 2], [0, 0, 2]]
     """
-    return _write_trajectory(_row_keys(keys, model, tokens, max_steps), model, tokens, choice, max_steps)
+    how = _How(_row_keys(keys, model, tokens, max_steps), choice, thresholds.log_odds())
+    return _write_trajectory(how, model, tokens, max_steps)
 
 
 def raise_if_unfinished(written: Written, max_steps: int) -> None:
@@ -172,6 +179,14 @@ def raise_if_unfinished(written: Written, max_steps: int) -> None:
         )
 
 
+class _How(NamedTuple):
+    """How rows are edited: the keys of the rows, how tokens are chosen, and log-odds to exceed."""
+
+    keys: Array
+    choice: Choice
+    least: Thresholds
+
+
 class _State(NamedTuple):
     step: Int[Array, ""]
     written: Written
@@ -180,21 +195,20 @@ class _State(NamedTuple):
 RUNNING = -1
 
 
-def _advance(
-    keys: Array, model: EditModel, choice: Choice, max_steps: Array | int, state: _State
-) -> _State:
+def _advance(how: _How, model: EditModel, max_steps: Array | int, state: _State) -> _State:
     """All rows after a step; those that have stopped stay as they are."""
     old = state.written
     tokens = old.tokens
     runs = old.stop == RUNNING
     controls = model.editor(model.params, tokens)
-    step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, state.step)
-    law = choice.law(controls.logits)
-    picked = choice.pick(uniforms_by_position(step_keys, tokens.shape[1], 2), law).astype(tokens.dtype)
+    step_keys = jax.vmap(jax.random.fold_in, (0, None))(how.keys, state.step)
+    law = how.choice.law(controls.logits)
+    picked = how.choice.pick(uniforms_by_position(step_keys, tokens.shape[1], 2), law).astype(tokens.dtype)
     marks = (controls.remask, controls.insert, controls.delete)
-    new = edited(tokens, Edits(picked, *(mark > 0 for mark in marks)), model.mask_id, model.pad_id)
+    edits = Edits(picked, *(mark > least for mark, least in zip(marks, how.least, strict=True)))
+    new = edited(tokens, edits, model.mask_id, model.pad_id)
     is_mask, is_token = tokens == model.mask_id, tokens != model.pad_id
-    unmasked = is_mask & ~(controls.remask > 0) & ~(controls.delete > 0)
+    unmasked = is_mask & ~edits.remask & ~edits.delete
     is_number = ~(jnp.isnan(jnp.stack(marks)).any(axis=0) & is_token)
     finite = (is_number & (~unmasked | (is_law(controls.logits) & is_law(law)))).all(axis=1)
     fits = new.length <= tokens.shape[1]
@@ -224,27 +238,25 @@ def _start(model: EditModel, tokens: Tokens) -> _State:
 
 
 @jax.jit
-def _write(
-    keys: Array, model: EditModel, tokens: Tokens, choice: Choice, max_steps: Array | int
-) -> Written:
+def _write(how: _How, model: EditModel, tokens: Tokens, max_steps: Array | int) -> Written:
     def goes_on(state: _State) -> Array:
         return (state.written.stop == RUNNING).any()
 
     def step(state: _State) -> _State:
-        return _advance(keys, model, choice, max_steps, state)
+        return _advance(how, model, max_steps, state)
 
     return lax.while_loop(goes_on, step, _start(model, tokens)).written
 
 
 @functools.partial(jax.jit, static_argnames="max_steps")
 def _write_trajectory(
-    keys: Array, model: EditModel, tokens: Tokens, choice: Choice, max_steps: int
+    how: _How, model: EditModel, tokens: Tokens, max_steps: int
 ) -> tuple[Written, Int[Array, "points batch length"]]:
     def step(state: _State, _: None) -> tuple[_State, Tokens]:
         goes_on = (state.written.stop == RUNNING).any()
         state = lax.cond(
             goes_on,
-            lambda state: _advance(keys, model, choice, max_steps, state),
+            lambda state: _advance(how, model, max_steps, state),
             lambda state: state,
             state,
         )

@@ -9,6 +9,7 @@ from mdmot.workflows.auditing import audit
 from mdmot.workflows.checking import Verification, verify
 from mdmot.workflows.compared import Comparison
 from mdmot.workflows.comparing import compare
+from mdmot.workflows.editor_evaluation import EditorEvaluation, evaluate_editor
 from mdmot.workflows.evaluated import Evaluation
 from mdmot.workflows.evaluation import evaluate
 from mdmot.workflows.laws import ExactLaw, law
@@ -29,6 +30,7 @@ __all__ = [
     "Agreements",
     "Audit",
     "Comparison",
+    "EditorEvaluation",
     "EditorSettings",
     "EditorTraining",
     "Evaluation",
@@ -47,6 +49,7 @@ __all__ = [
     "compare",
     "computing_in",
     "evaluate",
+    "evaluate_editor",
     "law",
     "learn_order",
     "load",

@@ -177,7 +177,7 @@ def _of_editor(named: "NamedEditor") -> dict[str, Any]:
         "tokens": named.vocabulary.size,
         "vocabulary": type(named.vocabulary).__name__.lower(),
         "tokens of a row": "any number",
-        "tokens seen to both sides of a position": config.reach,
+        "tokens seen to both sides of a position": "all" if config.reach is None else config.reach,
         **_weights(model.params),
         "trained on": named.task,
     }

@@ -95,6 +95,16 @@ def warn_of_unread(named: Named, where: str, lost: Unread, more: str = "") -> No
     )
 
 
+def read_templates(path: pathlib.Path) -> list[tuple[str, str]]:
+    """The lines of a file of templates, each with where it stands.
+
+    Raises:
+      InputError: If the file cannot be read.
+    """
+    lines = _read(path).splitlines()
+    return [(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1)]
+
+
 def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:
     """The tokens of texts that must not be drawn.
 

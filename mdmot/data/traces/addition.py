@@ -43,6 +43,11 @@ class Addition:
         whole("digits", self.digits)
 
     @property
+    def draws(self) -> bool:
+        """No: each step has one outcome."""
+        return False
+
+    @property
     def spec(self) -> str:
         """The text that names it."""
         return spelled("addition", digits=self.digits)

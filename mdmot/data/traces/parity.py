@@ -58,6 +58,11 @@ class Parity:
         whole("length", self.length)
 
     @property
+    def draws(self) -> bool:
+        """No: each step has one outcome."""
+        return False
+
+    @property
     def spec(self) -> str:
         """The text that names it."""
         return spelled("parity", length=self.length)

@@ -48,6 +48,11 @@ class Patch:
         whole("length", self.length)
 
     @property
+    def draws(self) -> bool:
+        """No: each step has one outcome."""
+        return False
+
+    @property
     def spec(self) -> str:
         """The text that names it."""
         return spelled("patch", length=self.length)

@@ -52,6 +52,11 @@ class SudokuSearch:
             raise InputError(f"{self.givens} digits given of {self.size**2}; pass 0 to {self.size**2}")
 
     @property
+    def draws(self) -> bool:
+        """No: each step has one outcome."""
+        return False
+
+    @property
     def spec(self) -> str:
         """The text that names it."""
         return spelled("sudoku-search", size=self.size, givens=self.givens)

@@ -33,6 +33,11 @@ class Task(Protocol):
         """The text of each clean token."""
         ...
 
+    @property
+    def draws(self) -> bool:
+        """Whether the tokens of a step are drawn by chance; else the likeliest are right."""
+        ...
+
     def traces(self, generator: np.random.Generator, num: int) -> Traces:
         """Steps to learn from: `num` of them, or all where there are not more."""
         ...

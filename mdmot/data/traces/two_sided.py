@@ -61,6 +61,11 @@ class TwoSidedBrackets:
             raise InputError(f"growth = {self.growth}; pass a number above 0 and at most {MOST_GROWTH}")
 
     @property
+    def draws(self) -> bool:
+        """Yes: where a word ends is drawn."""
+        return True
+
+    @property
     def spec(self) -> str:
         """The text that names it."""
         return spelled("two-sided-brackets", kinds=self.kinds, growth=self.growth)
