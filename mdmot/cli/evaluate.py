@@ -140,7 +140,7 @@ def evaluate(
 
     A MODEL that edits (see `mdmot train --language parity`) edits --num fresh rows of its task, or of the
     same task at another size: printed are the share that ends right, why rows stopped, and how often each
-    head is right on fresh steps.
+    head is right in single steps.
     """
     if model is not None and process_named(model) == EDITING:
         evaluated_editor(context, model)

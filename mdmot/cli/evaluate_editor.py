@@ -51,7 +51,7 @@ def _show(found: EditorEvaluation) -> None:
     stopped = ", ".join(f"{number:,} {name}" for name, number in found.stops.items() if number)
     click.echo(f"{found.network_calls.value:,.1f} network calls a row; stopped: {stopped}")
     steps = found.steps
-    click.echo(f"{steps.right / steps.steps:.2%} of {steps.steps:,} fresh steps are right:")
+    click.echo(f"{steps.right / steps.steps:.2%} of {steps.steps:,} steps are right:")
     rows = [
         (
             name,

@@ -177,10 +177,9 @@ def sample(
     the network's place. Without MODEL, the small model of Python source that comes with mdmot is sampled.
     A sample depends on the seed and on its own number alone: asking for more leaves the first as they are.
 
-    A MODEL that edits (see `mdmot train --language parity`) begins with the --prompt, the lines of a
-    --template or fresh rows of its task, masks allowed, and edits them until they stand still; of the
-    options it reads those and --num, --length (room for a row), --max-steps, --temperature, --threshold-...
-    and --watch.
+    A MODEL that edits (as `mdmot train` makes of a task) edits the prompt, the lines of a template or fresh
+    rows of its task, masks allowed, until they stand still. The length is then the room of a row, and the
+    options of samplers, schedules and blocks mean nothing.
 
     Texts go to standard output, with control characters escaped; if one has several lines, a line of ---
     stands between samples.

@@ -35,7 +35,7 @@ class EditorTrainConfig:
       log_every: Updates a line of metrics.
       save_every: Updates a checkpoint, a multiple of `log_every`.
       keep: Checkpoints kept, at least 2.
-      num_evaluated: Fresh steps that are measured at a checkpoint.
+      num_evaluated: Steps that are measured at a checkpoint, drawn anew; all where there are not more.
 
     Raises:
       InputError: If a number is out of its range.

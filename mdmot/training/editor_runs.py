@@ -28,7 +28,7 @@ class EditorData(NamedTuple):
 
     Attributes:
       traces: Steps to learn.
-      fresh: Others to measure on.
+      fresh: Steps to measure on, drawn anew; of few, the same.
       all_seen: Steps that make a network right everywhere if it is right in them; None if there are none.
       description: In JSON's types: what tells these data from others.
     """

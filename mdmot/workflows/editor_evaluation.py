@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mdmot.training.right_steps import RightSteps
 
 ROWS, STEPS = 256, 1000
-"""Rows that are tried, and fresh steps of traces, unless others are asked for."""
+"""Rows that are tried unless others are asked for, and steps of traces."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -30,7 +30,7 @@ class EditorEvaluation:
       parameters: Weights of the network.
       network_calls: Network calls a row, their mean.
       stops: How many rows stopped for each of the reasons of `mdmot.editing.Stop`.
-      steps: How it does on fresh steps of the task, by its heads.
+      steps: How it does on steps of the task drawn anew, by its heads; all where there are few.
     """
 
     language: str
@@ -95,7 +95,7 @@ def evaluate_editor(
       tell: Called with a line on what is evaluated.
 
     Returns:
-      The share that is right, with its error, and what the heads do on fresh steps.
+      The share that is right, with its error, and what the heads do on steps.
 
     Raises:
       InputError: If the name is no model that edits, or the task none of its tokens.

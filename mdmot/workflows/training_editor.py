@@ -48,7 +48,7 @@ class EditorTraining:
         return bool(self.metrics["all_seen"] == self.metrics["all_seen_right"])
 
     def __str__(self) -> str:
-        share = f"right in {self.metrics['right_steps']:.2%} of fresh steps"
+        share = f"right in {self.metrics['right_steps']:.2%} of the steps"
         if self.proved is None:
             return share
         seen, right = self.metrics["all_seen"], self.metrics["all_seen_right"]
