@@ -4,6 +4,12 @@ Prints one JSON object a line; without --json, also a table on standard error. P
 
   parity      the parity of bits, learned from steps on two bits: shares right at lengths 10 to 1,000, and
               whether the network is right on all that it can see, so at every length
+  addition    sums, learned from numbers of six digits: shares right at up to 1,000
+  patch       edits in a text, learned from 24 tokens: shares right at up to 1,000
+  brackets    two-sided brackets: words of a network that edits, of an autoregressive one and of a masked
+              one, and the shares that are right, by length
+  sudoku      Sudoku 4x4 by a search that is learned, and by a masked model
+  sudoku-9    the same search of 9x9, as far as it is learned in a short training
 """
 
 import argparse
@@ -12,6 +18,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import any_process_brackets
+import any_process_local
+import any_process_sudoku
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +45,7 @@ UPDATES, RATE = 3000, 0.01
 
 
 class Setting(NamedTuple):
-    """What the command line says."""
+    """How many networks are tried on parity, on how many strings, of which lengths."""
 
     seeds: int
     strings: int
@@ -46,8 +55,9 @@ class Setting(NamedTuple):
 FULL, QUICK = Setting(5, 100, (10, 100, 1000)), Setting(1, 20, (10, 100))
 
 
-def parity(setting: Setting) -> Iterator[dict[str, Any]]:
+def parity(is_quick: bool) -> Iterator[dict[str, Any]]:
     """A network for each seed, on random strings of each length; and what the steps without frames give."""
+    setting = QUICK if is_quick else FULL
     for seed in range(setting.seeds):
         yield fitted(seed, NO_FRAME)[1]
     for seed in range(setting.seeds):
@@ -104,18 +114,25 @@ def tried(model: EditModel, seed: int, strings: int, length: int) -> dict[str, A
     }
 
 
-PARTS = {"parity": parity}
+PARTS = {
+    "parity": parity,
+    "addition": any_process_local.addition,
+    "patch": any_process_local.patch,
+    "brackets": any_process_brackets.brackets,
+    "sudoku": any_process_sudoku.small,
+    "sudoku-9": any_process_sudoku.large,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--part", choices=PARTS, action="append", help="default: all")
     parser.add_argument("--json", action="store_true", help="no table on standard error")
-    parser.add_argument("--quick", action="store_true", help="one network, short strings")
+    parser.add_argument("--quick", action="store_true", help="a little of everything")
     arguments = parser.parse_args()
     for part in arguments.part or PARTS:
         rows = []
-        for row in PARTS[part](QUICK if arguments.quick else FULL):
+        for row in PARTS[part](arguments.quick):
             rows.append({"part": part, **row})
             print(json.dumps(rows[-1]), flush=True)
         if not arguments.json:

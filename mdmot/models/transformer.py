@@ -149,7 +149,9 @@ class Body(nnx.Module):
         self.norm = Norm(config)
 
     def __call__(
-        self, x: Float[Array, "batch length width"], is_seen: Bool[Array, "batch length"] | None = None
+        self,
+        x: Float[Array, "batch length width"],
+        is_seen: Bool[Array, "batch *queries length"] | None = None,
     ) -> Float[Array, "batch length width"]:
         """The features after all blocks."""
         one, weights = nnx.split(self.blocks)
@@ -180,7 +182,7 @@ class Block(nnx.Module):
         self,
         x: Float[Array, "batch length width"],
         turn: tuple[Array, Array],
-        is_seen: Bool[Array, "batch length"] | None,
+        is_seen: Bool[Array, "batch *queries length"] | None,
     ) -> Float[Array, "batch length width"]:
         """The features after the block."""
         batch, length, width = x.shape
