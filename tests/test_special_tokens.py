@@ -129,6 +129,17 @@ def test_an_end_that_nobody_chose_is_text(tmp_path):
         assert not is_unasked("eos_token_id", family, number, TokenNames("vocab.txt", {"</s>": number}))
 
 
+def test_an_end_that_is_no_number_is_refused(tmp_path):
+    folder = folder_of(tmp_path, "bert", ("[PAD]", *LETTERS, "[MASK]"), eos_token_id=[3, -1, 99])
+    assert load_plain(folder).ends == (3,)  # others are no tokens
+    for wrong in ("3", 3.0, True, [3, "4"], {"id": 3}):
+        (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": wrong}))
+        with pytest.raises(
+            InputError, match=r"generation_config.json: eos_token_id = .*; expected the number"
+        ):
+            load_plain(folder)
+
+
 def test_records_need_an_end_or_padding(run, tmp_path):
     folder = tmp_path / "bert"
     folder.mkdir()
@@ -167,6 +178,16 @@ def test_two_masks_are_told_apart_or_refused(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_pretrained(folder, mask_id=3).model.mask_id == 3  # who passes it knows
+
+
+def test_what_is_missing_is_said_once(tmp_path):
+    folder = folder_of(tmp_path, "bert", (*LETTERS[:6], "[MASK]"))
+    settings = json.loads((folder / "config.json").read_text())
+    for value in (None, 7.0, "7"):
+        (folder / "config.json").write_text(json.dumps(settings | {"vocab_size": value}))
+        with pytest.raises(InputError) as caught:
+            load_pretrained(folder)
+        assert str(caught.value).count("vocab_size") == 1
 
 
 def test_a_network_whose_mask_is_known_needs_no_tokenizer(tmp_path):

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from mdmot.errors import InputError
+from mdmot.errors import InputError, shown
 from mdmot.models.pretrained.byte_level import ABOUT_FILE, SPECIAL_FILE
 from mdmot.models.pretrained.settings import CONFIG_FILE, read_json, read_text
 from mdmot.vocabulary import Chat, Symbols, Tokenizer
@@ -95,9 +95,9 @@ def ends(
       Their numbers, none twice.
 
     Raises:
-      InputError: If a file is damaged.
+      InputError: If a file is damaged, or has something else for a number.
     """
-    found: list[Any] = []
+    found: list[int | None] = []
     added = vocabulary.added if isinstance(vocabulary, Tokenizer) else {}
     if chat is not None and added:
         with contextlib.suppress(InputError):  # of a template that fails, which is told to those who use it
@@ -106,6 +106,11 @@ def ends(
     found.append(added.get(special_texts(about).get("eos_token", "")))
     for file in (folder / GENERATION_FILE, folder / CONFIG_FILE):
         value = read_json(file, ADVICE).get("eos_token_id") if file.exists() else None
-        found += value if isinstance(value, list) else [value]
-    known = [token for token in found if type(token) is int and 0 <= token < vocabulary.size]
+        stated = value if isinstance(value, list) else [] if value is None else [value]
+        if any(type(token) is not int for token in stated):
+            raise InputError(
+                f"{file}: eos_token_id = {shown(value)}; expected the number of a token, or a list of them"
+            )
+        found += stated
+    known = [token for token in found if token is not None and 0 <= token < vocabulary.size]
     return tuple(dict.fromkeys(known))

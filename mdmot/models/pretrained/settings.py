@@ -28,11 +28,11 @@ class Settings:
 
     def whole(self, name: str, default: Any = REQUIRED, least: int = 1) -> Any:
         """A whole number of at least `least`; null stands for the default."""
-        value = self._value(name, default)
+        value = self._value(name, default, least)
         if value is default:
-            return 1 if default is REQUIRED else default
+            return default
         if not is_whole(value, least):
-            return self._refuse(name, f"expected a whole number of at least {least}", 1)
+            return self._refuse(name, f"expected a whole number of at least {least}", least)
         return value
 
     def positive(self, name: str, default: Any = REQUIRED) -> float:
@@ -72,12 +72,12 @@ class Settings:
         if self.problems:
             raise InputError(f"{self.path}: {'; '.join(self.problems)}; mdmot cannot run this network")
 
-    def _value(self, name: str, default: Any) -> Any:
+    def _value(self, name: str, default: Any, placeholder: int = 1) -> Any:
         value = self.values.get(name)
         if value is None:
             if default is REQUIRED:
                 self.problems.append(f"{name} is missing")
-                return 1
+                return placeholder
             return default
         return value
 
