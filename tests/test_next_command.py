@@ -36,6 +36,9 @@ def sums(folder, end="="):
 def test_what_comes_next_for_a_model_of_prompts_works(run, tmp_path, end):
     out = tmp_path / "my run"
     status, _, err = run("train", "--records", sums(tmp_path, end), *SMALL, "--out", out)
+    first = f"{f'0+3{end}'!r}"
+    assert f"train: {tmp_path / 'sums.jsonl'}: 90 records; " in err
+    assert f" held out; the first is '3' behind {first}".replace("\n", "\\n") in err
     line = err.splitlines()[-1]
     assert (status, line.partition("next: ")[0]) == (0, f"wrote {out}; ")
     # As the shell reads it.

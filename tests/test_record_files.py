@@ -130,6 +130,7 @@ def test_an_answer_may_be_empty_where_its_end_is_learned():
     assert bare.left_out == "of 2 records 1 is empty (line 1)"
 
 
+@pytest.mark.filterwarnings("ignore:.*no text")
 @pytest.mark.parametrize("packed", ["", ".gz"])
 @pytest.mark.parametrize(("source", "prompt", "expected"), FOUND)
 def test_files_as_people_have_them(folder, source, prompt, expected, packed):
@@ -225,6 +226,13 @@ def test_two_different_ones_are_held_out_of_few(num):
     assert len(texts[1]) >= 2
     assert not texts[0] & texts[1]
     assert texts[0]
+
+
+def test_one_record_many_times_is_one():
+    with pytest.raises(
+        InputError, match="one: 1 different record, of which two cannot be held out; pass three"
+    ):
+        hold_out_records(Records("one", (Record("a", "", 1),) * 100, False))
 
 
 def test_two_records_are_too_few():

@@ -88,7 +88,9 @@ def test_a_document_of_json_is_no_lines_on_standard_input(monkeypatch, content, 
         ("bom.csv", b"\xef\xbb\xbfname\r\nAda\r\n\r\n", ["Ada"]),
         ("gaps.fasta", "\n>one\n\nAC\n\nDE\n\n\n>two\nF\n\n", ["ACDE", "F"]),
         ("last.jsonl", LINES + "\n  \n", ["Ada", "Emmy"]),
-        ("named.smiles", "CCO\tethanol\n", ["CCO"]),
+        ("named.smiles", "CCO\tethanol\n \n", ["CCO"]),
+        ("blank.txt", "Ada\n \t\n  Emmy \n", ["Ada", "  Emmy "]),
+        ("name.csv", "name\nAda\nname\n", ["Ada", "name"]),
     ],
 )
 def test_what_is_meant_is_read(tmp_path, name, content, texts):
@@ -135,6 +137,32 @@ def test_what_is_given_is_named_or_left_out(tmp_path):
     ):
         (record,) = read_records(f"{file}{column}", prompt).items
         assert (record.text, record.prompt) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "prompt", "message"),
+    [
+        ("a.csv", "q,a\nx,1\ny,\nz,\n", None, r"no text in 2 of 3 records \(line 3\): left out"),
+        (
+            "a.csv",
+            "q,a\nx,1\ny,\n",
+            "q",
+            r"no text behind the prompt in 1 of 2 records \(line 3\): read as an",
+        ),
+        ("a.jsonl", '{"a": "1"}\n{"a": ""}\n', None, r"no text in 1 of 2 records \(line 2\): left out"),
+        ("a.fasta", ">one\nAC\n>two\n>three\nC\n", None, r"no text in 1 of 3 records \(line 3\): left out"),
+    ],
+)
+def test_records_without_text_are_noted(tmp_path, name, content, prompt, message):
+    source = f"{written(tmp_path, name, content)}{'' if name.endswith('a') else ':a'}"
+    with pytest.warns(InputWarning, match=f"{name}: {message}"):
+        read_records(source, prompt)
+
+
+def test_files_that_were_put_together_have_their_header_once(tmp_path):
+    one = "\ufeffname,born\r\nAda,1815\r\n"
+    with pytest.raises(InputError, match="line 3: is the header again, as where files were put together"):
+        read_records(f"{written(tmp_path, 'a.csv', one + one)}:name")
 
 
 def test_a_column_is_not_given_and_learned(tmp_path):

@@ -4,7 +4,7 @@ import itertools
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mdmot.data.record_fields import Wanted
 from mdmot.data.record_objects import (
@@ -19,6 +19,7 @@ from mdmot.data.records import Record, Records
 from mdmot.data.text_files import read_bytes
 from mdmot.errors import InputError, InputWarning
 from mdmot.names import STDIN, split_column
+from mdmot.readable import so_many
 
 HEADER = ">"
 
@@ -67,10 +68,11 @@ def read_records(source: str, prompt_column: str | None = None) -> Records:
     text = text_of(content, name)
     suffix = pathlib.PurePath(path.lower().removesuffix(".gz")).suffix
     read = READERS.get(suffix, _named_lines) if suffix else _by_content
-    records = read(text, Wanted(name, column, prompt_column))
+    records = list(read(text, Wanted(name, column, prompt_column)))
     found = [record for record in records if record.text or record.prompt]
     if not any(record.text for record in found):
         raise InputError(f"{name} has no record with any text; pass a file with one example a record")
+    _warn_of_empty(records, name)
     is_prompted = any(record.prompt for record in found)
     end = "" if column is None else f":{column}"
     kept = None if is_piped else f"{file.absolute()}{end}"
@@ -102,12 +104,12 @@ def _named_lines(text: str, wanted: Wanted) -> Iterator[Record]:
 
 def _lines(text: str, wanted: Wanted) -> Iterator[Record]:
     wanted.assert_none()
-    return (Record(line, "", number) for number, line in numbered_lines(text))
+    return (Record(line, "", number) for number, line in numbered_lines(text) if not line.isspace())
 
 
 def _first_words(text: str, wanted: Wanted) -> Iterator[Record]:
     for record in _lines(text, wanted):
-        yield record._replace(text=(record.text.split(maxsplit=1) or [""])[0])
+        yield record._replace(text=record.text.split(maxsplit=1)[0])
 
 
 def _fasta(text: str, wanted: Wanted) -> Iterator[Record]:
@@ -115,12 +117,25 @@ def _fasta(text: str, wanted: Wanted) -> Iterator[Record]:
     begun, parts = 0, list[str]()
     for number, line in [*numbered_lines(text), (0, HEADER)]:
         if line.startswith(HEADER):
-            yield Record("".join(parts).upper().removesuffix("*"), "", begun)
+            if begun:
+                yield Record("".join(parts).upper().removesuffix("*"), "", begun)
             begun, parts = number, []
         elif not begun:
             raise InputError(f"{wanted.name}, line {number}: expected a header, which begins with >")
         elif not line.startswith(";"):
             parts.append("".join(line.split()))
+
+
+def _warn_of_empty(records: Sequence[Record], name: str) -> None:
+    """Warns (`InputWarning`) of cells, fields and sequences that may be missing."""
+    for is_asked, what, so in (
+        (False, "no text", "left out"),
+        (True, "no text behind the prompt", "read as an empty answer"),
+    ):
+        lines = [record.line for record in records if not record.text and bool(record.prompt) == is_asked]
+        if lines:
+            found = f"{len(lines):,} of {so_many(len(records), 'record')} (line {lines[0]})"
+            warnings.warn(f"{name}: {what} in {found}: {so}", InputWarning, stacklevel=3)
 
 
 def _warn_of_another_kind(text: str, name: str) -> None:

@@ -51,6 +51,11 @@ def table(text: str, wanted: Wanted, separator: str = COMMA) -> Iterator[Record]
                     f"{wanted.name}, line {rows.line_num}: {len(row)} cells, but the header has "
                     f'{len(header)}; quote cells with a separator in them, as "a{separator}b"'
                 )
+            if len(row) > 1 and [cell.strip("\ufeff ") for cell in row] == header:
+                raise InputError(
+                    f"{wanted.name}, line {rows.line_num}: is the header again, as where files were put "
+                    "together; leave the row out"
+                )
             cells = [row[place] for place in places]
             yield Record(cells[0], cells[1] if len(cells) > 1 else "", rows.line_num)
     except csv.Error as error:

@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from mdmot.data.corpus import HELD_OUT_SHARE
 from mdmot.errors import InputError
+from mdmot.readable import so_many
+
+MOST_SHOWN = 40
+"""Characters of a record that are shown."""
 
 
 class Record(NamedTuple):
@@ -67,6 +71,31 @@ class Records:
         return {"name": self.name, "records": len(self.items), **self.digests}
 
 
+def in_words(trained: Records, held_out: Records) -> str:
+    """How many records there are and what the first says, for a person to see that they are what is meant.
+
+    Args:
+      trained: Those to train on.
+      held_out: The others of the same file.
+
+    Example:
+      >>> items = tuple(Record(text, "", line) for line, text in enumerate(("Ada", "Emmy", "Ada"), start=1))
+      >>> in_words(*(Records("names.txt", part, False) for part in (items[1:], items[:1])))
+      "names.txt: 3 records, 2 of them different; 1 held out; the first is 'Ada'"
+    """
+    items = [*trained.items, *held_out.items]
+    first = min(items, key=lambda record: record.line)
+    num = len({record.digest for record in items})
+    different = "" if num == len(items) else f", {num:,} of them different"
+    behind = f" behind {_cut(first.prompt)}" if first.prompt else ""
+    found = f"{trained.name}: {len(items):,} records{different}; {len(held_out.items):,} held out"
+    return f"{found}; the first is {_cut(first.text)}{behind}"
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}...")
+
+
 def hold_out_records(records: Records, share: float = HELD_OUT_SHARE) -> tuple[Records, Records]:
     """Splits records into those to train on and those to evaluate on, by the digest of each.
 
@@ -96,8 +125,8 @@ def hold_out_records(records: Records, share: float = HELD_OUT_SHARE) -> tuple[R
     different = sorted(set(places))
     if len(different) < 3:
         raise InputError(
-            f"{records.name}: {len(different)} different records, of which two cannot be held out; pass "
-            "three or more"
+            f"{records.name}: {so_many(len(different), 'different record')}, of which two cannot be held "
+            "out; pass three or more"
         )
     limit = min(max(share, different[2]), different[-1])
     trained, held_out = (

@@ -139,6 +139,7 @@ def train(
       (2, 6)
     """
     with computing_in("float32"):
+        from mdmot.data.records import in_words
         from mdmot.training import TrainConfig
         from mdmot.training import data_source as sources
         from mdmot.training.changes import DEFAULT_PRESET, changed, new_config, preset_named
@@ -221,6 +222,8 @@ def train(
             data = source.read(config.model.length, out, kept, config.seed)
             for line in data.left_out:
                 tell(f"train: left out: {line}")
+            if source.encoded:
+                tell(f"train: {in_words(*(part.records for part in source.encoded))}")
             if levels_of is not None:
                 levels = _measured_levels(pathlib.Path(levels_of), config, data, source.vocabulary, tell)
                 config = dataclasses.replace(config, levels=levels)
