@@ -141,7 +141,7 @@ def test_networks_that_write_ends_learn_them(tmp_path):
     assert {tuple(row[int((row < 7).sum()) :]) for row in data.windows} <= {(7,) * n for n in range(1, 6)}
     config = tmp_path / "words" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"eos_token_id": None}))
-    with pytest.raises(InputError, match='write its number as "eos_token_id" into'):
+    with pytest.raises(InputError, match='write the number of an end as "eos_token_id" into'):
         pretrained_source(tmp_path / "words", None, str(tmp_path / "x.txt"), None, {})
 
 
