@@ -10,6 +10,8 @@ Prints one JSON object a line; without --json, also a table on standard error. P
               one, and the shares that are right, by length
   sudoku      Sudoku 4x4 by a search that is learned, and by a masked model
   sudoku-9    the same search of 9x9, as far as it is learned in a short training
+  insertion   rows of unknown length: what few steps lose on laws known exactly, by both ways to insert and
+              with all insertions first; and sums of two digits, learned, with what fills their gaps
 """
 
 import argparse
@@ -19,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import any_process_brackets
+import any_process_insertion
 import any_process_local
 import any_process_sudoku
 import jax
@@ -121,6 +124,7 @@ PARTS = {
     "brackets": any_process_brackets.brackets,
     "sudoku": any_process_sudoku.small,
     "sudoku-9": any_process_sudoku.large,
+    "insertion": any_process_insertion.insertion,
 }
 
 

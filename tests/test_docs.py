@@ -44,7 +44,7 @@ def test_the_program_of_the_editing_page_runs():
 
 
 def test_the_program_of_the_insertion_page_runs():
-    assert output(program("insertion.md")) == "[[0, 0, 1, 1, 3, 3]] [4]\n"
+    assert output(program("insertion.md")) == "[[0, 0, 1, 1, 3, 3]] [8]\n"
 
 
 def test_the_program_of_the_tuning_page_finds_a_better_plan():

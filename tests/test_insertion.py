@@ -31,6 +31,7 @@ from mdmot.insertion import (
     insertion_grid,
     insertion_law,
     insertion_model,
+    length_first_grid,
     marginals,
     nelbo_estimate,
     raise_if_unfinished,
@@ -425,12 +426,14 @@ def test_the_law_tends_to_that_of_the_data_as_one_over_the_steps():
     target = np.exp(LAW.log_prob)
     distances = []
     for num_steps in (16, 64, 256):
-        law = np.asarray(insertion_law(LAW, MODEL, insertion_grid(num_steps)))
+        law = np.asarray(insertion_law(LAW, MODEL, insertion_grid(num_steps, LINEAR)))
         distances.append((np.abs(law - target).sum() + 1 - law.sum()) / 2)
     # .17, .052, .015: a factor of a bit less than 4 each time.
     assert 3 < distances[0] / distances[1] < distances[1] / distances[2] < 4
     assert distances[2] < 0.02
-    poisson = np.asarray(insertion_law(LAW, MODEL, insertion_grid(64), numbers=Poisson()))
+    first = insertion_law(LAW, MODEL, length_first_grid(4))
+    np.testing.assert_allclose(first, target, atol=1e-14)  # of either length there is one string
+    poisson = np.asarray(insertion_law(LAW, MODEL, insertion_grid(64, LINEAR), numbers=Poisson()))
     assert 1 - poisson.sum() > 1.5 * distances[1]
 
 
@@ -471,6 +474,8 @@ def test_rows_are_their_own_and_paths_end_where_rows_do():
     key = jax.random.fold_in(KEY, 4)[None]
     alone = insert(key, MODEL, tokens[:1], is_open[:1], grid)
     np.testing.assert_array_equal(alone.tokens[0], whole.tokens[4])
+    longer = insert(KEY, MODEL, *start(6, 11), grid)
+    np.testing.assert_array_equal(longer.tokens[:, :8], whole.tokens)
     assert (path[:-1] != PAD).sum() > 0
 
 

@@ -83,4 +83,4 @@ def check_insertion() -> list[Check]:
 def _bound_and_grids(law: Strings, model: InsertionModel) -> tuple[Array, list[InsertionGrid]]:
     rows = free_rows(law.tokens, model.pad_id)
     found = exact_nelbo(model, rows, masks.sine(), masks.power(2.0))
-    return found.nats, [insertion_grid(steps) for steps in STEPS]
+    return found.nats, [insertion_grid(steps, masks.linear()) for steps in STEPS]

@@ -2,7 +2,7 @@
 
 from mdmot.insertion.exact import insertion_law
 from mdmot.insertion.generation import Inserted, insert, insert_trajectory, raise_if_unfinished
-from mdmot.insertion.grid import InsertionGrid, insertion_grid
+from mdmot.insertion.grid import InsertionGrid, insertion_grid, length_first_grid
 from mdmot.insertion.model import Gaps, Inserter, InsertionModel, insertion_model
 from mdmot.insertion.nelbo import (
     Drawn,
@@ -71,6 +71,7 @@ __all__ = [
     "insertion_grid",
     "insertion_law",
     "insertion_model",
+    "length_first_grid",
     "marginals",
     "marginals_at",
     "nelbo_estimate",

@@ -59,8 +59,9 @@ def insertion_law(
     Example:
       >>> from mdmot.insertion import exact_model, insertion_grid, strings_law
       >>> law = strings_law([[0, 1], [0, 0, 1, 1]], [1, 1], vocab_size=2)
-      >>> [insertion_law(law, exact_model(law, 2), insertion_grid(k)).sum().round(3).item() for k in (2, 8)]
-      [0.281, 0.593]
+      >>> found = insertion_law(law, exact_model(law, 2), insertion_grid(2))
+      >>> [round(float(x), 3) for x in found]  # the length is drawn at once, and tells the tokens
+      [0.5, 0.5]
     """
     pad_id, longest = model.pad_id, law.tokens.shape[1]
     strings = [tuple(row[row != pad_id].tolist()) for row in np.asarray(law.tokens)]
@@ -143,6 +144,7 @@ def _step(
 ) -> Float[Array, " states"]:
     """The probabilities of the rows after a step: the grid's numbers are those of this one."""
     said = model(states.tokens, states.is_open, jnp.full(mass.shape, grid.absent))
+    said = jax.tree.map(lambda x: x.astype(mass.dtype), said)
     come = jnp.exp(numbers.log_law(said.missing, grid.insert))
     picked = jax.nn.softmax(said.logits)
 

@@ -81,10 +81,10 @@ def insert(
     Example:
       >>> from mdmot.insertion import exact_model, insertion_grid, row_with_gaps, strings_law
       >>> law = strings_law([[0, 1], [0, 0, 1, 1]], [1, 1], vocab_size=2)
-      >>> row, gaps = row_with_gaps([[0, 0], []], room=4, pad_id=3)  # 00, then anything
-      >>> found = insert(jax.random.key(0), exact_model(law, 2), row, gaps, insertion_grid(4))
+      >>> row, gaps = row_with_gaps([[0, 0], []], room=6, pad_id=3)  # 00, then anything
+      >>> found = insert(jax.random.key(0), exact_model(law, 2), row, gaps, insertion_grid(8))
       >>> found.tokens.tolist()
-      [[0, 0, 1, 1]]
+      [[0, 0, 1, 1, 3, 3]]
 
     References:
       Kim et al., arXiv:2509.01025 (FlexMDM).

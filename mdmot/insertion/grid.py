@@ -9,7 +9,7 @@ from jaxtyping import Float
 from mdmot.arguments import whole
 from mdmot.schedules import MaskSchedule, masks, step_grid
 
-LINEAR = masks.linear()
+SINE, LINEAR = masks.sine(), masks.linear()
 
 
 class InsertionGrid(NamedTuple):
@@ -27,13 +27,18 @@ class InsertionGrid(NamedTuple):
 
 
 def insertion_grid(
-    num_steps: int, insertion: MaskSchedule = LINEAR, unmasking: MaskSchedule = LINEAR
+    num_steps: int, insertion: MaskSchedule = SINE, unmasking: MaskSchedule = LINEAR
 ) -> InsertionGrid:
     """The steps of a pair of schedules.
 
     A mask that is inserted in a step is revealed in a later one, so all insertions have to be made before
     the last step. They follow a at the times 0, 1/(K - 1), ..., 1, and unmaskings b at 0, 1/K, ..., 1: with
     even times 1/K for both, what is still missing before the last step would never come.
+
+    What gaps receive in one step does not know of each other: that is most of what few steps lose, and less
+    where much is inserted early, while the gaps are few. Of six schedules for each of both, the sine for
+    insertion is the best on three laws known exactly, at 8 and 32 steps; for unmasking there is little to
+    choose. Where a row has one open gap, `length_first_grid` loses less still.
 
     Args:
       num_steps: K, at least 2: a step that inserts, and one that reveals.
@@ -47,9 +52,9 @@ def insertion_grid(
       InputError: If there are fewer than 2 steps.
 
     Example:
-      >>> grid = insertion_grid(3)
-      >>> [part.round(4).tolist() for part in grid]
-      [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.3333, 0.5, 1.0]]
+      >>> grid = insertion_grid(3, masks.linear())
+      >>> [[round(float(x), 3) for x in part] for part in grid]
+      [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.333, 0.5, 1.0]]
     """
     steps = step_grid(insertion, whole("num_steps", num_steps, 2) - 1)
     nothing = jnp.zeros_like(steps.reveal, shape=(1,))
@@ -59,3 +64,29 @@ def insertion_grid(
         jnp.concatenate([steps.reveal, nothing]),
         step_grid(unmasking, num_steps).reveal,
     )
+
+
+def length_first_grid(num_steps: int, unmasking: MaskSchedule = LINEAR) -> InsertionGrid:
+    """All that is missing is inserted in the first step, and then unmasked as in rows of a known length.
+
+    From nothing, or with one open gap, the length then has the very law that the network gives it, and all
+    that few steps lose is lost in unmasking. A network may be better here if it was trained with a schedule
+    that inserts early: else it has seldom seen a row that is whole but masked.
+
+    Args:
+      num_steps: K, at least 2.
+      unmasking: b, of the K - 1 steps after the first.
+
+    Returns:
+      The grid.
+
+    Raises:
+      InputError: If there are fewer than 2 steps.
+
+    Example:
+      >>> [[round(float(x), 3) for x in part] for part in length_first_grid(3)]
+      [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.5, 1.0]]
+    """
+    reveal = step_grid(unmasking, whole("num_steps", num_steps, 2) - 1).reveal
+    once = (jnp.arange(num_steps) == 0).astype(reveal.dtype)
+    return InsertionGrid(once, once, jnp.concatenate([jnp.zeros_like(reveal, shape=(1,)), reveal]))

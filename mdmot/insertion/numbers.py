@@ -57,8 +57,9 @@ class Poisson(NamedTuple):
 
     Example:
       >>> one = jnp.log(jnp.asarray([[[0.0, 1.0, 0.0]]]))
-      >>> jnp.exp(Poisson().log_law(one, jnp.asarray(1.0))).round(3).tolist()  # 1, 1 and 1/2 over their sum
-      [[[0.4, 0.4, 0.2]]]
+      >>> law = jnp.exp(Poisson().log_law(one, jnp.asarray(1.0)))
+      >>> [round(float(p), 3) for p in law[0, 0]]  # 1, 1 and 1/2 over their sum
+      [0.4, 0.4, 0.2]
     """
 
     def log_law(

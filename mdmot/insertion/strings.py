@@ -131,7 +131,9 @@ def exact_model(law: Strings, vocab_size: int) -> InsertionModel:
       >>> law = strings_law([[0, 1], [0, 0, 1, 1]], [1, 1], vocab_size=2)
       >>> row, gaps = jnp.asarray([[0, 2, 3, 3]]), jnp.asarray([[True, True, True, False, False]])
       >>> said = exact_model(law, 2)(row, gaps, jnp.asarray([0.5]))  # 0 and a mask
-      >>> jax.nn.softmax(said.logits[0, 1]).round(4).tolist()  # .5 of 01, .5 .5^2 (1 of 00, 2 + 2 of 01)
+      >>> # 01 in ab; in aabb 00 once and 01 four times, both with 1/4 for two tokens missing.
+      >>> law = jax.nn.softmax(said.logits[0, 1])
+      >>> [round(float(p), 4) for p in law]
       [0.1111, 0.8889]
     """
     return InsertionModel(ExactInserter(vocab_size), law, mask_id=vocab_size, pad_id=vocab_size + 1)

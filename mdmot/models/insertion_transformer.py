@@ -68,10 +68,10 @@ class InsertionTransformer(nnx.Module):
     """Tokens of masks and laws of the numbers missing, from visible rows.
 
     A begin and an end are put around each row: the features at the begin and at each token also tell of
-    the gap behind. Positions count from the begin; attention knows distances besides. Open gaps have a
-    vector of their own. 1 - a_t comes in as its waves and, as in the posterior of a single gap, as a factor
-    (1 - a_t)^k of the probability that k tokens are missing: what is lost at the end of the time would be
-    infinite without it.
+    the gap behind. Positions count from the begin; attention knows distances besides. Open gaps and closed
+    ones have vectors of their own. 1 - a_t comes in as its waves and, as in the posterior of a single gap,
+    as a factor (1 - a_t)^k of the probability that k tokens are missing: what is lost at the end of the
+    time would be infinite without it.
 
     Args:
       config: Its size.
@@ -99,7 +99,7 @@ class InsertionTransformer(nnx.Module):
         )
         self.token = nnx.Embed(config.vocab_size + 3, config.width, rngs=rngs)
         self.position = nnx.Embed(config.length + 2, config.width, rngs=rngs)
-        self.open_gap = nnx.Param(0.02 * rngs.params.normal((config.width,)))
+        self.gap = nnx.Embed(2, config.width, rngs=rngs)
         self.level_in = nnx.Linear(2 * LEVEL_WAVES, config.width, rngs=rngs)
         self.level_out = nnx.Linear(config.width, config.width, use_bias=False, rngs=rngs)
         self.body = Body(size, rngs)
@@ -125,10 +125,9 @@ class InsertionTransformer(nnx.Module):
         place = jnp.arange(length + 2, dtype=jnp.int32)[None]
         row = jnp.where(place == 0, jnp.asarray(begin, row.dtype), row)
         last = (tokens != self.pad_id).sum(axis=1, dtype=jnp.int32)[:, None] + 1
-        gaps = jnp.pad(is_open, ((0, 0), (0, 1)))
+        gaps = jnp.pad(is_open, ((0, 0), (0, 1))).astype(jnp.int32)
         level = self.level_out(nnx.silu(self.level_in(waves(absent))))
-        x = self.token(row) + self.position(place)
-        x = x + jnp.where(gaps[..., None], self.open_gap[...][None, None], 0.0) + level[:, None]
+        x = self.token(row) + self.position(place) + self.gap(gaps) + level[:, None]
         x = self.body(x, place <= last)
         number = jnp.arange(self.length + 1, dtype=x.dtype)
         # Of a time that is the end itself nothing is missing: a number that float32 has, in place of -inf.
