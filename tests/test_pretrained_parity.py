@@ -94,6 +94,25 @@ def test_roberta(tmp_path, name):
         assert_same(found, tokens, theirs)
 
 
+@pytest.mark.parametrize("name", ["Bert", "Roberta", "Albert"])
+def test_tokens_whose_numbers_are_padding_unasked_are_text(tmp_path, name):
+    """transformers writes a pad_token_id that nobody chose, and attends to the token as to others."""
+    model = randomised(
+        getattr(transformers, f"{name}ForMaskedLM")(getattr(transformers, f"{name}Config")(**SIZES))
+    )
+    model.save_pretrained(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join([*(f"w{k}" for k in range(MASK)), "[MASK]"]))
+    tokens = np.where(np.arange(30).reshape(3, 10) % 4 == 1, [[0], [1], [0]], TOKENS)
+    theirs = model(torch.tensor(tokens), attention_mask=torch.ones(tokens.shape)).logits
+    for _ in range(2):
+        found = load_pretrained(tmp_path)
+        assert (found.model.mask_id, found.pad_id) == (MASK, None)
+        assert_same(found, tokens, theirs)
+        settings = json.loads((tmp_path / "config.json").read_text())
+        settings.pop("pad_token_id", None)
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+
+
 @pytest.mark.parametrize(("act", "groups", "is_tied"), [("gelu", 1, True), ("gelu_new", 2, False)])
 def test_albert(tmp_path, act, groups, is_tied):
     sizes = SIZES | {"num_hidden_layers": 5, "embedding_size": 12, "num_hidden_groups": groups}
