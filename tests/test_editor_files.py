@@ -123,6 +123,8 @@ def test_work_on_masked_models_refuses_it_in_one_line(folder, run, tmp_path):
         assert (status, output) == (2, ""), words
         assert said in line, words
         assert " masked models; " in line, words
+    with pytest.raises(InputError, match=r"evaluate takes masked models; mdmot\.workflows has"):
+        mdmot.evaluate(folder)
     with pytest.raises(InputError, match="load_checkpoint takes masked models"):
         load_checkpoint(folder)
     with pytest.raises(InputError, match="reveals masked tokens: this takes editors"):

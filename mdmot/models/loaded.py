@@ -10,7 +10,7 @@ Loaded: TypeAlias = Named | NamedEditor
 """A masked model or a law, whose tokens are revealed; or one that edits its rows."""
 
 
-def as_masked(found: Loaded, work: str, instead: str = "sample and evaluate take it") -> Named:
+def as_masked(found: Loaded, work: str, instead: str) -> Named:
     """A model for work that takes masked ones and laws alone.
 
     Args:
@@ -26,7 +26,7 @@ def as_masked(found: Loaded, work: str, instead: str = "sample and evaluate take
 
     Example:
       >>> from mdmot.models import bundled_model, read_model
-      >>> as_masked(read_model(bundled_model()), "tune takes masked models").length
+      >>> as_masked(read_model(bundled_model()), "tune takes masked models", "pass another").length
       256
     """
     if isinstance(found, Named):
