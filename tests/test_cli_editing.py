@@ -274,6 +274,9 @@ def test_the_task_is_that_of_the_training_unless_another_is_named(run, parity):
     found = evaluate_editor(parity, num=5, max_steps=3)
     assert (found.exact_match.value, found.stops["STEPS"], found.network_calls.value) == (0, 5, 3)
     assert repr(found).startswith("EditorEvaluation(0.00% right of 5 rows of parity:length=30")
+    # Two steps lead from two bits to what is right, and only a third one shows that it stands still.
+    two = [evaluate_editor(parity, language="parity:length=2", num=4, max_steps=k) for k in (2, 3)]
+    assert [found.exact_match.value for found in two] == [0, 1]
 
 
 def test_a_threshold_that_no_control_exceeds_changes_nothing(run, parity):
