@@ -14,7 +14,7 @@ ROWS, FRESH = 6000, 1000
 
 def addition(is_quick: bool) -> Iterator[dict[str, Any]]:
     """Sums of numbers of up to a thousand digits, learned from those of six."""
-    yield local("addition:digits", 6, (6, 20, 100, 1000), SMALL, is_quick)
+    yield local("addition:digits", 6, (6, 20, 100, 1000), SMALL._replace(width=64), is_quick)
 
 
 def patch(is_quick: bool) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,7 @@ from flax import nnx
 
 from mdmot import Model, sample
 from mdmot.data import sudoku as grids_of
-from mdmot.data.traces import SudokuSearch, Traces
+from mdmot.data.traces import KEEP, SudokuSearch, Traces
 from mdmot.data.traces.runs import states
 from mdmot.data.traces.sudoku_search import next_grid
 from mdmot.editing import EditModel
@@ -133,15 +133,17 @@ def steps_of(puzzles: Puzzles, seed: int, num: int) -> Traces:
 
 
 def steps_right(model: EditModel, puzzles: Puzzles) -> dict[str, Any]:
-    """Shares of fresh steps that are right: of all, and of those that take a guess back."""
+    """Shares of fresh steps that are right: of all, of those that fill cells, that go back, and others."""
     traces = steps_of(puzzles, 1, FRESH)
     is_right = is_right_step(model, traces)
     goes_back = (traces.remask & (traces.before < model.mask_id))[:, 1::3].any(axis=1)
-    return {
-        "right_steps": float(is_right.mean()),
-        "steps_back": int(goes_back.sum()),
-        "right_steps_back": float(is_right[goes_back].mean()) if goes_back.any() else None,
-    }
+    fills = (traces.tokens != KEEP)[:, 1::3].any(axis=1)
+    kinds = {"that_fill": fills, "back": goes_back, "of_others": ~fills & ~goes_back}
+    row: dict[str, Any] = {"right_steps": float(is_right.mean())}
+    for name, chosen in kinds.items():
+        row[f"steps_{name}"] = int(chosen.sum())
+        row[f"right_steps_{name}"] = float(is_right[chosen].mean()) if chosen.any() else None
+    return row
 
 
 def solved(model: EditModel, puzzles: Puzzles) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _usual(size: EditingConfig, num_steps: int, num_traces: int) -> EditorTrainC
 
 
 EDITORS: Mapping[str, EditorTrainConfig] = {
-    "addition": _usual(EditingConfig(1, width=32, depth=2, heads=4, window=4), 1500, 6000),
+    "addition": _usual(EditingConfig(1, width=64, depth=2, heads=4, window=4), 1500, 6000),
     "parity": EditorTrainConfig(
         EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2, expansion=4),
         num_steps=3000,
