@@ -39,8 +39,8 @@ SCHEDULES: Mapping[str, Numbers] = {
 }
 INTERPOLATIONS: Mapping[str, Numbers] = {"linear": Numbers(), "beta": Numbers("A,B", "2,2")}
 
-MASKED, EDITING = PROCESSES = "masked", "editing"
-"""What a network is a model of: tokens that are revealed, or rows that are edited."""
+MASKED, EDITING, INSERTION = PROCESSES = "masking", "editing", "insertion"
+"""What a network is a model of: tokens that are revealed, rows that are edited, or rows that grow."""
 
 SHIFT, STRIDE = "+shift", "stride"
 ORDERS = ("random", "left-to-right", "bisection", "low-discrepancy", "van-der-corput")

@@ -56,7 +56,7 @@ def test_an_editor_comes_back_as_it_was(folder):
 def test_the_process_is_told_without_the_weights(folder):
     (folder / "weights.safetensors").unlink()
     assert process_of(folder) == "editing"
-    assert process_of(bundled_model()) == "masked"
+    assert process_of(bundled_model()) == "masking"
 
 
 def test_one_that_does_not_say_what_it_learned_is_an_editor_all_the_same(tmp_path):
@@ -148,3 +148,10 @@ def test_weights_that_are_no_numbers_do_not_load(tmp_path, run):
     status, output, _ = run("inspect", tmp_path)
     assert status == 1
     assert "asks for no edits" in output
+
+
+def test_gaps_of_unknown_length_are_refused_in_one_line(folder, run):
+    status, output, errors = run("sample", folder, "--template", "B0[*]")
+    assert (status, output) == (2, "")
+    assert "edits its rows (trained on parity:length=7): it takes the row to begin with" in errors
+    assert "mdmot train --process insertion takes gaps anywhere" in errors

@@ -20,7 +20,7 @@ from mdmot.errors import InputError
 from mdmot.information import Scorer
 from mdmot.model import Model
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
-from mdmot.models.named import WantedRecords
+from mdmot.models.trained_data import WantedRecords
 from mdmot.vocabulary import Bytes, Ended, Symbols
 from mdmot.workflows.inspecting import inspect
 from mdmot.workflows.naming import load_to_read

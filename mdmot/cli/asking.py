@@ -1,12 +1,14 @@
 """Options of what samples begin with and where they end, and the rows that these make."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from mdmot.cli.kinds import assert_found
 from mdmot.cli.options import combined
 from mdmot.cli.outputs import say
 from mdmot.errors import InputError
@@ -79,8 +81,35 @@ class Asked(NamedTuple):
         return [vocabulary.decode(one.tokens, mask_symbol) for one in found]
 
 
+def template_named(text: str, *signs: str) -> pathlib.Path | str:
+    """What --template names: a file, or else a template by its own text, if it has a sign.
+
+    Args:
+      text: Of the option.
+      *signs: What stands for something that is to be filled in; the spellings of networks' own masks too.
+
+    Raises:
+      InputError: If there is no such file, nor a sign.
+
+    Example:
+      >>> template_named("a□b", "□")
+      'a□b'
+    """
+    if os.path.exists(text):
+        return pathlib.Path(text)
+    from mdmot.vocabulary import SPELLED_MASKS
+
+    if any(sign and sign in text for sign in (*signs, *SPELLED_MASKS)):
+        return text
+    expected = (
+        f"expected a file of templates, or a template with {' or '.join(signs)} in it; check the path"
+    )
+    assert_found(pathlib.Path(text), "--template", expected)
+    return pathlib.Path(text)
+
+
 def assert_one_beginning(
-    prompt: str | None, template: pathlib.Path | None, chat: Sequence[str], system: str | None
+    prompt: str | None, template: pathlib.Path | str | None, chat: Sequence[str], system: str | None
 ) -> None:
     """Raises InputError if samples are to begin with more than one thing."""
     if prompt is not None and template is not None:
@@ -94,12 +123,13 @@ def assert_one_beginning(
 def asked(
     source: "Named",
     prompt: str | None,
-    template: pathlib.Path | None,
+    template: pathlib.Path | str | None,
     chat: Sequence[str],
     system: str | None,
     end: Sequence[str],
     length: int | None,
     mask_symbol: str,
+    gap_symbol: str,
 ) -> Asked:
     """What samples begin with, out of the options.
 
@@ -115,7 +145,8 @@ def asked(
         rows = [chat_row(source, question, system, length) for question in chat]
         return Asked(source, rows, ends or [(token,) for token in source.ends], True)
     if template is not None:
-        return Asked(source, template_rows(source, template, length, mask_symbol), ends, False)
+        rows = template_rows(source, template, length, mask_symbol, gap_symbol)
+        return Asked(source, rows, ends, False)
     if not prompt and source.room < source.length:
         name = source.name
         say(f"sample: {name} has learned answers given prompts, and there is none; pass --prompt TEXT")

@@ -1,12 +1,14 @@
 """`mdmot evaluate`: bits that a text costs under a model, and what its sampler is worth."""
 
 import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from mdmot.cli.editing_options import EDITING_ONLY, editing_options
 from mdmot.cli.evaluate_editor import evaluated_editor
+from mdmot.cli.evaluate_inserter import evaluated_inserter
 from mdmot.cli.judging import show_judgement
 from mdmot.cli.kinds import Whole, checked
 from mdmot.cli.once import Command
@@ -24,13 +26,20 @@ from mdmot.cli.options import (
 )
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
+from mdmot.cli.sample_inserter import INSERTION_ONLY
 from mdmot.cli.unread import refuse_unread
-from mdmot.names import EDITING, assert_language
+from mdmot.names import EDITING, INSERTION, assert_language
 from mdmot.readable import so_many
 from mdmot.workflows import evaluated, evaluation, judgement
 from mdmot.workflows.evaluated import Evaluation
 from mdmot.workflows.naming import precision_of, process_named
 from mdmot.workflows.precision import computing_in
+
+EVALUATED: Mapping[str, Callable[[click.Context, pathlib.Path], None]] = {
+    EDITING: evaluated_editor,
+    INSERTION: evaluated_inserter,
+}
+"""What evaluates a model that is no masked one, by its process."""
 
 EXAMPLES = """\b
 Examples:
@@ -94,6 +103,9 @@ Examples:
     most=MOST,
 )
 @schedule_option("Mask schedule of the sampler, as in `mdmot sample`.  [default: linear]")
+@schedule_option(
+    "Schedule of the insertions of a model that inserts.  [default: sine]", "--insertion-schedule"
+)
 @reveal_option("Reveal each token by chance, or a fixed number a step.  [default: the plan's, or fixed]")
 @click.option(
     "--orders",
@@ -141,13 +153,17 @@ def evaluate(
     A MODEL that edits (see `mdmot train --language parity`) edits --num fresh rows of its task, or of the
     same task at another size: printed are the share that ends right, why rows stopped, and how often each
     head is right in single steps.
+
+    A MODEL that inserts (see `mdmot train --process insertion`) is measured on --records, whose lengths it
+    tells too. With --steps or --num the lengths of its samples are compared with those of the records, and,
+    where records have prompts, the samples with the texts behind them.
     """
-    if model is not None and process_named(model) == EDITING:
-        evaluated_editor(context, model)
+    if model is not None and process_named(model) in EVALUATED:
+        EVALUATED[process_named(model)](context, model)
         return
     everything = {str(option.name) for option in context.command.params}
-    refuse_unread(context, everything - EDITING_ONLY, "a masked model")
-    options = {name: value for name, value in options.items() if name not in EDITING_ONLY}
+    refuse_unread(context, everything - EDITING_ONLY - INSERTION_ONLY, "a masked model")
+    options = {name: value for name, value in options.items() if name not in EDITING_ONLY | INSERTION_ONLY}
     from mdmot.plans import REVEALS, parse_schedule
 
     with computing_in(precision_of(model)):

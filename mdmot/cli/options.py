@@ -133,12 +133,11 @@ def records_options(about: str) -> Decorator:
     )
 
 
-def schedule_option(about: str, **settings: Any) -> Decorator:
-    """--schedule, as text."""
+def schedule_option(about: str, *names: str, **settings: Any) -> Decorator:
+    """--schedule, or an option of other names, as text."""
     callback = checked(_assert_schedule)
-    return click.option(
-        "--schedule", "schedule_text", metavar="SPEC", help=about, callback=callback, **settings
-    )
+    names = names or ("--schedule", "schedule_text")
+    return click.option(*names, metavar="SPEC", help=about, callback=callback, **settings)
 
 
 def gamma_option(about: str) -> Decorator:

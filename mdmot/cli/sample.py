@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdmot.cli.asking import asked, asking_options, assert_one_beginning
+from mdmot.cli.asking import asked, asking_options, assert_one_beginning, template_named
 from mdmot.cli.editing_options import EDITING_ONLY, editing_options
 from mdmot.cli.grouped import GroupedOptions
 from mdmot.cli.knobs import assert_words, knobs
@@ -15,7 +15,6 @@ from mdmot.cli.options import (
     NUMBER,
     WHOLE,
     common,
-    input_option,
     listing_option,
     model_argument,
     print_json,
@@ -25,10 +24,11 @@ from mdmot.cli.options import (
 from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.sample_editor import sampled_editor
+from mdmot.cli.sample_inserter import INSERTION_ONLY, sampled_inserter
 from mdmot.cli.samplers import default_sampler, knob_sections, list_samplers, make_run, sampler_named
 from mdmot.cli.unread import refuse_unread
 from mdmot.errors import InputError
-from mdmot.names import EDITING
+from mdmot.names import EDITING, INSERTION, MASKED
 from mdmot.readable import so_many
 from mdmot.workflows.naming import load_masked, precision_of, process_named
 from mdmot.workflows.precision import computing_in
@@ -46,17 +46,19 @@ Examples:
   mdmot sample llada-instruct --chat 'What is a token?' --block-length 32 --sampler confidence
   mdmot sample my-model --sampler confidence --prompt 'def ' --block-length 16
   mdmot sample parity --prompt B0110 --watch
+  mdmot sample sums --template '12+□=19'
+  mdmot sample any-name --template 'a[*]e' --num 5 --watch
 """
 
 
 SECTIONS = {
     "What is sampled": (
-        *("dtype", "prompt", "template", "mask_symbol", "chat", "system", "end", "num", "length"),
-        *("forbid", "allow", "guidance", "watch"),
+        *("dtype", "prompt", "template", "mask_symbol", "gap_symbol", "chat", "system", "end", "num"),
+        *("length", "forbid", "allow", "guidance", "watch"),
     ),
     "In which steps": (
-        *("sampler_name", "samplers", "schedule_text", "steps", "steps_only", "block_length"),
-        *("temperature", "top_k", "top_p"),
+        *("sampler_name", "samplers", "schedule_text", "insertion_schedule", "steps", "steps_only"),
+        *("block_length", "temperature", "top_k", "top_p"),
     ),
     **knob_sections(),
     "How rows are edited": ("max_steps", "threshold_remask", "threshold_insert", "threshold_delete"),
@@ -81,18 +83,22 @@ SECTIONS = {
     "Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.  "
     "[default: linear; none for samplers that find their own steps]",
 )
+@schedule_option(
+    "Schedule of the insertions of a model that inserts, whose --schedule is that of its masks.  "
+    "[default: sine]",
+    "--insertion-schedule",
+)
 @steps_option(
     "Number of sampling steps; with --block-length, of each block.  [default: one a masked position]",
     most=MOST,
 )
 @click.option("--prompt", metavar="TEXT", help="Text that every sample begins with.")
 @asking_options
-@input_option(
+@click.option(
     "--template",
-    "FILE",
-    "Text file with one sequence a line, and the mask symbol wherever a token is to be filled in. "
-    "Lines may differ in length.",
-    "a file of templates",
+    metavar="FILE|TEXT",
+    help="Text file with one sequence a line, and the mask symbol wherever a token is to be filled in; or, "
+    "where there is no such file, the template itself. Lines may differ in length.",
 )
 @click.option(
     "--mask-symbol",
@@ -101,6 +107,14 @@ SECTIONS = {
     show_default=True,
     help="What stands for a masked token in a template and in --watch. The model's own, as [MASK], always "
     "does, in prompts too.",
+)
+@click.option(
+    "--gap-symbol",
+    metavar="TEXT",
+    default="[*]",
+    show_default=True,
+    help="What stands for any number of tokens in a template: for a model that inserts anywhere, for a "
+    "masked model of records at the end of a line.",
 )
 @click.option(
     "--num",
@@ -114,7 +128,8 @@ SECTIONS = {
     "--length",
     type=WHOLE,
     metavar="N",
-    help="Tokens of a sequence, with --chat of the answer; what follows the prompt or template is masked.  "
+    help="Tokens of a sequence, with --chat of the answer; what follows the prompt or template is masked. "
+    "Of a model that inserts, what there is room for.  "
     "[default: the model's; a template's own; of an answer 128]",
 )
 @click.option("--watch", is_flag=True, help="Show the text as it is unmasked, on standard error.")
@@ -157,8 +172,9 @@ def sample(
     chat: tuple[str, ...],
     system: str | None,
     end: tuple[str, ...],
-    template: pathlib.Path | None,
+    template: str | None,
     mask_symbol: str,
+    gap_symbol: str,
     num: int,
     length: int | None,
     watch: bool,
@@ -169,7 +185,7 @@ def sample(
     as_json: bool,
     allow: tuple[str, ...],
     **given: Any,
-) -> None:
+) -> int:
     """Sample sequences from MODEL.
 
     MODEL is the folder of a model that mdmot saved or of a pretrained one (BERT, ESM-2, LLaDA and others in
@@ -181,15 +197,24 @@ def sample(
     rows of its task, masks allowed, until they stand still. The length is then the room of a row, and the
     options of samplers, schedules and blocks mean nothing.
 
+    A MODEL that inserts (see `mdmot train --process insertion`) makes rows whose length is not known; [*]
+    in a --template stands for any number of tokens, anywhere and several times, and --prompt TEXT is the
+    template TEXT[*]. A sample that wants more room than --length is left out; that is said, and the exit
+    status is 1.
+
     Texts go to standard output, with control characters escaped; if one has several lines, a line of ---
     stands between samples.
     """
-    if model is not None and process_named(model) == EDITING:
+    process = MASKED if model is None else process_named(model)
+    if model is not None and process == EDITING:
         sampled_editor(context, model)
-        return
+        return 0
+    if model is not None and process == INSERTION:
+        return sampled_inserter(context, model)
     everything = {str(option.name) for option in context.command.params}
-    refuse_unread(context, everything - EDITING_ONLY, "a masked model")
-    assert_one_beginning(prompt, template, chat, system)
+    refuse_unread(context, everything - EDITING_ONLY - INSERTION_ONLY, "a masked model")
+    templates = None if template is None else template_named(template, mask_symbol, gap_symbol)
+    assert_one_beginning(prompt, templates, chat, system)
     if guidance is not None and prompt is None and template is None and not chat:
         raise InputError("--guidance has nothing to push away from; pass --prompt or --template")
     given = {name: value for name, value in given.items() if value not in (None, ())}
@@ -212,11 +237,11 @@ def sample(
         vocabulary = source.vocabulary
         if "forbid" in given:
             given["forbid"] = forbidden(vocabulary, given["forbid"])
-        beginning = asked(source, prompt, template, chat, system, end, length, mask_symbol)
+        beginning = asked(source, prompt, templates, chat, system, end, length, mask_symbol, gap_symbol)
         source, starts = beginning.source, beginning.rows
         mask_id = source.model.mask_id
         masked = [row.count(mask_id) for row in starts]
-        _tell_of_starts(masked, template, mask_symbol, block_length)
+        _tell_of_starts(masked, templates, mask_symbol, block_length)
         most = max(1, *masked)
         run = make_run(sampler, min(most, block_length or most), given, block_length, steps_only)
         stretched = [] if run.plan is None else stretched_to(run.plan, run.rule, starts, mask_id)
@@ -246,14 +271,15 @@ def sample(
         if run.plan is not None and stretched:
             content["stretched"] = {"from": run.plan.length, "to": stretched}
         print_json({"samples": samples, **content})
-        return
+        return 0
     texts = [printable(text) for text in shown]
     between = "\n---\n" if any("\n" in text for text in texts) else "\n"
     click.echo(between.join(texts))
+    return 0
 
 
 def _tell_of_starts(
-    masked: Sequence[int], template: pathlib.Path | None, mask_symbol: str, block_length: int | None
+    masked: Sequence[int], template: pathlib.Path | str | None, mask_symbol: str, block_length: int | None
 ) -> None:
     """Says what of the options has nothing to do, by the numbers of masked positions.
 

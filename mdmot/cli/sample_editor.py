@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdmot.cli.asking import assert_one_beginning
+from mdmot.cli.asking import assert_one_beginning, template_named
 from mdmot.cli.editing_options import THRESHOLDS, thresholds_of
 from mdmot.cli.options import print_json
 from mdmot.cli.outputs import say
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from mdmot.workflows.editor_rows import EditedRow, Limits
 
 READ = THRESHOLDS | {
-    *("prompt", "template", "mask_symbol", "num", "length", "watch", "temperature", "max_steps")
+    *("prompt", "template", "mask_symbol", "gap_symbol", "num", "length", "watch"),
+    *("temperature", "max_steps"),
 }
 
 
@@ -89,9 +90,14 @@ def _starts(named: "NamedEditor", task: "Task | None", given: dict[str, Any]) ->
 
     sign, num = given["mask_symbol"], given["num"]
     if given["template"] is not None:
-        from mdmot.workflows.prompts import read_templates
+        from mdmot.workflows.prompts import gap_refused, template_lines
 
-        lines = read_templates(given["template"])
+        gap_sign = given["gap_symbol"]
+        lines = template_lines(template_named(given["template"], sign, gap_sign))
+        for where, line in lines:
+            if gap_sign in line:
+                why = f"{named.name} {named.about}: it takes the row to begin with"
+                raise gap_refused(where, gap_sign, why)
         rows = [_encoded(named, line, sign, where) for where, line in lines if line]
         if not rows:
             raise InputError(f"{given['template']}: no rows, expected at least one; write one a line")

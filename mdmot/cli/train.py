@@ -15,11 +15,21 @@ from mdmot.cli.progress import progress_shown
 from mdmot.cli.training_options import arguments_of, in_options, settings, show_presets
 from mdmot.cli.unread import refuse_unread
 from mdmot.errors import InputError
-from mdmot.names import EDITING, MASKED, PRESETS, TASKS, assert_language, assert_named, assert_pieces
+from mdmot.names import (
+    EDITING,
+    INSERTION,
+    MASKED,
+    PRESETS,
+    TASKS,
+    assert_language,
+    assert_named,
+    assert_pieces,
+)
 from mdmot.workflows.running import process_to_train
 from mdmot.workflows.training import train as train_model
 from mdmot.workflows.training_editor import train_editor
-from mdmot.workflows.training_settings import Dtype, EditorNumbers, EditorSettings
+from mdmot.workflows.training_inserter import RECORDS_ALONE, train_inserter
+from mdmot.workflows.training_settings import Dtype, EditorNumbers, EditorSettings, InserterSettings
 
 EXAMPLES = """\b
 Examples:
@@ -34,11 +44,16 @@ Examples:
   mdmot train --language arithmetic:digits=2 --preset tiny --steps 500 --out sums
   mdmot train --language arithmetic:digits=2 --preset tiny --answers-after = --out answers
   mdmot train --language parity --out parity
+  mdmot train --process insertion --records names.txt --out any-name
   mdmot sample notes-model --prompt 'Today'
 """
 
 
-TRAINERS: Mapping[str, Callable[..., Any]] = {MASKED: train_model, EDITING: train_editor}
+TRAINERS: Mapping[str, Callable[..., Any]] = {
+    MASKED: train_model,
+    EDITING: train_editor,
+    INSERTION: train_inserter,
+}
 """What trains a model, by its process."""
 
 EDITORS_READ = frozenset(
@@ -46,8 +61,20 @@ EDITORS_READ = frozenset(
 )
 """The parameters that mean something for a model that edits."""
 
+INSERTERS_READ = frozenset(
+    {"process", "out", "resume", "resume_or_start", "records", "prompt_column", "pieces", "tokenizer"}
+    | InserterSettings.__annotations__.keys()
+)
+"""The parameters that mean something for a model that inserts."""
+
 
 @click.command(epilog=EXAMPLES, cls=Command)
+@click.option(
+    "--process",
+    type=Words([MASKED, INSERTION]),
+    help="What is learned: masking, to reveal the tokens of rows whose length is known; or insertion, of "
+    "--records alone, to make rows whose length is not: they grow.  [default: masking]",
+)
 @click.option(
     "--preset",
     metavar="NAME",
@@ -153,9 +180,10 @@ def train(
     resume_or_start: bool,
     seed: int,
     as_json: bool,
+    process: str | None,
     **given: Any,
 ) -> None:
-    """Train a masked diffusion model on text, or a model that edits on a task.
+    """Train a masked diffusion model on text, a model that edits on a task, or one that inserts on records.
 
     Writes into --out: config.json (settings and data), metrics.jsonl (a JSON object a line), checkpoints/,
     and the model itself, model.json and weights.safetensors, which hold the running mean of the weights
@@ -166,12 +194,20 @@ def train(
     deletes until they stand still, see the page on any-process generation. Its settings are --width,
     --depth, --heads, --window, --steps, --batch, --learning-rate and so on, by default those that suffice.
 
+    With --process insertion a model learns --records without an end token: it inserts masks where tokens
+    are missing, and so can fill in gaps of unknown length, see the page on insertion.
+
     About one document in twenty is held out, chosen by its name alone; the others are trained on. A file
     is cut into documents at ends of lines. The settings, the data and the seed decide all that follows: a
     run that is killed and resumed ends with the same weights as one that was not.
     """
-    process = process_to_train(out, given["language"], resume or resume_or_start)
-    if process == EDITING:
+    process = process_to_train(out, given["language"], resume or resume_or_start, process)
+    if process == INSERTION:
+        for option in ("text", "language"):
+            if given[option] is not None:
+                raise InputError(f"--{option}: {RECORDS_ALONE}")
+        refuse_unread(context, INSERTERS_READ, "a model that inserts")
+    elif process == EDITING:
         refuse_unread(context, EDITORS_READ, "a model that edits its rows")
     else:
         everything = {str(option.name) for option in context.command.params}

@@ -3,7 +3,7 @@
 from mdmot.data.bracket_words import brackets
 from mdmot.data.corpus import HELD_OUT_SHARE, Corpus, Document, hold_out_documents, read_corpus
 from mdmot.data.decidable import Language, templates
-from mdmot.data.encoded_records import EncodedRecords, row_shape
+from mdmot.data.encoded_records import MOST_LENGTH, EncodedRecords, row_shape
 from mdmot.data.equations import arithmetic
 from mdmot.data.languages import LANGUAGES, read_language
 from mdmot.data.order import ShuffledOrder
@@ -17,6 +17,7 @@ from mdmot.data.tokenized_corpus import TokenizedCorpus, tokenize
 __all__ = [
     "HELD_OUT_SHARE",
     "LANGUAGES",
+    "MOST_LENGTH",
     "Corpus",
     "Document",
     "EncodedRecords",

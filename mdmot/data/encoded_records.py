@@ -105,9 +105,26 @@ class EncodedRecords:
         np.put_along_axis(rows.tokens, places, np.array(after, rows.tokens.dtype)[None], axis=1)
         return Fitting((rows,), left_out)
 
+    def padded(self, length: int, pad: int, remedy: str = LONGER) -> Fitting:
+        """Rows of one length, with padding behind each text, whose length is to be learned.
+
+        Args:
+          length: Tokens of a row.
+          pad: What fills rows up.
+          remedy: What to do if all are too long.
+
+        Raises:
+          InputError: If no record fits.
+        """
+        begin, size = self.sizes
+        total = begin + size
+        fits = self.is_written & (total <= length)
+        left_out = self._left_out(fits, f"longer than {so_many(length, 'token')}", remedy)
+        return Fitting((self._rows(np.flatnonzero(fits), length, pad, total),), left_out)
+
     def _rows(self, kept: np.ndarray, length: int, end: int, behind: np.ndarray) -> RecordRows:
         begin, size = self.sizes
-        tokens = np.full((kept.size, length), end, np.min_scalar_type(self.vocabulary.size - 1))
+        tokens = np.full((kept.size, length), end, np.min_scalar_type(max(self.vocabulary.size - 1, end)))
         for row, number in enumerate(kept.tolist()):
             tokens[row, : begin[number]] = self.prompts[number]
             tokens[row, begin[number] : begin[number] + size[number]] = self.texts[number]

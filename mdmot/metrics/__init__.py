@@ -24,8 +24,10 @@ from mdmot.metrics.samples import (
     solve_rate,
     unigram_entropy,
 )
+from mdmot.metrics.two_samples import Apart, total_variation_of_samples
 
 __all__ = [
+    "Apart",
     "Distance",
     "Estimate",
     "Finding",
@@ -58,6 +60,7 @@ __all__ = [
     "share_of",
     "solve_rate",
     "token_error_rate",
+    "total_variation_of_samples",
     "total_variation_to_law",
     "unigram_entropy",
 ]

@@ -11,9 +11,10 @@ from mdmot.models.insertion_transformer import (
     NNXInserter,
     inserter_from_nnx,
 )
-from mdmot.models.loaded import Loaded, as_editor, as_masked
+from mdmot.models.loaded import Loaded, as_editor, as_inserter, as_masked
 from mdmot.models.named import ENTRIES, Named
 from mdmot.models.named_editor import NamedEditor
+from mdmot.models.named_inserter import NamedInserter
 from mdmot.models.sharding import param_shardings
 from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
 
@@ -30,10 +31,12 @@ __all__ = [
     "NNXInserter",
     "Named",
     "NamedEditor",
+    "NamedInserter",
     "TimeConditionedTransformer",
     "TimedNNXDenoiser",
     "TransformerConfig",
     "as_editor",
+    "as_inserter",
     "as_masked",
     "bundled_model",
     "bundled_profile",

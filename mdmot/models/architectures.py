@@ -9,13 +9,16 @@ from flax import nnx
 from mdmot._types import Params
 from mdmot.denoisers import Timed
 from mdmot.editing import editor_model
+from mdmot.insertion import insertion_model
 from mdmot.model import Model
 from mdmot.models.adapters import from_nnx_timed, split_from_nnx
 from mdmot.models.config import TransformerConfig
 from mdmot.models.editing_transformer import EditingConfig, EditingTransformer, editor_from_nnx
+from mdmot.models.insertion_transformer import InsertionConfig, InsertionTransformer, inserter_from_nnx
 from mdmot.models.loaded import Loaded
 from mdmot.models.named import Named
 from mdmot.models.named_editor import NamedEditor
+from mdmot.models.named_inserter import NamedInserter
 from mdmot.models.transformer import MaskedTransformer, TimeConditionedTransformer
 from mdmot.vocabulary import Vocabulary
 
@@ -63,7 +66,7 @@ class Architecture:
     module: Callable[[Any, nnx.Rngs], nnx.Module]
     config: type[Any]
     split: Callable[[Any, Any], tuple[Callable[..., Any], Params]]
-    kind: type[Named] | type[NamedEditor]
+    kind: type[Named] | type[NamedEditor] | type[NamedInserter]
     named: Callable[[Any, Params, Any, Origin], Loaded]
 
     def network(self, config: Any) -> Network:
@@ -96,6 +99,13 @@ def _editing(editor: Any, params: Params, config: EditingConfig, origin: Origin)
     )
 
 
+def _inserting(inserter: Any, params: Params, config: InsertionConfig, origin: Origin) -> NamedInserter:
+    model = insertion_model(inserter, params, mask_id=config.mask_id, pad_id=config.pad_id)
+    return NamedInserter(
+        origin.name, model, origin.vocabulary, config, origin.provenance, origin.weights_sha256
+    )
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     "masked-transformer": Architecture(
         MaskedTransformer, TransformerConfig, lambda module, _: split_from_nnx(module), Named, _masked
@@ -105,6 +115,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "editing-transformer": Architecture(
         EditingTransformer, EditingConfig, lambda module, _: editor_from_nnx(module), NamedEditor, _editing
+    ),
+    "insertion-transformer": Architecture(
+        InsertionTransformer,
+        InsertionConfig,
+        lambda module, _: inserter_from_nnx(module),
+        NamedInserter,
+        _inserting,
     ),
 }
 """Every architecture by the name that model.json has for it."""

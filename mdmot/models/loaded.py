@@ -5,9 +5,10 @@ from typing import TypeAlias
 from mdmot.errors import InputError
 from mdmot.models.named import Named
 from mdmot.models.named_editor import NamedEditor
+from mdmot.models.named_inserter import NamedInserter
 
-Loaded: TypeAlias = Named | NamedEditor
-"""A masked model or a law, whose tokens are revealed; or one that edits its rows."""
+Loaded: TypeAlias = Named | NamedEditor | NamedInserter
+"""A masked model or a law, whose tokens are revealed; one that edits its rows, or one whose rows grow."""
 
 
 def as_masked(found: Loaded, work: str, instead: str) -> Named:
@@ -48,5 +49,23 @@ def as_editor(found: Loaded, work: str) -> NamedEditor:
       InputError: If it is of another kind.
     """
     if isinstance(found, NamedEditor):
+        return found
+    raise InputError(f"{found.name} {found.about}: {work}")
+
+
+def as_inserter(found: Loaded, work: str) -> NamedInserter:
+    """A model for work that takes those whose rows grow alone.
+
+    Args:
+      found: A model of any kind.
+      work: What is to be done, as "this takes models that insert".
+
+    Returns:
+      The same.
+
+    Raises:
+      InputError: If it is of another kind.
+    """
+    if isinstance(found, NamedInserter):
         return found
     raise InputError(f"{found.name} {found.about}: {work}")

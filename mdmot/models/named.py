@@ -5,7 +5,7 @@ import functools
 import pathlib
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from mdmot.arguments import is_whole
 from mdmot.errors import InputError, InputWarning
 from mdmot.model import Model
+from mdmot.models.trained_data import WantedRecords, data_in, held_out_in, records_in
 from mdmot.names import MASKED
 from mdmot.vocabulary import Chat, Ended, Vocabulary
 
@@ -25,22 +26,6 @@ ENTRIES = 2**25
 
 WITHOUT_TEXT = "without a text"
 """Why a token is never drawn that the vocabulary has no text for."""
-
-
-class WantedRecords(NamedTuple):
-    """Where to find records, and how to read them for a model.
-
-    Attributes:
-      path: FILE or FILE:COLUMN.
-      prompt_column: Column of what is given; None for the usual one, or none.
-      end: Text of the token that ends a text, for a model that does not say it itself; None for none.
-      chat: Whether prompts are questions for the model's chat template.
-    """
-
-    path: str
-    prompt_column: str | None
-    end: str | None = None
-    chat: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -106,10 +91,7 @@ class Named:
     @property
     def trained_on_records(self) -> WantedRecords | None:
         """The records that it says it was trained on."""
-        path, column = self._data.get("records"), self._data.get("prompt_column")
-        if not isinstance(path, str):
-            return None
-        return WantedRecords(path, column if isinstance(column, str) else None)
+        return records_in(self.provenance)
 
     @property
     def is_of_mdmot(self) -> bool:
@@ -134,13 +116,11 @@ class Named:
     @property
     def held_out(self) -> Mapping[str, Any]:
         """What it says of the data that its training held out, as their digest; empty for nothing."""
-        held_out = self._data.get("held_out")
-        return held_out if isinstance(held_out, dict) else {}
+        return held_out_in(self.provenance)
 
     @property
     def _data(self) -> Mapping[str, Any]:
-        data = self.provenance.get("data")
-        return data if isinstance(data, dict) else {}
+        return data_in(self.provenance)
 
     @property
     def entries(self) -> int:

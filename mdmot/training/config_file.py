@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mdmot.errors import InputError
 from mdmot.files import write_atomically
-from mdmot.models import EditingConfig, TransformerConfig
+from mdmot.models import EditingConfig, InsertionConfig, TransformerConfig
 from mdmot.training.editor_config import EditorTrainConfig
 from mdmot.training.epr_levels import EprLevels
+from mdmot.training.given_spans import GivenSpans
+from mdmot.training.inserter_config import InserterTrainConfig
 from mdmot.training.levels import EvenLevels, FittedLevels
 from mdmot.training.marks import Answers, TokenWeight
 from mdmot.training.masks import CountedMasks, IndependentMasks, ReweightedMasks
@@ -19,7 +21,7 @@ from mdmot.training.orders import LearnedOrder, RandomOrder
 from mdmot.training.presets import TrainConfig
 from mdmot.training.spread import Antithetic, Independent, Shifted, Stratified
 
-RunConfig: TypeAlias = TrainConfig | EditorTrainConfig
+RunConfig: TypeAlias = TrainConfig | EditorTrainConfig | InserterTrainConfig
 """The settings of a run, by what it trains."""
 
 MAY_CHANGE = ("num_steps", "num_microbatches")
@@ -33,6 +35,9 @@ CLASSES = {
         TransformerConfig,
         EditorTrainConfig,
         EditingConfig,
+        InserterTrainConfig,
+        InsertionConfig,
+        GivenSpans,
         EvenLevels,
         FittedLevels,
         EprLevels,

@@ -1,7 +1,6 @@
 """The settings of a run that trains a network that edits, and those that suffice for each task."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -9,10 +8,10 @@ import optax
 
 from mdmot.arguments import whole
 from mdmot.data.traces import Task
-from mdmot.errors import InputError
 from mdmot.models import EditingConfig
 from mdmot.names import EDITING
 from mdmot.training.changes import with_intervals
+from mdmot.training.plain_settings import assert_settings, decaying_adam
 
 SIZES = frozenset(field.name for field in dataclasses.fields(EditingConfig))
 
@@ -64,47 +63,12 @@ class EditorTrainConfig:
     num_evaluated: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("num_steps", "num_traces", "log_every", "save_every", "num_evaluated"):
-            whole(name, getattr(self, name))
-        whole("keep", self.keep, 2)
-        if self.batch_size is not None:
-            whole("batch_size", self.batch_size)
-        if not 0 <= self.num_warm_up < self.num_steps:
-            raise InputError(
-                f"num_warm_up = {self.num_warm_up} in num_steps = {self.num_steps}; pass a warm-up of at "
-                "least 0 and of less than all steps, or more steps"
-            )
-        if not self.learning_rate > 0 or not self.weight_decay >= 0:
-            raise InputError(
-                f"learning_rate = {self.learning_rate}, weight_decay = {self.weight_decay}; pass positive "
-                "numbers (a weight decay of 0 is none)"
-            )
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise InputError(f"clip_norm = {self.clip_norm}; pass a positive number")
-        if self.average_decay is not None and not 0 <= self.average_decay < 1:
-            raise InputError(f"average_decay = {self.average_decay}; pass a number from 0 to below 1")
-        if not 0 <= self.seed < 2**31:
-            raise InputError(f"seed = {self.seed}; pass a whole number from 0 to {2**31 - 1}")
-        if self.save_every % self.log_every:
-            raise InputError(
-                f"save_every = {self.save_every}, log_every = {self.log_every}; pass a multiple of "
-                "log_every as save_every"
-            )
+        whole("num_traces", self.num_traces)
+        assert_settings(self)
 
     def optimizer(self) -> optax.GradientTransformation:
         """AdamW with warm-up and decay; of equal settings it is the same object."""
-        return _optimizer(self)
-
-
-@functools.lru_cache(maxsize=16)
-def _optimizer(config: EditorTrainConfig) -> optax.GradientTransformation:
-    rate = optax.warmup_cosine_decay_schedule(
-        0.0, config.learning_rate, config.num_warm_up, config.num_steps, 0.0
-    )
-    adam = optax.adamw(rate, weight_decay=config.weight_decay)
-    if config.clip_norm is None:
-        return adam
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+        return decaying_adam(self)
 
 
 def _usual(size: EditingConfig, num_steps: int, num_traces: int) -> EditorTrainConfig:

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import time
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from mdmot.files import alone_in, prepare_folder
 from mdmot.training.course import CONFIG_FILE, Course, Export, RunResult, run_course
 from mdmot.training.editor_config import EditorTrainConfig
 from mdmot.training.loop import Progress
+from mdmot.training.meter import PartsMeter
 from mdmot.training.right_steps import right_steps
 from mdmot.training.run_begin import begin_run
 from mdmot.training.traces import TraceObjective, step_batches
@@ -108,7 +108,7 @@ def run_editor(
         def measured(state: TrainState) -> dict[str, Any]:
             return measures(config, trained(model, state), data)
 
-        course = Course(config, update, first, batches, _Meter(), measured)
+        course = Course(config, update, first, batches, PartsMeter(), measured)
         return run_course(folder, course, resume=resume, progress=progress, export=export)
 
 
@@ -139,31 +139,3 @@ def measures(config: EditorTrainConfig, model: EditModel, data: EditorData) -> d
         seen = right_steps(model, data.all_seen, batch_size(data.all_seen))
         found |= {"all_seen": seen.steps, "all_seen_right": seen.right}
     return found
-
-
-class _Meter:
-    """Mean loss and updates a second since the last line, and the parts of the last loss."""
-
-    def __init__(self) -> None:
-        self.losses: list[float] = []
-        self.timed = 0
-        self.start: float | None = None
-        self.speed: float | None = None
-
-    def tick(self, loss: float) -> None:
-        self.losses.append(loss)
-        if self.start is None:  # the first update was compiled
-            self.restart()
-        else:
-            self.timed += 1
-
-    def restart(self) -> None:
-        self.start, self.timed = time.perf_counter(), 0
-
-    def line(self, state: TrainState) -> dict[str, Any]:
-        loss, self.losses = float(np.mean(self.losses)), []
-        if self.timed and self.start is not None:
-            self.speed = round(self.timed / (time.perf_counter() - self.start), 1)
-        self.restart()
-        parts = {f"loss_{name}": float(part) for name, part in state.objective._asdict().items()}
-        return {"loss": loss, **parts, "updates_per_second": self.speed}

@@ -15,12 +15,11 @@ from jaxtyping import Float
 from mdmot._types import PRNGKey, Tokens
 from mdmot.arguments import whole
 from mdmot.errors import InputError
-from mdmot.insertion import InsertionModel, Rows, draw, free_rows, nelbo_estimate, visible_losses
-from mdmot.schedules import MaskSchedule, masks
+from mdmot.insertion import InsertionModel, Rows, draw, free_rows, nelbo_estimate
+from mdmot.schedules import MaskSchedule
 from mdmot.training.given_spans import GivenSpans
+from mdmot.training.insertion_objective import GIVEN, LINEAR, DrawnRows, weighted_losses
 from mdmot.training.loop import DivergenceError, Progress
-
-LINEAR, GIVEN = masks.linear(), GivenSpans()
 
 
 class FittedInserter(NamedTuple):
@@ -192,11 +191,8 @@ def insertion_loss(
       unmasking: b.
     """
     drawn = draw(key, rows, insertion, unmasking, mask_id=model.mask_id, pad_id=model.pad_id)
-    lost = visible_losses(model, drawn.visible, drawn.absent)
-    masked = drawn.of_masks * lost.masks
-    loss = weight * (drawn.of_gaps * lost.numbers + masked)
-    nelbo = weight * (drawn.of_gaps * lost.gaps + masked)
-    return loss.mean(), nelbo.mean()
+    lost = weighted_losses(model, DrawnRows(drawn, weight))
+    return lost.numbers + lost.tokens, lost.nelbo
 
 
 @functools.partial(jax.jit, static_argnames=("optimizer", "batch_size", "given"))

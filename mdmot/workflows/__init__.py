@@ -12,6 +12,7 @@ from mdmot.workflows.comparing import compare
 from mdmot.workflows.editor_evaluation import EditorEvaluation, evaluate_editor
 from mdmot.workflows.evaluated import Evaluation
 from mdmot.workflows.evaluation import evaluate
+from mdmot.workflows.inserter_evaluation import InserterEvaluation, evaluate_inserter
 from mdmot.workflows.laws import ExactLaw, law
 from mdmot.workflows.naming import load
 from mdmot.workflows.order_learning import OrderLearned, learn_order
@@ -22,7 +23,8 @@ from mdmot.workflows.profiling import profile
 from mdmot.workflows.progress import Progress, Show, Tell
 from mdmot.workflows.training import Training, train
 from mdmot.workflows.training_editor import EditorTraining, train_editor
-from mdmot.workflows.training_settings import EditorSettings, Settings
+from mdmot.workflows.training_inserter import InserterTraining, train_inserter
+from mdmot.workflows.training_settings import EditorSettings, InserterSettings, Settings
 from mdmot.workflows.tuned import Tuned
 from mdmot.workflows.tuning import tune
 
@@ -35,6 +37,9 @@ __all__ = [
     "EditorTraining",
     "Evaluation",
     "ExactLaw",
+    "InserterEvaluation",
+    "InserterSettings",
+    "InserterTraining",
     "OrderLearned",
     "OrderTuned",
     "Precision",
@@ -50,6 +55,7 @@ __all__ = [
     "computing_in",
     "evaluate",
     "evaluate_editor",
+    "evaluate_inserter",
     "law",
     "learn_order",
     "load",
@@ -57,6 +63,7 @@ __all__ = [
     "profile",
     "train",
     "train_editor",
+    "train_inserter",
     "tune",
     "verify",
 ]

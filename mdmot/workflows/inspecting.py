@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError, InputWarning
-from mdmot.names import EDITING, MASKED
+from mdmot.names import EDITING, INSERTION, MASKED
 from mdmot.provenance import jsonable
 from mdmot.readable import so_many
 from mdmot.workflows.naming import Name, assert_there, called, load, precision_of
 from mdmot.workflows.precision import computing_in
 
 if TYPE_CHECKING:
-    from mdmot.models import Loaded, Named, NamedEditor
+    from mdmot.models import Loaded, Named, NamedEditor, NamedInserter
 
 TRIED = 8
 """Masked tokens that a model is asked about."""
@@ -183,7 +183,34 @@ def _of_editor(named: "NamedEditor") -> dict[str, Any]:
     }
 
 
-FACTS: Mapping[str, Callable[[Any], dict[str, Any]]] = {MASKED: _of_masked, EDITING: _of_editor}
+def _of_inserter(named: "NamedInserter") -> dict[str, Any]:
+    """What is known of a model that inserts, once it has been asked about a row.
+
+    Raises:
+      InputError: If what it says are no numbers.
+    """
+    import jax.numpy as jnp
+
+    model, length = named.model, min(named.length, TRIED)
+    masks, gaps = jnp.full((1, length), model.mask_id, jnp.int32), jnp.ones((1, length + 1), bool)
+    if any(bool(jnp.isnan(part).any()) for part in model(masks, gaps, jnp.full(1, 0.5, jnp.float32))):
+        raise InputError(f"{named.name}: says nothing of {length} masks; check its weights")
+    records = named.trained_on_records
+    return {
+        "process": "insertion: tokens are inserted as masks, and masks become tokens",
+        "tokens": named.vocabulary.size,
+        "vocabulary": type(named.vocabulary).__name__.lower(),
+        "tokens of a row": f"any number up to {named.length}",
+        **_weights(model.params),
+        "trained on": None if records is None else records.path,
+    }
+
+
+FACTS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    MASKED: _of_masked,
+    EDITING: _of_editor,
+    INSERTION: _of_inserter,
+}
 """What is known of a model, by its process."""
 
 

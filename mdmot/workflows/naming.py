@@ -12,7 +12,7 @@ from mdmot.workflows.training_settings import Dtype
 from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
 if TYPE_CHECKING:
-    from mdmot.models import Loaded, Named
+    from mdmot.models import Loaded, Named, NamedInserter
 
 Name: TypeAlias = str | os.PathLike[str] | None
 """Folder of a model, law file or test bed; None for the model that comes with mdmot."""
@@ -36,7 +36,8 @@ def load(name: Name = None, dtype: Dtype | None = None) -> "Loaded":
         for a pretrained one.
 
     Returns:
-      The model, with its vocabulary and where it comes from: a masked one or a law, or one that edits.
+      The model, with its vocabulary and where it comes from: a masked one or a law, one that edits, or one
+      that inserts.
 
     Raises:
       InputError: If it is none of these.
@@ -81,6 +82,21 @@ def load_masked(name: Name, work: str, instead: str = INSTEAD) -> "Named":
     return as_masked(load(name), work, instead)
 
 
+def load_inserter(name: Name, work: str) -> "NamedInserter":
+    """What a name stands for, if it is a model that inserts.
+
+    Args:
+      name: As `load` takes it.
+      work: What is to be done, as "this takes models that insert".
+
+    Raises:
+      InputError: If it is nothing, or a model of another kind.
+    """
+    from mdmot.models import as_inserter
+
+    return as_inserter(load(name), work)
+
+
 def process_named(name: Name) -> str:
     """The process that a name has a model of, one of `mdmot.names.PROCESSES`; weights are not read.
 
@@ -92,7 +108,7 @@ def process_named(name: Name) -> str:
 
     Example:
       >>> process_named(None), process_named("markov:states=2,length=8")
-      ('masked', 'masked')
+      ('masking', 'masking')
     """
     from mdmot.models import process_of
     from mdmot.models.model_folder import MODEL_FILE

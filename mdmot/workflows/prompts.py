@@ -46,37 +46,101 @@ def prompt_row(named: Named, prompt: str, length: int | None) -> Row:
     return filled(named, tokens, length, "--prompt")
 
 
-def template_rows(named: Named, path: pathlib.Path, length: int | None, mask_sign: str) -> list[Row]:
-    """The lines of a file in which a sign marks masked positions; lines without tokens are skipped.
+def template_lines(template: pathlib.Path | str, *, is_protein: bool = False) -> list[tuple[str, str]]:
+    """The lines of templates, each behind what it is called in messages.
+
+    Args:
+      template: A file, or the text itself.
+      is_protein: Whether they may be records of FASTA.
+
+    Raises:
+      InputError: If the file cannot be read.
+
+    Example:
+      >>> template_lines("a□b")
+      [('--template a□b', 'a□b')]
+    """
+    is_file = isinstance(template, pathlib.Path)
+    text = _read(template) if isinstance(template, pathlib.Path) else template
+    lines = protein_records(text) if is_protein else list(enumerate(text.split("\n"), start=1))
+    name = str(template) if is_file else f"--template {template}"
+    return [(f"{name}, line {number}" if is_file else name, line) for number, line in lines]
+
+
+def template_rows(
+    named: Named,
+    template: pathlib.Path | str,
+    length: int | None,
+    mask_sign: str,
+    gap_sign: str | None = None,
+) -> list[Row]:
+    """The lines of templates in which a sign marks masked positions; lines without tokens are skipped.
 
     So does the spelling of the model's own mask. Of proteins they may be records of FASTA.
 
-    A line is a sequence of its own length. With `length` every line is followed by masks up to it.
+    A line is a sequence of its own length. With `length` every line is followed by masks up to it. A model
+    whose texts have an end takes a line that ends in the sign of a gap as a prompt.
+
+    Args:
+      named: The model.
+      template: A file, or the text itself.
+      length: Tokens of every row; None for those of each line.
+      mask_sign: What marks masked positions.
+      gap_sign: What would stand for any number of tokens; None if there is no such sign.
 
     Raises:
       InputError: If the file cannot be read or a line is no such sequence.
     """
     rows, unknown = [], list[tuple[str, Unread]]()
-    text = _read(path)
     if length is not None:
         named.assert_length(length, "--length")
-    is_protein = isinstance(named.vocabulary, Residues)
-    for number, line in protein_records(text) if is_protein else enumerate(text.split("\n"), start=1):
-        where = f"{path}, line {number}"
+    lines = template_lines(template, is_protein=isinstance(named.vocabulary, Residues))
+    for where, line in lines:
+        is_open = gap_sign is not None and gap_sign in line
+        if is_open and gap_sign is not None:
+            line = _before_gap(named, line, gap_sign, where)
         try:
             tokens, lost = _encoded(named, line, mask_sign)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         if lost is not None:
             unknown.append((where, lost))
-        if tokens:
-            rows.append(filled(named, tokens, len(tokens) if length is None else length, where))
+        if tokens or is_open:
+            usual = min(named.length, len(tokens) + named.room) if is_open else len(tokens)
+            rows.append(filled(named, tokens, usual if length is None else length, where))
     if not rows:
-        raise InputError(f"{path}: no templates, expected at least one; write one a line")
+        raise InputError(f"{template}: no templates, expected at least one; write one a line")
     if unknown:
         more = "" if len(unknown) == 1 else f", and more in {so_many(len(unknown) - 1, 'line')} after it"
         warn_of_unread(named, *unknown[0], more)
     return rows
+
+
+def _before_gap(named: Named, line: str, gap_sign: str, where: str) -> str:
+    """What stands before the gap at the end of a line, for a model whose texts have an end.
+
+    Raises:
+      InputError: If the gap is elsewhere, there are several, or the texts have no end.
+    """
+    before, _, after = line.partition(gap_sign)
+    if named.end is not None and not after:
+        return before
+    takes = "one at the end of a line alone" if named.end is not None else "masks alone, one a token"
+    raise gap_refused(where, gap_sign, f"{named.name} {named.about}: it takes {takes}")
+
+
+def gap_refused(where: str, gap_sign: str, why: str) -> InputError:
+    """The error for a gap of unknown length in a template of a model that cannot fill it in.
+
+    Args:
+      where: What has it.
+      gap_sign: What stands for it.
+      why: What the model is, and what it takes.
+    """
+    return InputError(
+        f"{where}: {gap_sign} is any number of tokens, and {why}; a model of mdmot train --process "
+        "insertion takes gaps anywhere (if it is text, pass another --gap-symbol)"
+    )
 
 
 def warn_of_unread(named: Named, where: str, lost: Unread, more: str = "") -> None:
@@ -93,16 +157,6 @@ def warn_of_unread(named: Named, where: str, lost: Unread, more: str = "") -> No
         InputWarning,
         stacklevel=3,
     )
-
-
-def read_templates(path: pathlib.Path) -> list[tuple[str, str]]:
-    """The lines of a file of templates, each with where it stands.
-
-    Raises:
-      InputError: If the file cannot be read.
-    """
-    lines = _read(path).splitlines()
-    return [(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
 def forbidden(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from mdmot.data import RecordRows
 from mdmot.errors import InputError
 from mdmot.metrics import Estimate
 from mdmot.models import Named
-from mdmot.models.named import WantedRecords
+from mdmot.models.trained_data import WantedRecords
 from mdmot.readable import so_many
 from mdmot.training import Stopped, mean_loss, row_losses
 from mdmot.workflows.evaluated import MOST_ROWS_AT_ONCE, RECORDS, Evaluation

@@ -18,8 +18,8 @@ from mdmot.data import (
 )
 from mdmot.data.encoded_records import LONGER, SHORTER
 from mdmot.errors import InputError
-from mdmot.models import Named
-from mdmot.models.named import WantedRecords
+from mdmot.models import Named, NamedInserter
+from mdmot.models.trained_data import WantedRecords
 from mdmot.readable import so_many
 from mdmot.vocabulary import Ended, Vocabulary, known_tokens, of_clean_texts
 from mdmot.workflows.progress import Tell
@@ -133,16 +133,7 @@ def read_rows(
             f"{named.name} has learned answers given prompts, and the records of {records.name} have none; "
             "pass --prompt-column NAME"
         )
-    is_held_out = not whole and named.trained_on_records is not None
-    if is_held_out:
-        records = _held_out(records, work)
-        digests = {name: value for name, value in records.digests.items() if name in named.held_out}
-        if digests and not any(named.held_out[name] == value for name, value in digests.items()):
-            tell(
-                f"{work}: these are not the records that the model's training held out, but those that it "
-                "would hold out of this file; if it was trained on them, moved or changed, some may be "
-                "known to it"
-            )
+    records, is_held_out = unseen(named, records, whole=whole, work=work, tell=tell)
     vocabulary = _with_end(named, asked.end)
     encoded = encode_records(records, vocabulary, named.never)
     found: Fitting
@@ -161,6 +152,31 @@ def read_rows(
     if found.left_out is not None:
         tell(f"{work}: left out: {found.left_out}")
     return ReadRecords(found.rows, records, is_held_out)
+
+
+def unseen(
+    named: Named | NamedInserter, records: Records, *, whole: bool, work: str, tell: Tell
+) -> tuple[Records, bool]:
+    """Of records those that a model has not seen, as far as it can be told, and whether they are a part.
+
+    Args:
+      named: The model.
+      records: All.
+      whole: Whether to take all of them.
+      work: What they are for, in a word, for what is told.
+      tell: Told of doubts about what was held out.
+    """
+    if whole or named.trained_on_records is None:
+        return records, False
+    records = _held_out(records, work)
+    digests = {name: value for name, value in records.digests.items() if name in named.held_out}
+    if digests and not any(named.held_out[name] == value for name, value in digests.items()):
+        tell(
+            f"{work}: these are not the records that the model's training held out, but those that it "
+            "would hold out of this file; if it was trained on them, moved or changed, some may be "
+            "known to it"
+        )
+    return records, True
 
 
 def alike_rows(

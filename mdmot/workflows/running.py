@@ -2,12 +2,13 @@
 
 import pathlib
 import shlex
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from mdmot.errors import InputError, meant
 from mdmot.names import EDITING, MASKED, is_task
-from mdmot.workflows.progress import Tell
+from mdmot.workflows.progress import Progress, Show, Tell
 
 if TYPE_CHECKING:
     from mdmot.training import RunResult, TrainState
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 
 Config = TypeVar("Config")
+
+SMOOTHING = 0.95
+"""What a step leaves of the older losses in the one that is shown."""
 
 
 @runtime_checkable
@@ -33,31 +37,42 @@ class RunExport(Protocol):
         ...
 
 
-def process_to_train(out: pathlib.Path, language: str | None, resume: bool) -> str:
+def process_to_train(
+    out: pathlib.Path, language: str | None, resume: bool, asked: str | None = None
+) -> str:
     """The process of the model that a training is to train, one of `mdmot.names.PROCESSES`.
 
     Args:
       out: The folder of the run.
       language: What is to be learned; a task is learned by a model that edits. None for what is in the
-        folder, or a text.
+        folder, or other data.
       resume: Whether a run in the folder is to go on.
+      asked: The process that is asked for; None for that of the run or of the task, or else masking.
 
     Raises:
-      InputError: If there is a run to go on with whose settings cannot be read.
+      InputError: If there is a run to go on with whose settings cannot be read, or another process is asked
+        for than that of the run or of the task.
 
     Example:
       >>> process_to_train(pathlib.Path("new"), "parity:length=9", resume=False)
       'editing'
     """
-    if language is not None:
-        return EDITING if is_task(language) else MASKED
-    if not resume:
-        return MASKED
+    found = _of_run(out) if resume and language is None else None
+    if language is not None and is_task(language):
+        found = EDITING
+    if found is not None and asked is not None and found != asked:
+        what = f"--language {language}" if language is not None else f"the run in {out}"
+        raise InputError(f"--process {asked}: {what} is of {found}; leave the option out")
+    return found or asked or MASKED
+
+
+def _of_run(out: pathlib.Path) -> str | None:
+    """The process of the run in a folder; None if there is none."""
     from mdmot.training import read_config
     from mdmot.training.course import CONFIG_FILE
 
     path = out / CONFIG_FILE
-    return read_config(path)[0].process if path.exists() else MASKED
+    return read_config(path)[0].process if path.exists() else None
 
 
 def begun_or_new(out: pathlib.Path, resume: bool, or_start: bool, tell: Tell) -> "BegunRun | None":
@@ -153,6 +168,34 @@ def carried_out(
     if export.step != config.num_steps:
         export(result.state)
     return result
+
+
+def noted(num_steps: int, show: Show | None, tell: Tell, loss_format: str) -> Callable[[int, float], None]:
+    """What a run calls after each step: shows the mean loss of the last ones, and the speed.
+
+    Args:
+      num_steps: Steps of the run.
+      show: Called after each step.
+      tell: Called where the run goes on from.
+      loss_format: How a loss is written, as "{:.2f} nats".
+    """
+    mean = begun = 0.0
+    first: int | None = None
+
+    def note(step: int, loss: float) -> None:
+        nonlocal mean, begun, first
+        now = time.perf_counter()
+        if first is None:
+            first, begun, mean = step, now, loss
+            if step:
+                tell(f"train: goes on from step {step} of {num_steps}")
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        if show is not None:
+            speed = f", {(step - first) / (now - begun):,.0f} updates a second" if step > first else ""
+            words = f"step {step + 1} of {num_steps}, loss {loss_format.format(mean)}{speed}"
+            show(Progress("train", step + 1, num_steps, words))
+
+    return note
 
 
 def _runs_beside(out: pathlib.Path) -> str:

@@ -3,23 +3,19 @@
 import dataclasses
 import os
 import pathlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdmot.errors import InputError
 from mdmot.readable import so_many
 from mdmot.workflows.precision import computing_in
-from mdmot.workflows.progress import Progress, Show, Tell, silent
-from mdmot.workflows.running import begun_or_new, carried_out, settings_of
+from mdmot.workflows.progress import Show, Tell, silent
+from mdmot.workflows.running import begun_or_new, carried_out, noted, settings_of
 from mdmot.workflows.training_settings import EditorSettings
 
 if TYPE_CHECKING:
     from mdmot.editing import EditModel
     from mdmot.training.editor_config import EditorTrainConfig
-
-SMOOTHING = 0.95
-"""What a step leaves of the older losses in the one that is shown."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -112,13 +108,14 @@ def train_editor(
         import jax
 
         from mdmot.data.traces import task_named
+        from mdmot.models import EditingTransformer
         from mdmot.training.editor_config import (
             EditorTrainConfig,
             changed_editor_config,
             new_editor_config,
         )
-        from mdmot.training.editor_export import EditorExport
         from mdmot.training.editor_runs import editor_data, editor_update, run_editor
+        from mdmot.training.plain_export import PlainExport
         from mdmot.training.run_folder import (
             TOKENS_FOLDER,
             assert_goes_on,
@@ -144,7 +141,9 @@ def train_editor(
             data = editor_data(task, config)
             if begun is not None:
                 assert_goes_on(out, config, data.description)
-            model, export = _first_model(config), EditorExport(out, config, vocabulary)
+            measures = ("right_", "all_seen")
+            model = _first_model(config)
+            export = PlainExport(out, EditingTransformer, config, vocabulary, measures)
             num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.params))
             batch = "all" if config.batch_size is None else f"{config.batch_size:,}"
             tell(
@@ -161,7 +160,7 @@ def train_editor(
                     data,
                     out,
                     resume=resume,
-                    progress=_noted(config.num_steps, show, tell),
+                    progress=noted(config.num_steps, show, tell, "{:.2e}"),
                     export=export,
                 ),
                 lambda: editor_update(config, model).init(model.params),
@@ -181,24 +180,3 @@ def _first_model(config: "EditorTrainConfig") -> "EditModel":
     size = config.model
     editor, params = editor_from_nnx(EditingTransformer(size, nnx.Rngs(config.seed)))
     return editor_model(editor, params, mask_id=size.mask_id, pad_id=size.pad_id, end_id=size.end_id)
-
-
-def _noted(num_steps: int, show: Show | None, tell: Tell) -> Callable[[int, float], None]:
-    """What the loop calls after each step: tells the mean loss of the last ones, and the speed."""
-    mean = begun = 0.0
-    first: int | None = None
-
-    def note(step: int, loss: float) -> None:
-        nonlocal mean, begun, first
-        now = time.perf_counter()
-        if first is None:
-            first, begun, mean = step, now, loss
-            if step:
-                tell(f"train: goes on from step {step} of {num_steps}")
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        if show is not None:
-            speed = f", {(step - first) / (now - begun):,.0f} updates a second" if step > first else ""
-            words = f"step {step + 1} of {num_steps}, loss {mean:.2e}{speed}"
-            show(Progress("train", step + 1, num_steps, words))
-
-    return note

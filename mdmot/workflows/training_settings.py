@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
-    from mdmot.training import ControlVariate, Levels, Orders, Spread
+    from mdmot.training import ControlVariate, GivenSpans, Levels, Orders, Spread
 
 Dtype: TypeAlias = Literal["float32", "bfloat16"]
 
@@ -57,6 +57,29 @@ class EditorSettings(EditorNumbers, total=False):
     weight_decay: float
     clip_norm: "float | None"
     average_decay: "float | None"
+    log_every: int
+    save_every: int
+    keep: int
+    num_evaluated: int
+    seed: int
+
+
+class InserterSettings(TypedDict, total=False):
+    """What is replaced in the settings of a training on records: see `InserterTrainConfig`."""
+
+    length: int
+    width: int
+    depth: int
+    heads: int
+    expansion: int
+    num_steps: int
+    batch_size: int
+    learning_rate: float
+    num_warm_up: int
+    weight_decay: float
+    clip_norm: float
+    average_decay: float
+    given: "GivenSpans"
     log_every: int
     save_every: int
     keep: int
