@@ -108,10 +108,10 @@ def test_all_records_are_met_once_an_epoch_with_room_for_longer_ones(tmp_path):
 
 
 def test_the_distance_of_two_samples_against_all_ways_to_deal_them():
-    first, second = np.array([1, 1, 2, 3]), np.array([2, 3, 3])
+    first, second = np.array([1, 1, 1, 2]), np.array([2, 3, 3])
     found = total_variation_of_samples(0, first, second)
-    # Frequencies 1/2, 1/4, 1/4 against 0, 1/3, 2/3.
-    assert found.value == pytest.approx(0.5)
+    # Frequencies 3/4, 1/4, 0 against 0, 1/3, 2/3.
+    assert found.value == pytest.approx(0.75)
     pooled = np.concatenate([first, second])
 
     def apart(chosen):
