@@ -40,7 +40,7 @@ def test_the_bundled_model_is_loaded_if_nothing_is_named():
     assert (named.name, named.vocabulary, named.law) == ("the bundled model", Bytes(), None)
     assert (named.provenance, named.weights_sha256) == (saved.provenance, saved.weights_sha256)
     assert named.trained_on == (None, None)
-    assert named.held_out_sha256 == saved.provenance["data"]["held_out"]["sha256"]
+    assert named.held_out["sha256"] == saved.provenance["data"]["held_out"]["sha256"]
     with pytest.raises(InputError, match="a network has no probabilities"):
         named.drawn(0, 2)
     named.assert_length(256, "here")
