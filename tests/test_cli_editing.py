@@ -1,6 +1,8 @@
 """Models that edit on the command line: trained, killed and resumed, and refused what is for others."""
 
 import json
+import pathlib
+import re
 
 import jax
 import numpy as np
@@ -9,13 +11,14 @@ from flax import nnx
 
 import mdmot
 from mdmot.cli import main
+from mdmot.cli.train import train as train_command
 from mdmot.data.traces import Parity, parity_traces, task_named
 from mdmot.errors import InputError
 from mdmot.models import EditingConfig, EditingTransformer, NamedEditor, editor_from_nnx, save_checkpoint
 from mdmot.names import TASKS
 from mdmot.samplers import Likeliest
 from mdmot.training import read_metrics, saved_steps
-from mdmot.training.editor_config import EDITORS, EditorTrainConfig, new_editor_config
+from mdmot.training.editor_config import EDITORS, SIZES, EditorTrainConfig, new_editor_config
 from mdmot.training.right_steps import right_steps
 from mdmot.vocabulary import Symbols
 from mdmot.workflows import computing_in, evaluate_editor, train_editor
@@ -209,12 +212,28 @@ def test_runs_of_two_kinds_do_not_mix(run, parity, tmp_path):
     assert "another kind of model, on arithmetic" in errors.splitlines()[-1]
 
 
-def test_every_task_has_settings_that_suffice_for_it():
+def test_every_task_has_settings_whose_network_has_its_signs():
     assert tuple(EDITORS) == TASKS
     for name in TASKS:
         task = task_named(name)
         config = new_editor_config(task, {})
         assert config.model.vocab_size == len(task.signs)
+
+
+def test_the_page_spells_out_the_settings_of_every_task():
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "editing.md").read_text()
+    lines = re.findall(r"^mdmot (train .*)$", page.replace("\\\n", " "), re.M)
+    lines = [line for line in lines if "--width" in line]
+    assert tuple(sorted(re.findall(r"--language ([\w-]+)", " ".join(lines)))) == tuple(sorted(TASKS))
+    for line in lines:
+        options = train_command.make_context("train", line.split()[1:]).params
+        task = task_named(options["language"])
+        settings = new_editor_config(task, {})
+        spelled = {"width", "depth", "heads", "window", "num_steps", "batch_size", "learning_rate"}
+        given = {name: options[name] for name in spelled | {"num_traces"} if options[name] is not None}
+        assert new_editor_config(task, given) == settings
+        for name in spelled - given.keys():
+            assert getattr(settings.model if name in SIZES else settings, name) is None, name
 
 
 @pytest.mark.parametrize(

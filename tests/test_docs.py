@@ -11,10 +11,13 @@ import types
 import numpy as np
 import pytest
 import safetensors.numpy
+from flax import nnx
 from test_chat import ABOUT, write_chat_model
 
+from mdmot.models import InsertionConfig, InsertionTransformer, inserter_from_nnx, save_checkpoint
 from mdmot.models.pretrained import FAMILIES
 from mdmot.models.pretrained.settings import Settings
+from mdmot.vocabulary import Symbols
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -45,6 +48,19 @@ def test_the_program_of_the_editing_page_runs():
 
 def test_the_program_of_the_insertion_page_runs():
     assert output(program("insertion.md")) == "[[0, 0, 1, 1, 3, 3]] [8]\n"
+
+
+def test_the_folder_that_the_insertion_page_trains_is_used_as_it_says(tmp_path):
+    output(program("insertion.md", "python records"), tmp_path)
+    lines = (tmp_path / "sums.txt").read_text().splitlines()
+    assert len(set(lines)) == len(lines) == 2000
+    assert all(eval(line.replace("=", "==")) for line in lines)
+    # A network that has learned nothing stands for the one of the page: what it inserts is not looked at.
+    signs = tuple(sorted(set("".join(lines))))
+    config = InsertionConfig(len(signs), length=10, width=8, depth=1, heads=2)
+    _, params = inserter_from_nnx(InsertionTransformer(config, nnx.Rngs(0)))
+    save_checkpoint(tmp_path / "sums", InsertionTransformer, config, params, Symbols(signs), {})
+    assert output(program("insertion.md", "python named"), tmp_path).startswith("12+7=")
 
 
 def test_the_program_of_the_tuning_page_finds_a_better_plan():

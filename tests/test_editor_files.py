@@ -123,8 +123,10 @@ def test_work_on_masked_models_refuses_it_in_one_line(folder, run, tmp_path):
         assert (status, output) == (2, ""), words
         assert said in line, words
         assert " masked models; " in line, words
-    with pytest.raises(InputError, match=r"evaluate takes masked models; mdmot\.workflows has"):
-        mdmot.evaluate(folder)
+    takes = r"the commands sample and evaluate take it, and in Python mdmot\.editing\.write and mdmot"
+    for function in (mdmot.evaluate, mdmot.profile, mdmot.compare, lambda name: mdmot.tune(name, steps=2)):
+        with pytest.raises(InputError, match=rf"masked models; {takes}\.workflows\.evaluate_editor"):
+            function(folder)
     with pytest.raises(InputError, match="load_checkpoint takes masked models"):
         load_checkpoint(folder)
     with pytest.raises(InputError, match="reveals masked tokens: this takes editors"):

@@ -462,13 +462,17 @@ SABOTAGES = [
     Sabotage(
         "weights that make the seven steps, and no others",
         "parity",
-        ("parity, every string", "parity, every length", "parity, network calls"),
+        ("parity, every string", "parity, every length"),
         replaced(parity, "parity_weights", lambda _: parity.blind_weights),
     ),
     Sabotage(
         "masks that become tokens",
         "parity",
-        ("parity, the seven steps", "counterexample, the seven steps with other weights"),
+        (
+            "parity, the seven steps",
+            "parity, network calls",
+            "counterexample, the seven steps with other weights",
+        ),
         both(
             replaced(parity, "parity_weights", no_deletion), replaced(parity, "blind_weights", no_deletion)
         ),

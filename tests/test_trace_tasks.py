@@ -99,6 +99,23 @@ def test_the_sum_is_that_of_whole_numbers_at_any_length():
         assert end == [11, *map(int, f"{a + b:03d}")]
 
 
+def test_sums_of_more_digits_than_python_reads_as_a_number_are_judged():
+    digits = 4400
+    task = task_named(f"addition:digits={digits}")
+    # 99...9 + 1 = 100...0; and digits that make eight in each column hand nothing on.
+    nines, one = [9] * digits, [0] * (digits - 1) + [1]
+    assert task.is_right(columns(nines, one), [11, 1] + [0] * digits)
+    assert not task.is_right(columns(nines, one), [11, 0] + [0] * digits)
+    first = np.random.default_rng(0).integers(0, 9, digits)
+    start = columns(first.tolist(), (8 - first).tolist())
+    *_, end = states(start, next_columns)
+    assert end == [11, 0] + [8] * digits
+    assert task.is_right(start, end)
+    assert not task.is_right(start, [*end[:-1], 9])
+    # A sum with a digit more than there are columns is none of the rows'.
+    assert not task.is_right([11, 9, 10, 9, 12], [11, 8])
+
+
 def test_a_carry_through_all_columns_takes_a_step_for_each_and_others_are_found_at_once():
     # Two columns know theirs at first, 49 wait for one another; the last numbers are masked, go, no more.
     assert num_steps(columns([9] * 50, [0] * 49 + [1]), next_columns) == 1 + 49 + 3

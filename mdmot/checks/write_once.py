@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from mdmot.checks.check import EDITS, Check, Claim, equal
 from mdmot.data.traces import Labels, applied
-from mdmot.data.traces.parity import BEGIN, MASK, ONE, ZERO
+from mdmot.data.traces.parity import BEGIN, MASK, ONE, PAD, ZERO
 
 Row: TypeAlias = tuple[int, ...]
 Cells: TypeAlias = Mapping[int, tuple[int, ...]]
@@ -92,8 +92,9 @@ def check_write_once() -> list[Check]:
                 "writing once, bits out of sight",
                 "a mask behind the bits cannot tell their parity if some are beyond what the network sees",
                 source,
-                "three bits, a mask behind them that sees two positions: the most of 8 strings that any of "
-                "the 81 rules gets right. An editing network that sees no further is right on all of them",
+                "three bits, a mask behind them that sees two positions before it and one after, where "
+                "nothing stands: the most of 8 strings that any of the 81 rules gets right. The editing "
+                "network of 'parity, every string' sees as far and is right on all of them",
             ),
             4,
             max(_num_right_behind(rule) for rule in itertools.product((*BITS, MASK), repeat=4)),
@@ -104,8 +105,8 @@ def check_write_once() -> list[Check]:
                 "writing once, a mask a bit",
                 "with a mask behind each bit a process that never rewrites finds their parity",
                 source,
-                f"a window of two positions; all {len(strings)} strings of up to {LONGEST} bits: how many "
-                "come out. Cells, not the order of writing, are what it lacks",
+                f"the same window; all {len(strings)} strings of up to {LONGEST} bits: how many come out. "
+                "Cells, not the order of writing, are what it lacks",
             ),
             len(strings),
             sum(_handed_on(bits) == sum(bits) % 2 for bits in strings),
@@ -185,24 +186,32 @@ def _run(row: Row, rule: Callable[[Row], Row]) -> list[Row]:
 
 
 def _written_once(row: Row, table: Mapping[Row, int]) -> Row:
-    """The end of a row whose masks read the two tokens before them; they stay where the table has none."""
+    """The end of a row whose masks read two tokens before them and one behind, padding where none is.
+
+    A mask stays where the table has no token for it.
+    """
 
     def rule(row: Row) -> Row:
-        near = zip((BEGIN, BEGIN, *row), (BEGIN, *row), row, strict=False)
-        return tuple(table.get((a, b), MASK) if token == MASK else token for a, b, token in near)
+        near = zip((BEGIN, BEGIN, *row), (BEGIN, *row), (*row[1:], PAD), strict=False)
+        return tuple(
+            table.get(seen, MASK) if token == MASK else token for token, seen in zip(row, near, strict=True)
+        )
 
     return _run(row, rule)[-1]
 
 
 def _num_right_behind(rule: tuple[int, ...]) -> int:
     """Of the strings of three bits, those whose parity the mask behind them becomes."""
-    table = dict(zip(itertools.product(BITS, repeat=2), rule, strict=True))
+    seen: Iterator[Row] = itertools.product(BITS, BITS, (PAD,))
+    table = dict(zip(seen, rule, strict=True))
     strings = itertools.product(BITS, repeat=3)
     return sum(_written_once((*bits, MASK), table)[-1] == sum(bits) % 2 for bits in strings)
 
 
 def _handed_on(bits: tuple[int, ...]) -> int:
     """What the last mask becomes if each adds its bit to what the mask before became."""
-    table: dict[Row, int] = {(before, bit): before ^ bit for before in BITS for bit in BITS}
-    table |= {(BEGIN, bit): bit for bit in BITS}
+    table: dict[Row, int] = {
+        (before, bit, behind): bit if before == BEGIN else before ^ bit
+        for before, bit, behind in itertools.product((BEGIN, *BITS), BITS, (*BITS, PAD))
+    }
     return _written_once(tuple(token for bit in bits for token in (bit, MASK)), table)[-1]

@@ -100,7 +100,7 @@ INSERTERS_READ = frozenset(
     callback=checked(assert_language),
     help="Train on sequences of a language instead of text: arithmetic:digits=2, "
     "brackets:length=32,kinds=2 or sudoku:size=4. Or on the steps of a task, as a model that edits its "
-    f"rows: {', '.join(TASKS)}; its settings suffice for it.",
+    f"rows: {', '.join(TASKS)}, each with settings of its own.",
 )
 @records_option(
     "Train on records instead of text, one example each, of any length up to --length: lines, .jsonl, .csv "
@@ -192,7 +192,7 @@ def train(
 
     A --language that is a task (parity) is learned by a model that edits its rows: it remasks, inserts and
     deletes until they stand still, see the page on any-process generation. Its settings are --width,
-    --depth, --heads, --window, --steps, --batch, --learning-rate and so on, by default those that suffice.
+    --depth, --heads, --window, --steps, --batch, --learning-rate and so on, by default those of the task.
 
     With --process insertion a model learns --records without an end token: it inserts masks where tokens
     are missing, and so can fill in gaps of unknown length, see the page on insertion.

@@ -59,8 +59,9 @@ def edited(tokens: Tokens, edits: Edits, mask_id: int, pad_id: int) -> Edited:
       >>> row = jnp.asarray([[0, 2, 2, 1, 3]])  # masks are 2, padding is 3
       >>> at = lambda *places: jnp.zeros((1, 5), bool).at[0, jnp.asarray(places)].set(True)
       >>> edits = Edits(jnp.ones((1, 5), int), remask=at(0), insert=at(3), delete=at(1))
-      >>> edited(row, edits, mask_id=2, pad_id=3)
-      Edited(tokens=Array([[2, 1, 1, 2, 3]], dtype=int32), length=Array([4], dtype=int32))
+      >>> after = edited(row, edits, mask_id=2, pad_id=3)
+      >>> after.tokens.tolist(), after.length.tolist()
+      ([[2, 1, 1, 2, 3]], [4])
 
     References:
       Yang et al., arXiv:2510.06190 (AP-MDM).

@@ -11,13 +11,13 @@ Loaded: TypeAlias = Named | NamedEditor | NamedInserter
 """A masked model or a law, whose tokens are revealed; one that edits its rows, or one whose rows grow."""
 
 
-def as_masked(found: Loaded, work: str, instead: str) -> Named:
+def as_masked(found: Loaded, work: str, instead: str | None = None) -> Named:
     """A model for work that takes masked ones and laws alone.
 
     Args:
       found: A model of any kind.
       work: What is to be done, as "tune takes masked models".
-      instead: What can be done with other kinds.
+      instead: What can be done with other kinds; None for the commands and functions that take them.
 
     Returns:
       The same.
@@ -27,11 +27,13 @@ def as_masked(found: Loaded, work: str, instead: str) -> Named:
 
     Example:
       >>> from mdmot.models import bundled_model, read_model
-      >>> as_masked(read_model(bundled_model()), "tune takes masked models", "pass another").length
+      >>> as_masked(read_model(bundled_model()), "tune takes masked models").length
       256
     """
     if isinstance(found, Named):
         return found
+    if instead is None:
+        instead = f"the commands sample and evaluate take it, and in Python {found.functions}"
     raise InputError(f"{found.name} {found.about}: {work}; {instead}")
 
 

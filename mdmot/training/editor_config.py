@@ -1,4 +1,4 @@
-"""The settings of a run that trains a network that edits, and those that suffice for each task."""
+"""The settings of a run that trains a network that edits, and those of each task that a new run has."""
 
 import dataclasses
 from collections.abc import Mapping

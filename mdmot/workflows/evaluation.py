@@ -100,8 +100,7 @@ def evaluate(
         from mdmot.training import Stopped, mean_loss
         from mdmot.workflows import judging
 
-        instead = "mdmot.workflows has a function that takes it"
-        named = load_to_read(name, "mdmot.evaluate takes masked models", chat=chat, instead=instead)
+        named = load_to_read(name, "mdmot.evaluate takes masked models", chat=chat)
         from mdmot.workflows.records import records_of
 
         asked = records_of(named, records, prompt_column, end, (text, language), chat=chat)

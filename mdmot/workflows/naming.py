@@ -62,24 +62,19 @@ def load(name: Name = None, dtype: Dtype | None = None) -> "Loaded":
     return _law(path)
 
 
-INSTEAD = "sample and evaluate take it"
-"""What can be done with models that are not masked ones."""
-
-
-def load_masked(name: Name, work: str, instead: str = INSTEAD) -> "Named":
+def load_masked(name: Name, work: str) -> "Named":
     """What a name stands for, if it is a masked model or a law.
 
     Args:
       name: As `load` takes it.
       work: What is to be done, as "tune takes masked models".
-      instead: What can be done with other kinds.
 
     Raises:
       InputError: If it is nothing, or a model of another kind.
     """
     from mdmot.models import as_masked
 
-    return as_masked(load(name), work, instead)
+    return as_masked(load(name), work)
 
 
 def load_inserter(name: Name, work: str) -> "NamedInserter":
@@ -138,19 +133,18 @@ def assert_there(name: Name, expected: str = MODEL_OR_LAW) -> None:
         raise InputError(f"{name}: no such file or folder{near}; expected {expected} ({', '.join(BEDS)})")
 
 
-def load_to_read(name: Name, work: str, *, chat: bool, instead: str = INSTEAD) -> "Named":
+def load_to_read(name: Name, work: str, *, chat: bool) -> "Named":
     """The masked model or law of a name; as chats are shown to it, if that is asked for.
 
     Args:
       name: As `load` takes it.
       work: What is to be done, as "compare takes masked models".
       chat: Whether prompts are questions.
-      instead: What can be done with other kinds.
 
     Raises:
       InputError: If it is nothing, a model of another kind, or has no chat template.
     """
-    named = load_masked(name, work, instead)
+    named = load_masked(name, work)
     if not chat:
         return named
     if named.law is not None:

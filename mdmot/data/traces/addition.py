@@ -68,10 +68,8 @@ class Addition:
 
     def is_right(self, start: Sequence[int], end: Sequence[int]) -> bool:
         """Whether what is left is the sum, in as many digits as there are columns."""
-        first, second = (_number(start[at::4]) for at in (1, 3))
-        digits = list(end[1:])
-        is_number = list(end[:1]) == [BEGIN] and all(0 <= digit < 10 for digit in digits)
-        return is_number and len(digits) == len(start) // 4 and _number(digits) == first + second
+        total = _sum(start[1::4], start[3::4])
+        return total is not None and list(end) == [BEGIN, *total]
 
     def room(self, start: Sequence[int]) -> int:
         """The row's own length: it never grows."""
@@ -150,5 +148,13 @@ def _carry(column: Sequence[int]) -> int | None:
     return None if total == MASK else int(total == 0)
 
 
-def _number(digits: Sequence[int]) -> int:
-    return int("".join(map(str, digits)))
+def _sum(first: Sequence[int], second: Sequence[int]) -> list[int] | None:
+    """The digits of a sum, as many as both numbers have; None if it needs more.
+
+    Column by column: Python refuses to make whole numbers of texts of more than 4,300 digits.
+    """
+    digits, carry = [], 0
+    for a, b in zip(reversed(first), reversed(second), strict=True):
+        carry, digit = divmod(a + b + carry, 10)
+        digits.append(digit)
+    return None if carry else digits[::-1]
