@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import pathlib
 import re
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 
 from mdmot.data import count_solutions, sudoku
 from mdmot.data.traces import KEEP, Labels, applied, task_named, traces_of
+from mdmot.data.traces.addition import SIGNS as SUM_SIGNS
 from mdmot.data.traces.addition import columns, next_columns
 from mdmot.data.traces.patch import SIGNS, next_text
 from mdmot.data.traces.runs import num_steps, some_steps, states
@@ -97,6 +99,17 @@ def test_the_sum_is_that_of_whole_numbers_at_any_length():
     for a, b in itertools.product(range(100), repeat=2):
         *_, end = states(columns([a // 10, a % 10], [b // 10, b % 10]), next_columns)
         assert end == [11, *map(int, f"{a + b:03d}")]
+
+
+@pytest.mark.parametrize(
+    ("task", "signs", "rule"), [("addition", SUM_SIGNS, next_columns), ("patch", SIGNS, next_text)]
+)
+def test_the_rows_on_the_page_are_those_of_the_rule(task, signs, rule):
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "editing.md").read_text()
+    shown = re.findall(r"`(.*?)`", re.search(rf"^\| `{task}:.*?` \|(.*?)\|", page, re.M)[1])
+    rows = states([(signs + "M").index(sign) for sign in shown[0]], rule)
+    found = ["".join((signs + "M")[token] for token in row) for row in rows]
+    assert shown == [*found[: len(shown) - 1], found[-1]]
 
 
 def test_sums_of_more_digits_than_python_reads_as_a_number_are_judged():
