@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from any_process_common import CALL_ROWS
 from flax import nnx
 from parts import print_tables
 
@@ -36,6 +37,7 @@ from mdmot.data.traces.parity import BEGIN, ONE, PAD, ZERO
 from mdmot.editing import EditModel, Stop, editor_model, write
 from mdmot.models import EditingConfig, EditingTransformer, editor_from_nnx
 from mdmot.training import fit_traces
+from mdmot.training.right_steps import right_steps
 
 SIZE = EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=2, expansion=4)
 FRAME, NO_FRAME = 3, 0
@@ -78,6 +80,7 @@ def fitted(seed: int, frame: int) -> tuple[EditModel, dict[str, Any]]:
     adam = optax.adam(optax.cosine_decay_schedule(RATE, UPDATES))
     steps, key = parity_traces(frame), jax.random.key(seed)
     model, losses = fit_traces(key, model, steps, optimizer=adam, num_steps=UPDATES)
+    seen = right_steps(model, parity_traces(SEES), CALL_ROWS)
     return model, {
         "frame": frame,
         "seed": seed,
@@ -85,19 +88,8 @@ def fitted(seed: int, frame: int) -> tuple[EditModel, dict[str, Any]]:
         "steps": len(steps.before),
         "loss": float(losses[-1]),
         "seconds": round(time.perf_counter() - start, 1),
-        "right_on_all_it_sees": share_of_steps(model),
+        "right_on_all_it_sees": seen.right / seen.steps,
     }
-
-
-def share_of_steps(model: EditModel) -> float:
-    """Steps with frames of all that a position can see for which the network asks for the right edits."""
-    traces = parity_traces(SEES)
-    controls = model.editor(model.params, jnp.asarray(traces.before))
-    is_right = [
-        ((np.asarray(odds) > 0) == label) | (traces.before == PAD)
-        for odds, label in zip(controls[1:], traces[2:], strict=True)
-    ]
-    return float(np.all(is_right, axis=(0, 2)).mean())
 
 
 def tried(model: EditModel, seed: int, strings: int, length: int) -> dict[str, Any]:

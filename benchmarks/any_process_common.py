@@ -97,20 +97,6 @@ def joined(parts: Sequence[Traces], pad_id: int) -> Traces:
     )
 
 
-def is_right_step(model: EditModel, traces: Traces) -> np.ndarray:
-    """Whether the network asks for just the edits of each step; which token is drawn counts, too."""
-    editor = jax.jit(model.editor)
-    found = []
-    for at in range(0, len(traces.before), CALL_ROWS):
-        part = Traces(*(x[at : at + CALL_ROWS] for x in traces))
-        controls = editor(model.params, jnp.asarray(part.before))
-        is_wrong = (part.tokens != KEEP) & (np.asarray(controls.logits).argmax(axis=-1) != part.tokens)
-        for odds, label in zip(controls[1:], part[2:], strict=True):
-            is_wrong |= ((np.asarray(odds) > 0) != label) & (part.before != model.pad_id)
-        found.append(~is_wrong.any(axis=1))
-    return np.concatenate(found)
-
-
 def written(
     model: EditModel,
     task: Task,

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from any_process_common import Recipe, is_right_step, new_editor, trained, written
+from any_process_common import CALL_ROWS, Recipe, new_editor, trained, written
 
 from mdmot.data.traces import task_named
+from mdmot.training.right_steps import right_steps
 
 SMALL = Recipe(width=32, depth=2, window=4, updates=1500)
 ROWS, FRESH = 6000, 1000
@@ -32,7 +33,8 @@ def local(
     traces = task.traces(generator, 200 if is_quick else ROWS)
     model, row = trained(recipe, new_editor(recipe, len(task.signs), 0), traces, 0)
     fresh = task.traces(np.random.default_rng(1), 100 if is_quick else FRESH)
-    row |= {"learned_from": learned, "right_steps": float(is_right_step(model, fresh).mean())}
+    seen = right_steps(model, fresh, CALL_ROWS)
+    row |= {"learned_from": learned, "right_steps": seen.right / seen.steps}
     for length in lengths:
         other = task_named(f"{option}={length}")
         starts = other.starts(np.random.default_rng(2), 10 if is_quick or length > 100 else 100)

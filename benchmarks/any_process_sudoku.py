@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from any_process_common import (
+    CALL_ROWS,
     Recipe,
-    is_right_step,
     joined,
     new_editor,
     num_parameters,
@@ -30,6 +30,7 @@ from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
 from mdmot.samplers import FixedUnmasking, Likeliest, Margin, Ranked
 from mdmot.schedules import masks, step_grid
 from mdmot.training import fit
+from mdmot.training.right_steps import right_steps
 
 
 class Puzzles(NamedTuple):
@@ -135,7 +136,7 @@ def steps_of(puzzles: Puzzles, seed: int, num: int) -> Traces:
 def steps_right(model: EditModel, puzzles: Puzzles) -> dict[str, Any]:
     """Shares of fresh steps that are right: of all, of those that fill cells, that go back, and others."""
     traces = steps_of(puzzles, 1, FRESH)
-    is_right = is_right_step(model, traces)
+    is_right = right_steps(model, traces, CALL_ROWS).is_right
     goes_back = (traces.remask & (traces.before < model.mask_id))[:, 1::3].any(axis=1)
     fills = (traces.tokens != KEEP)[:, 1::3].any(axis=1)
     kinds = {"that_fill": fills, "back": goes_back, "of_others": ~fills & ~goes_back}

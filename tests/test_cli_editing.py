@@ -1,5 +1,6 @@
 """Models that edit on the command line: trained, killed and resumed, and refused what is for others."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -10,15 +11,18 @@ import pytest
 from flax import nnx
 
 import mdmot
+from mdmot.checks.parity import blind_weights, network, parity_weights
 from mdmot.cli import main
 from mdmot.cli.train import train as train_command
-from mdmot.data.traces import Parity, parity_traces, task_named
+from mdmot.data.traces import KEEP, Parity, parity_traces, task_named
+from mdmot.editing import Controls, Edits, edited, editor_model, write
 from mdmot.errors import InputError
 from mdmot.models import EditingConfig, EditingTransformer, NamedEditor, editor_from_nnx, save_checkpoint
 from mdmot.names import TASKS
 from mdmot.samplers import Likeliest
 from mdmot.training import read_metrics, saved_steps
 from mdmot.training.editor_config import EDITORS, SIZES, EditorTrainConfig, new_editor_config
+from mdmot.training.editor_runs import editor_data, editor_update, run_editor, trained
 from mdmot.training.right_steps import right_steps
 from mdmot.vocabulary import Symbols
 from mdmot.workflows import computing_in, evaluate_editor, train_editor
@@ -78,13 +82,15 @@ def test_a_task_is_learned_and_proved_right_at_every_length(parity):
 def test_right_steps_are_counted_by_heads_whatever_the_batches(parity):
     model = mdmot.load(parity).model
     traces = parity_traces(2)
+    assert not traces.delete[5:7].any()
     traces.remask[5, 0] ^= True
-    traces.insert[7, :2] ^= True
+    traces.insert[6, :2] ^= True
     counted = [right_steps(model, traces, size) for size in (100, 52, 7)]
     for found in counted:
         assert (found.steps, found.right) == (52, 50)
-        labels = int((traces.before != 4).sum())
-        assert found.heads["remask"].labels == labels
+        labels = int(((traces.before != 4) & ~traces.delete).sum())
+        assert found.heads["remask"].labels == found.heads["insert"].labels == labels
+        assert found.heads["delete"].labels == (traces.before == 3).sum()
         assert found.heads["remask"].right == pytest.approx(1 - 1 / labels)
         assert found.heads["insert"].right == pytest.approx(1 - 2 / labels)
         assert found.heads["delete"].right == 1
@@ -95,10 +101,80 @@ def test_right_steps_are_counted_by_heads_whatever_the_batches(parity):
         right_steps(model, traces, 0)
 
 
+def test_a_step_is_right_if_it_makes_the_next_row():
+    """Weights that are right ask for deletions everywhere, which counts at masks alone."""
+    steps = parity_traces(4)
+    right, blind = (network(weights()) for weights in (parity_weights, blind_weights))
+    found = right_steps(right, steps, 256)
+    assert (found.steps, found.right) == (220, 220)
+    assert [head.right for head in found.heads.values()] == [None, 1, 1, 1]
+    # The rows that come about, one by one.
+    rows = jax.numpy.asarray(steps.before)
+    wanted = edited(rows, Edits(*map(jax.numpy.asarray, steps[1:])), right.mask_id, right.pad_id).tokens
+    made = write(jax.random.key(0), blind, rows, max_steps=1).tokens
+    np.testing.assert_array_equal(right_steps(blind, steps, 256).is_right, (made == wanted).all(axis=1))
+    # A mask too many is one, though the row has no room for it.
+    steps.insert[:, 0] ^= True
+    assert right_steps(right, steps, 256).right == 0
+
+
+def test_of_tokens_that_are_drawn_the_loss_alone_counts():
+    task = task_named("two-sided-brackets:kinds=1")
+    steps = task.traces(np.random.default_rng(0), 50)
+    mask = len(task.signs)
+    begin = task.signs.index("^")  # which no mask becomes
+    marks = [jax.numpy.asarray(np.where(mark, 1.0, -1.0), "float32") for mark in steps[2:]]
+
+    def editor(params, rows):
+        return Controls(jax.nn.one_hot(jax.numpy.full(rows.shape, begin), mask, dtype="float32"), *marks)
+
+    model = editor_model(editor, None, mask_id=mask, pad_id=mask + 1)
+    found = right_steps(model, steps, 50, draws=True)
+    assert found.right == 50
+    token = found.heads["token"]
+    # Of n tokens one has a logit of 1 and the others, which are asked for, of 0.
+    loss = np.log(mask - 1 + np.e)
+    assert (token.labels, token.right) == ((steps.tokens != KEEP).sum(), None)
+    assert token.loss == pytest.approx(loss, rel=1e-6)  # in single precision
+    assert right_steps(model, steps, 50).right == (steps.tokens == KEEP).all(axis=1).sum() < 50
+    # A control that is wrong is wrong.
+    steps.insert[3, 0] ^= True
+    assert right_steps(model, steps, 50, draws=True).right == 49
+
+
+def test_of_a_task_that_draws_the_controls_and_the_length_are_told(run, tmp_path):
+    name = "two-sided-brackets:kinds=1,growth=0.1"
+    task = task_named(name)
+    # The mask of ^SM becomes any token, and that stays.
+    folder = constant(tmp_path / "C", task.signs, [-1.0, -1.0, -1.0])
+    words = ("evaluate", folder, "--language", name, "--num", 4)
+    status, output, _ = run(*words)
+    assert status == 0
+    assert "2.0 network calls a row, which has 3.0 tokens in the end; stopped: 4 STILL" in output
+    assert "of 1,000 steps are right, but for the tokens, which are drawn:" in output
+    token = next(line for line in output.splitlines() if " token " in line)
+    assert token.replace("│", " ").split()[2:] == ["-", f"{np.log(len(task.signs)):.3g}"]
+    found = json.loads(run(*words, "--json")[1])
+    assert (found["mean_length"], found["draws"]) == (3, True)
+    assert found["heads"]["token"]["right"] is None
+    few = ("--width", 4, "--depth", 1, "--heads", 1, "--traces", 20, "--steps", 1, "--out", tmp_path / "T")
+    status, output, _ = run("train", "--language", name, *few)
+    assert status == 0
+    last = read_metrics(tmp_path / "T" / "metrics.jsonl")[-1]
+    share, loss = f"{last['right_steps']:.2%}", f"{last['drawn_loss']:.3g}"
+    said = (
+        f"right in {share} of the steps, but for the tokens, which are drawn: their loss is {loss} nats\n"
+    )
+    assert said in output
+    assert last["right_token"] is None
+    assert mdmot.load(tmp_path / "T").provenance["drawn_loss"] == last["drawn_loss"]
+
+
 def test_what_is_not_proved_is_said_with_advice(run, tmp_path):
     status, output, errors = run("train", "--language", "parity", *QUICK, "--out", tmp_path / "P")
     assert status == 0
-    assert "of the 892 steps that it can see: not right at every length" in output
+    assert "of the 892 steps that it can see: nothing is proved of other lengths" in output
+    assert "may go another way and still end right" in output
     assert "another --seed" in output
     assert "883 weights; 12 updates on all of 108 steps of parity:length=100" in errors
     assert errors.rstrip().endswith(f"next: mdmot evaluate {tmp_path / 'P'}")
@@ -264,6 +340,47 @@ def test_the_optimizer_of_equal_settings_is_one_object():
     assert new_editor_config(Parity(), {"save_every": 30}).log_every == 10
 
 
+def test_gradients_are_clipped_and_weights_decay():
+    """The first step of Adam is g / (|g| + 1e-8): a half, of a gradient that is clipped to 1e-8."""
+    weight, gradient = jax.numpy.asarray([2.0]), jax.numpy.asarray([5.0])
+
+    def change(**settings):
+        config = new_editor_config(Parity(), {"num_warm_up": 0, "learning_rate": 0.1} | settings)
+        adam = config.optimizer()
+        return float(adam.update(gradient, adam.init(weight), weight)[0][0])
+
+    # The first moments are divided by 1 - 0.9 and 1 - 0.999, of which single precision has seven digits.
+    assert change() == pytest.approx(-0.1, rel=1e-4)
+    assert change(clip_norm=1e-8) == pytest.approx(-0.1 / 2, rel=1e-4)
+    assert change(weight_decay=0.3) == pytest.approx(-0.1 * (1 + 0.3 * 2), rel=1e-4)
+
+
+def test_the_seed_tells_steps_from_fresh_ones_and_draws_the_batches(tmp_path):
+    task = task_named("addition:digits=3")
+    config = new_editor_config(
+        task,
+        {"width": 4, "depth": 1, "heads": 1, "seed": 3, "num_traces": 30, "num_evaluated": 30}
+        | {"num_steps": 2, "batch_size": 2, "log_every": 1},
+    )
+    data = editor_data(task, config)
+    for found, seed in ((data.traces, 6), (data.fresh, 7)):
+        expected = task.traces(np.random.default_rng(seed), 30)
+        assert all(map(np.array_equal, found, expected))
+    assert not np.array_equal(data.traces.before, data.fresh.before)
+    size = config.model
+    editor, params = editor_from_nnx(EditingTransformer(size, nnx.Rngs(0)))
+    model = editor_model(editor, params, mask_id=size.mask_id, pad_id=size.pad_id, end_id=2)
+    losses = []
+    for seed in (3, 4):
+        folder = tmp_path / str(seed)
+        run_editor(dataclasses.replace(config, seed=seed), model, data, folder)
+        losses.append([line["loss"] for line in read_metrics(folder / "metrics.jsonl")])
+    assert losses[0][0] != losses[1][0]
+    state = editor_update(config, model).init(params)
+    numbers = [(one.mask_id, one.pad_id, one.end_id) for one in (trained(model, state), model)]
+    assert numbers[0] == numbers[1] == (size.mask_id, size.pad_id, 2)
+
+
 def test_fresh_rows_of_any_length_come_out_right(run, parity):
     words = ("evaluate", parity, "--language", "parity:length=200", "--num", 20, "--json")
     status, output, errors = run(*words)
@@ -283,6 +400,19 @@ def test_fresh_rows_of_any_length_come_out_right(run, parity):
     assert {"versions", "device"} <= found.keys()
     assert json.loads(run(*words)[1]) == found
     assert json.loads(run(*words, "--seed", 1)[1])["network_calls"] != found["network_calls"]
+
+
+def test_rows_and_steps_are_none_that_the_training_drew(parity):
+    """Even seeds of generators are those of training, odd ones of what is tried."""
+    named, task = mdmot.load(parity), Parity(length=40)
+    calls = []
+    for seed in (6, 7):
+        starts = task.starts(np.random.default_rng(seed), 20)
+        with computing_in("float32"):
+            rows = edited_rows(3, named, starts, limits_of(task, starts, None, None), choice=Likeliest())
+        calls.append(np.mean([row.network_calls for row in rows]))
+    found = evaluate_editor(parity, language=task.spec, num=20, seed=3)
+    assert calls[0] != found.network_calls.value == calls[1]
 
 
 def test_the_task_is_that_of_the_training_unless_another_is_named(run, parity):
@@ -305,6 +435,8 @@ def test_a_threshold_that_no_control_exceeds_changes_nothing(run, parity):
     assert (sample["text"], sample["network_calls"], sample["stop"]) == ("B01", 1, "STILL")
     status, output, _ = run("evaluate", parity, "--num", 4, "--threshold-remask", 0.9999999, "--json")
     assert (status, json.loads(output)["exact_match"]) == (0, 0)
+    watched = run("sample", parity, "--prompt", "B01", "--watch", "--threshold-remask", 0.9999999)
+    assert watched[:2] == (0, "B01\n")
 
 
 def test_a_prompt_is_edited_until_it_stands_still(run, parity):
@@ -350,18 +482,18 @@ def test_rows_that_do_not_end_are_said_in_a_line_each(run, parity, tmp_path):
     assert "sample 2 has not ended after 1 steps, with 3 tokens" in errors
 
 
-def grower(folder, signs):
-    """A network that puts a mask behind every token, whatever it sees."""
+def constant(folder, signs, odds):
+    """A network that asks for the same controls wherever it is: a remask, an insertion, a deletion."""
     config = EditingConfig(vocab_size=len(signs), width=4, depth=1, heads=1, window=1)
     _, params = editor_from_nnx(EditingTransformer(config, nnx.Rngs(0)))
     zeros = jax.tree.map(jax.numpy.zeros_like, params)
-    zeros["control_head"]["bias"] = jax.numpy.asarray([-1.0, 1.0, -1.0], jax.numpy.float32)
+    zeros["control_head"]["bias"] = jax.numpy.asarray(odds, jax.numpy.float32)
     save_checkpoint(folder, EditingTransformer, config, zeros, Symbols(signs), {})
     return folder
 
 
 def test_a_row_without_room_is_said_with_the_length_that_it_wants(run, tmp_path):
-    folder = grower(tmp_path / "G", ("a", "b"))
+    folder = constant(tmp_path / "G", ("a", "b"), [-1.0, 1.0, -1.0])
     status, output, errors = run("sample", folder, "--prompt", "ab", "--length", 10)
     # 2, 4, 8 and 16 tokens; masks become the first of tokens that are equally likely.
     assert (status, output) == (0, "a□a□b□a□\n")

@@ -49,9 +49,13 @@ def _show(found: EditorEvaluation) -> None:
         f"end right ({share.low:.2%} to {share.high:.2%})"
     )
     stopped = ", ".join(f"{number:,} {name}" for name, number in found.stops.items() if number)
-    click.echo(f"{found.network_calls.value:,.1f} network calls a row; stopped: {stopped}")
-    steps = found.steps
-    click.echo(f"{steps.right / steps.steps:.2%} of {steps.steps:,} steps are right:")
+    calls, steps = f"{found.network_calls.value:,.1f} network calls a row", found.steps
+    right = f"{steps.right / steps.steps:.2%} of {steps.steps:,} steps are right"
+    if found.draws:  # A row that stops at once may be right, and the likeliest token need not be drawn.
+        calls += f", which has {found.length.value:,.1f} tokens in the end"
+        right += ", but for the tokens, which are drawn"
+    click.echo(f"{calls}; stopped: {stopped}")
+    click.echo(f"{right}:")
     rows = [
         (
             name,

@@ -29,12 +29,14 @@ class EditorData(NamedTuple):
     Attributes:
       traces: Steps to learn.
       fresh: Steps to measure on, drawn anew; of few, the same.
+      draws: Whether the tokens of the steps were drawn.
       all_seen: Steps that make a network right everywhere if it is right in them; None if there are none.
       description: In JSON's types: what tells these data from others.
     """
 
     traces: Traces
     fresh: Traces
+    draws: bool
     all_seen: Traces | None
     description: dict[str, Any]
 
@@ -58,6 +60,7 @@ def editor_data(task: Task, config: EditorTrainConfig) -> EditorData:
     return EditorData(
         traces,
         task.traces(np.random.default_rng(2 * config.seed + 1), config.num_evaluated),
+        task.draws,
         None if reach is None else task.all_seen(reach),
         {"language": task.spec, "steps": len(traces.before)},
     )
@@ -120,6 +123,8 @@ def trained(model: EditModel, state: TrainState) -> EditModel:
 def measures(config: EditorTrainConfig, model: EditModel, data: EditorData) -> dict[str, Any]:
     """What is measured of a network at a checkpoint: the shares that are right, of labels and of steps.
 
+    Of tokens that were drawn it is their loss; the steps are then right in their controls.
+
     Args:
       config: The settings.
       model: The network.
@@ -130,12 +135,14 @@ def measures(config: EditorTrainConfig, model: EditModel, data: EditorData) -> d
         num, length = traces.before.shape
         return config.model.rows_at_once(length, min(num, MOST_ROWS_AT_ONCE))
 
-    fresh = right_steps(model, data.fresh, batch_size(data.fresh))
+    fresh = right_steps(model, data.fresh, batch_size(data.fresh), draws=data.draws)
     found: dict[str, Any] = {
         "right_steps": fresh.right / fresh.steps,
         **{f"right_{name}": head.right for name, head in fresh.heads.items()},
     }
+    if data.draws:
+        found["drawn_loss"] = fresh.heads["token"].loss
     if data.all_seen is not None:
-        seen = right_steps(model, data.all_seen, batch_size(data.all_seen))
+        seen = right_steps(model, data.all_seen, batch_size(data.all_seen), draws=data.draws)
         found |= {"all_seen": seen.steps, "all_seen_right": seen.right}
     return found

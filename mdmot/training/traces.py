@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from mdmot._types import Params, PRNGKey, Tokens
 from mdmot.arguments import whole
 from mdmot.data.traces import KEEP, Traces
-from mdmot.editing import EditModel, Editor
+from mdmot.editing import EditModel, Editor, Edits
 from mdmot.training.loop import Batches, Progress, training_steps
 from mdmot.training.objective import RowsOutcome
 from mdmot.training.update import Update
@@ -77,11 +77,13 @@ class LabelLosses(NamedTuple):
     """The loss of every label of steps, by the heads: the token and the three controls.
 
     Attributes:
+      asked: What the network asks for, at thresholds of 1/2 and with the likeliest tokens.
       nats: The loss of each position.
       is_right: Whether the network asks for what the label says.
       is_there: Whether the position has a label of the head.
     """
 
+    asked: Edits
     nats: Float[Array, "heads batch length"]
     is_right: Bool[Array, "heads batch length"]
     is_there: Bool[Array, "heads batch length"]
@@ -101,12 +103,15 @@ def label_losses(model: EditModel, steps: Steps) -> LabelLosses:
             controls.logits, jnp.where(unmasks, steps.tokens, 0)
         )
     ]
-    is_right = [jnp.argmax(controls.logits, axis=-1).astype(steps.tokens.dtype) == steps.tokens]
     for odds, label in zip(controls[1:], steps[2:], strict=True):
         nats.append(optax.sigmoid_binary_cross_entropy(odds, label.astype(odds.dtype)))
-        is_right.append((odds > 0) == label)
+    likeliest = jnp.argmax(controls.logits, axis=-1).astype(steps.tokens.dtype)
+    asked = Edits(likeliest, *(odds > 0 for odds in controls[1:]))
     return LabelLosses(
-        jnp.stack(nats), jnp.stack(is_right), jnp.stack([unmasks, is_token, is_token, is_token])
+        asked,
+        jnp.stack(nats),
+        jnp.stack([one == label for one, label in zip(asked, steps[1:], strict=True)]),
+        jnp.stack([unmasks, is_token, is_token, is_token]),
     )
 
 

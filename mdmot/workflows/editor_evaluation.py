@@ -29,7 +29,10 @@ class EditorEvaluation:
       sequences: How many rows there were.
       parameters: Weights of the network.
       network_calls: Network calls a row, their mean.
+      length: Tokens of a row in the end, their mean.
       stops: How many rows stopped for each of the reasons of `mdmot.editing.Stop`.
+      draws: Whether the tokens of the task are drawn: many rows are then right, some after no step at all,
+        and the steps are right in their controls.
       steps: How it does on steps of the task drawn anew, by its heads; all where there are few.
     """
 
@@ -38,7 +41,9 @@ class EditorEvaluation:
     sequences: int
     parameters: int
     network_calls: "Estimate"
+    length: "Estimate"
     stops: dict[str, int]
+    draws: bool
     steps: "RightSteps"
 
     def __repr__(self) -> str:
@@ -59,7 +64,9 @@ class EditorEvaluation:
             "sequences": self.sequences,
             "parameters": self.parameters,
             "network_calls": self.network_calls.value,
+            "mean_length": self.length.value,
             "stops": self.stops,
+            "draws": self.draws,
             "right_steps": steps.right / steps.steps,
             "steps": steps.steps,
             "heads": {name: head._asdict() for name, head in steps.heads.items()},
@@ -152,6 +159,8 @@ def evaluate_editor(
             num,
             sum(leaf.size for leaf in jax.tree.leaves(named.model.params)),
             mean_of(np.array([row.network_calls for row in found], np.float64)),
+            mean_of(np.array([len(row.tokens) for row in found], np.float64)),
             {stop.name: stops[stop.name] for stop in Stop},
-            right_steps(named.model, traces, min(size, len(traces.before))),
+            task.draws,
+            right_steps(named.model, traces, min(size, len(traces.before)), draws=task.draws),
         )

@@ -38,21 +38,31 @@ class EditorTraining:
 
     @property
     def proved(self) -> bool | None:
-        """Whether the network is right in all that it can see; None if that is not known of the task."""
+        """Whether the network is right in all that it can see; None if that is not known of the task.
+
+        That is at thresholds of 1/2, and up to rounding of the angles of positions.
+        """
         if "all_seen" not in self.metrics:
             return None
         return bool(self.metrics["all_seen"] == self.metrics["all_seen_right"])
 
     def __str__(self) -> str:
         share = f"right in {self.metrics['right_steps']:.2%} of the steps"
+        if "drawn_loss" in self.metrics:
+            loss = f"{self.metrics['drawn_loss']:.3g} nats"
+            share += f", but for the tokens, which are drawn: their loss is {loss}"
         if self.proved is None:
             return share
         seen, right = self.metrics["all_seen"], self.metrics["all_seen_right"]
         if self.proved:
-            return f"{share}, and in all {seen:,} that it can see: proved right at every length"
+            return (
+                f"{share}, and in all {seen:,} that it can see: proved right at every length, at "
+                "thresholds of 1/2, up to rounding"
+            )
         return (
-            f"{share}, but wrong in {seen - right:,} of the {so_many(seen, 'step')} that it can see: not "
-            "right at every length; train with another --seed, or more --steps"
+            f"{share}, but wrong in {seen - right:,} of the {so_many(seen, 'step')} that it can see: "
+            "nothing is proved of other lengths, where a row may go another way and still end right; train "
+            "with another --seed, or more --steps"
         )
 
     def __repr__(self) -> str:
@@ -141,7 +151,7 @@ def train_editor(
             data = editor_data(task, config)
             if begun is not None:
                 assert_goes_on(out, config, data.description)
-            measures = ("right_", "all_seen")
+            measures = ("right_", "drawn_loss", "all_seen")
             model = _first_model(config)
             export = PlainExport(out, EditingTransformer, config, vocabulary, measures)
             num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.params))

@@ -95,7 +95,11 @@ class Parity:
         return 2 * len(start)
 
     def all_seen(self, reach: int) -> Traces | None:
-        """Two tokens with as many bits behind them as a network sees of the row, and a few more."""
+        """Two tokens with as many bits behind them as a network sees of the row, and a few more.
+
+        A next row leaves no choice of edits: clean tokens leave at least one token each, and it is as long
+        as these are many. So whoever makes it asks for the right edits at each position.
+        """
         return parity_traces(2 * reach + 2) if reach <= FARTHEST else None
 
 
