@@ -246,6 +246,40 @@ def test_tokens_are_drawn_from_the_law_of_the_logits():
     assert ((counts - expected) ** 2 / expected).sum() < 27.6
 
 
+def test_a_row_that_drew_what_it_was_does_not_stand_still():
+    """M a M: the first goes, a is remasked, and the last one becomes a or b with a mask behind it."""
+    row = jnp.asarray([[3, 0, 3]] * 64)
+
+    def editor(params, tokens):
+        place = jnp.broadcast_to(jnp.arange(3), tokens.shape)
+        odds = [jnp.where(place == at, 1.0, -1.0) for at in (1, 2, 0)]
+        return Controls(jnp.zeros((*tokens.shape, 2)), *odds)
+
+    model = editor_model(editor, None, mask_id=3, pad_id=PAD)
+    drawn, path = write_trajectory(KEY, model, row, max_steps=6, choice=Categorical())
+    assert (drawn.stop == Stop.STEPS).all()
+    assert (drawn.network_calls == 6).all()
+    assert (path[:, :, [0, 2]] == 3).all()
+    # 384 fair coins: within five standard errors of 9.8.
+    assert abs(int(path[1:, :, 1].sum()) - 192) < 49
+    # The likeliest is a every time, so that is the end.
+    still = write(KEY, model, row, max_steps=6)
+    assert (still.stop == Stop.STILL).all()
+    assert (still.network_calls == 1).all()
+
+
+def test_logits_of_a_mask_that_goes_are_not_looked_at():
+    def broken(deletes, tokens):
+        controls = growing(jnp.zeros(3), tokens)
+        odds = jnp.where(deletes & (tokens == MASK), 1.0, -1.0)
+        return controls._replace(logits=controls.logits + jnp.nan, insert=-jnp.ones_like(odds), delete=odds)
+
+    row = jnp.asarray([[0, MASK]])
+    for deletes in (True, False):
+        model = editor_model(broken, jnp.asarray(deletes), mask_id=MASK, pad_id=PAD)
+        assert write(KEY, model, row, max_steps=1).finite.tolist() == [deletes]
+
+
 def test_what_is_no_number_is_told():
     def broken(where, tokens):
         controls = growing(jnp.zeros(3), tokens)

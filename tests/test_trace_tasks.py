@@ -161,6 +161,11 @@ def test_the_search_finds_the_one_solution(size):
         wrong = list(end)
         wrong[1], wrong[4] = wrong[4], wrong[1]
         assert not task.is_right(start, wrong)
+        # A solved grid, but of another puzzle: all digits are the next ones.
+        other = list(end)
+        other[1::3] = [size**2 + (token - size**2 + 1) % size for token in end[1::3]]
+        assert task.is_right(grid_row(np.full(size**2, size)), other)
+        assert not task.is_right(start, other)
         assert not task.is_right(start, end[:-3])
 
 

@@ -29,7 +29,7 @@ class Stop(enum.IntEnum):
     END = 0
     """It has an end token and no mask."""
     STILL = 1
-    """A step left it as it was; every later one would."""
+    """A step in which nothing was drawn left it as it was, so every later one would."""
     STEPS = 2
     """It took as many steps as it may, and the last one changed it."""
     ROOM = 3
@@ -213,7 +213,10 @@ def _advance(how: _How, model: EditModel, max_steps: Array | int, state: _State)
     finite = (is_number & (~unmasked | (is_law(controls.logits) & is_law(law)))).all(axis=1)
     fits = new.length <= tokens.shape[1]
     stop = jnp.where(state.step + 1 == max_steps, jnp.int32(Stop.STEPS), jnp.int32(RUNNING))
-    stop = jnp.where((new.tokens == tokens).all(axis=1), Stop.STILL, stop)
+    is_still = (new.tokens == tokens).all(axis=1)
+    if how.choice.draws:  # What a mask became by chance need not come again.
+        is_still &= ~unmasked.any(axis=1)
+    stop = jnp.where(is_still, Stop.STILL, stop)
     stop = jnp.where(_ended(model, new.tokens), Stop.END, stop)
     stop = jnp.where(fits, stop, Stop.ROOM).astype(jnp.int32)
     after = Written(new.tokens, new.length, old.network_calls + 1, stop, old.finite & finite)
