@@ -450,7 +450,7 @@ SABOTAGES = [
         replaced(
             insertion,
             "insertion_grid",
-            lambda right: lambda steps: right(steps)._replace(insert=0.9 * right(steps).insert),
+            lambda right: lambda *steps: right(*steps)._replace(insert=0.9 * right(*steps).insert),
         ),
     ),
     Sabotage(
