@@ -52,7 +52,7 @@ PROGRAMS = {
     code.split()[1].strip(","): code
     for code in re.findall(r"```python\n(# .*?)```", PAGE.read_text(), re.S)
 }
-SECONDS = 150  # a program takes a fifth of it on two idle cores; a hang must not take the suite
+SECONDS = 400  # the programs take a fifth of it on two idle cores; a hang must not take the suite
 
 LENGTH, VOCAB, CODES = 12, 5, 64
 RNG = np.random.default_rng(0)

@@ -144,7 +144,7 @@ def process_of(folder: str | os.PathLike[str]) -> str:
     Example:
       >>> from mdmot.models import bundled_model
       >>> process_of(bundled_model())
-      'masked'
+      'masking'
     """
     return _architecture(read_description(pathlib.Path(folder))).kind.process
 
