@@ -146,7 +146,7 @@ def test_blocks_stop_at_the_first_kind_of_end(tmp_path):
     model = load_plain(write_chat_model(tmp_path, ABOUT))
 
     def beginning(chat, *end):
-        return asked(model, None if chat else "to", None, chat, None, end, 6, "□")
+        return asked(model, None if chat else "to", None, chat, None, end, 6, "□", "▁")
 
     blocks = SemiAutoregressive(BernoulliUnmasking(), 2)
     assert beginning(["to"]).in_blocks(blocks).end_id == NUMBER["<|turn|>"]
