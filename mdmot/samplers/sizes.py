@@ -200,11 +200,10 @@ class Factor(Size):
 
     def judge(self, ranking: Ranking, seen: PyTree, memory: PyTree) -> Judged:
         """The positions that the factor allows."""
-        number = jnp.arange(1, ranking.scores.shape[1] + 1, dtype=jnp.float32)
-        doubt = jnp.minimum(jnp.asarray(self.factor, jnp.float32) / (number + 1), 1.0)
-        log_least = jnp.log1p(-doubt)[None]
-        # The scores fall and the least that suffices rises: those that suffice are the first ones.
-        suffices = in_order(ranking.scores, ranking.scores, ranking.is_masked) >= log_least
+        surest = in_order(ranking.scores, ranking.scores, ranking.is_masked)
+        number = jnp.arange(1, surest.shape[1] + 1, dtype=jnp.float32)
+        # The doubts 1 - c rise, with all digits where c is nearly 1: those that suffice are the first ones.
+        suffices = (number + 1)[None] * -jnp.expm1(surest) <= jnp.asarray(self.factor, jnp.float32)
         return Judged(suffices.sum(axis=1, dtype=jnp.int32), ranking.order)
 
 
