@@ -69,6 +69,26 @@ def test_steps_are_those_of_the_rule_and_the_process_makes_them(name):
             assert rule(row) == found == rule(row)
 
 
+@pytest.mark.parametrize(
+    ("name", "reach"), [("addition:digits=5", 4), ("patch:length=30", 1), ("two-sided-brackets:kinds=2", 1)]
+)
+def test_what_is_asked_for_is_told_by_what_the_rule_sees(name, reach):
+    """Else a network that sees as far cannot learn it; of what is drawn, the token alone is not told."""
+    task = task_named(name)
+    slot = task.signs.index("S") if task.draws else None
+    traces, pad = task.traces(np.random.default_rng(2), 400), len(task.signs) + 1
+    asked: dict[tuple[int, ...], tuple] = {}
+    for row, *labels in zip(*traces, strict=True):
+        seen = np.pad(row, reach, constant_values=pad)
+        for at in range(int((row != pad).sum())):
+            token, *marks = (int(label[at]) for label in labels)
+            near = tuple(seen[at : at + 2 * reach + 1].tolist())
+            is_drawn = slot is not None and token != KEEP and near[reach - 1] == slot
+            this = (None if is_drawn else token, *marks)
+            assert asked.setdefault(near, this) == this
+    assert len(asked) > 100
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_end_right_within_the_room_and_the_steps(name):
     task, generator = task_named(name), np.random.default_rng(1)

@@ -12,6 +12,8 @@ from mdmot.data.traces import (
     Labels,
     Parity,
     applied,
+    filled_up,
+    labels_left,
     labels_of,
     parity_rows,
     parity_traces,
@@ -39,15 +41,21 @@ def all_labels(row):
         )
 
 
+def fewest_of(row):
+    """Every row that edits make of one, with the fewest of them."""
+    fewest = {}
+    for number, after in all_labels(row):
+        fewest[tuple(after)] = min(number, fewest.get(tuple(after), 99))
+    return fewest
+
+
 @pytest.mark.parametrize("length", range(4))
 def test_labels_are_the_fewest_edits_by_brute_force(length):
     reached = 0
     for row in (
         itertools.product((A, B, M), repeat=length) if length < 3 else [(A, M, B), (M, M, A), (B, A, M)]
     ):
-        fewest = {}
-        for number, after in all_labels(row):
-            fewest[tuple(after)] = min(number, fewest.get(tuple(after), 99))
+        fewest = fewest_of(row)
         for after in itertools.chain(
             *(itertools.product((A, B, M), repeat=k) for k in range(2 * length + 2))
         ):
@@ -60,6 +68,31 @@ def test_labels_are_the_fewest_edits_by_brute_force(length):
                 with pytest.raises(InputError, match=r"no edits lead from \["):
                     labels_of(row, after, M)
     assert reached >= (1, 9, 70, 50)[length]
+
+
+def test_labels_are_those_of_what_each_position_leaves():
+    """Of all that one position may leave, by brute force, and of rows of three such."""
+    for token in (A, B, M):
+        ways = fewest_of([token])
+        for left in itertools.chain(*(itertools.product((A, B, M), repeat=k) for k in range(4))):
+            if left in ways:
+                found = labels_left([token], [left], M)
+                assert applied([token], found, M) == list(left)
+                assert sum(map(sum, found[1:])) == ways[left]
+            else:
+                with pytest.raises(InputError, match=rf"no edits of {token} leave \["):
+                    labels_left([token], [left], M)
+    # The fewest edits would make the first mask B and remask A.
+    row, left = [M, M, A, M], [[], [], [A], [B, M]]
+    found = labels_left(row, left, M)
+    assert applied(row, found, M) == [A, B, M] == applied(row, labels_of(row, [A, B, M], M), M)
+    assert found == Labels(
+        [KEEP, KEEP, KEEP, B], [False] * 4, [*[False] * 3, True], [True, True, False, False]
+    )
+    with pytest.raises(ValueError, match="zip"):
+        labels_left([A, B], [[A]], M)
+    with pytest.raises(InputError, match="no steps"):
+        filled_up([], P)
 
 
 def test_a_token_is_asked_for_where_a_mask_becomes_one():

@@ -1,7 +1,17 @@
 """Traces: what a computation does to a sequence in each step, as the edits that a network is to learn."""
 
 from mdmot.data.traces.addition import Addition
-from mdmot.data.traces.labels import KEEP, Labels, Traces, applied, labels_of, some_of, traces_of
+from mdmot.data.traces.labels import (
+    KEEP,
+    Labels,
+    Traces,
+    applied,
+    filled_up,
+    labels_left,
+    labels_of,
+    some_of,
+    traces_of,
+)
 from mdmot.data.traces.parity import Parity, parity_rows, parity_traces
 from mdmot.data.traces.patch import Patch
 from mdmot.data.traces.sudoku_search import SudokuSearch
@@ -20,6 +30,8 @@ __all__ = [
     "Traces",
     "TwoSidedBrackets",
     "applied",
+    "filled_up",
+    "labels_left",
     "labels_of",
     "parity_rows",
     "parity_traces",

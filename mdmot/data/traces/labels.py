@@ -78,7 +78,7 @@ def labels_of(before: Sequence[int], after: Sequence[int], mask_id: int) -> Labe
     """The fewest edits that lead from one sequence to another in one step.
 
     Unmasking and keeping are no edits. Of equally many the first position to differ is kept rather than
-    changed.
+    changed. A rule may have meant others, which `labels_left` has.
 
     Args:
       before: A sequence, without padding.
@@ -104,8 +104,8 @@ def labels_of(before: Sequence[int], after: Sequence[int], mask_id: int) -> Labe
         least = len(target) - 2 * (num - i - 1)
         ends = (end for j in reached[-1] for end, _ in _ways(token, target, j, mask_id))
         reached.append({end for end in ends if end >= least})
-    best: list[dict[int, tuple[int, tuple[bool, bool, bool], int]]] = [{} for _ in range(num + 1)]
-    best[-1][len(target)] = (0, (False, False, False), len(target))
+    best: list[dict[int, tuple[int, int]]] = [{} for _ in range(num + 1)]
+    best[-1][len(target)] = (0, len(target))
     for i in range(num - 1, -1, -1):
         for j in reached[i]:
             for end, marks in _ways(before[i], target, j, mask_id):
@@ -113,20 +113,48 @@ def labels_of(before: Sequence[int], after: Sequence[int], mask_id: int) -> Labe
                     continue
                 cost = sum(marks) + best[i + 1][end][0]
                 if j not in best[i] or cost < best[i][j][0]:
-                    best[i][j] = (cost, marks, end)
+                    best[i][j] = (cost, end)
     if 0 not in best[0]:
         raise InputError(
             f"no edits lead from {list(before)} to {list(after)} in one step; a clean token is remasked "
             "before it is deleted or replaced, and one mask is inserted behind a position"
         )
-    found, j = Labels([], [], [], []), 0
-    for i, token in enumerate(before):
-        _, marks, end = best[i][j]
+    cuts = list(itertools.accumulate(best[:-1], lambda j, ways: ways[j][1], initial=0))
+    return labels_left(before, [target[j:end] for j, end in itertools.pairwise(cuts)], mask_id)
+
+
+def labels_left(row: Sequence[int], left: Iterable[Sequence[int]], mask_id: int) -> Labels:
+    """The edits under which each position leaves what is said of it.
+
+    A rule that says it of each position wants these. The fewest edits that make the same row may be others,
+    which nothing near a position tells: below, the first mask becomes 0, and 0 a mask.
+
+    Args:
+      row: A sequence, without padding.
+      left: What each position leaves: nothing, a token, or a token and a mask behind it.
+      mask_id: The token of a masked position.
+
+    Returns:
+      The edits; `applied` makes the row of all that is left.
+
+    Raises:
+      InputError: If no edits make a position leave that.
+
+    Example:
+      >>> labels_left([9, 9, 0, 9], [[], [], [0], [1, 9]], mask_id=9).delete
+      [True, True, False, False]
+      >>> labels_of([9, 9, 0, 9], [0, 1, 9], mask_id=9).delete
+      [False, False, False, True]
+    """
+    found = Labels([], [], [], [])
+    for token, target in zip(row, left, strict=True):
+        marks = dict(_ways(token, target, 0, mask_id)).get(len(target))
+        if marks is None:
+            raise InputError(f"no edits of {token} leave {list(target)} in one step")
         unmasks = token == mask_id and not marks[0] and not marks[2]
-        found.tokens.append(int(target[j]) if unmasks else KEEP)
+        found.tokens.append(int(target[0]) if unmasks else KEEP)
         for labels, mark in zip(found[1:], marks, strict=True):
             labels.append(mark)
-        j = end
     return found
 
 
@@ -180,6 +208,27 @@ def traces_of(steps: Iterable[tuple[Sequence[int], Sequence[int]]], mask_id: int
             known.append((before, labels_of(before, after, mask_id)))
         except InputError as error:
             raise InputError(f"step {number}: {error}") from None
+    return filled_up(known, pad_id)
+
+
+def filled_up(known: Sequence[tuple[Sequence[int], Labels]], pad_id: int) -> Traces:
+    """Sequences and their labels as arrays for training.
+
+    Args:
+      known: Each sequence, without padding, and what is asked for in it.
+      pad_id: What fills the rows up.
+
+    Returns:
+      The same, as long as the longest sequence.
+
+    Raises:
+      InputError: If there is none.
+
+    Example:
+      >>> labels = labels_left([9, 5], [[], [5]], mask_id=9)
+      >>> filled_up([([9, 5], labels)], pad_id=8).delete.tolist()
+      [[True, False]]
+    """
     if not known:
         raise InputError("there are no steps; pass at least one")
     length = max(len(before) for before, _ in known)

@@ -71,11 +71,22 @@ def some_steps(
       >>> found.before.shape
       (2, 2)
     """
+    return traces_of(chosen_steps(generator, num, starts, rule), mask_id, pad_id)
+
+
+def chosen_steps(
+    generator: np.random.Generator, num: int, starts: Iterable[list[int]], rule: Rule
+) -> list[tuple[list[int], list[int]]]:
+    """The steps of `some_steps` as pairs of rows, one before the other.
+
+    Example:
+      >>> chosen_steps(np.random.default_rng(0), 1, [[5]], lambda row: row)
+      [([5], [5])]
+    """
     found: list[tuple[list[int], list[int]]] = []
     for start in starts:
         rows = list(states(start, rule))
         found += zip(rows, [*rows[1:], rows[-1]], strict=True)
         if len(found) >= SPARE * num:
             break
-    chosen = generator.permutation(len(found))[:num]
-    return traces_of((found[i] for i in chosen), mask_id, pad_id)
+    return [found[i] for i in generator.permutation(len(found))[:num]]

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from mdmot.arguments import is_whole
-from mdmot.data.traces.labels import Traces
-from mdmot.data.traces.runs import Rule, some_steps
+from mdmot.data.traces.labels import Traces, filled_up, labels_left
+from mdmot.data.traces.runs import Rule, chosen_steps
 from mdmot.errors import InputError
 from mdmot.specs import spelled
 
@@ -84,9 +84,18 @@ class TwoSidedBrackets:
     def traces(self, generator: np.random.Generator, num: int) -> Traces:
         """Steps of words that grow."""
         signs = _Signs(self.kinds)
-        starts = itertools.repeat(signs.start)
-        rule = self.rule(generator)
-        return some_steps(generator, num, starts, rule, mask_id=signs.mask, pad_id=signs.mask + 1)
+        steps = chosen_steps(generator, num, itertools.repeat(signs.start), self.rule(generator))
+        # Not the fewest edits: a word repeats letters, and where one goes, another could move there.
+        known = [
+            (before, labels_left(before, self._left(before, after), signs.mask)) for before, after in steps
+        ]
+        return filled_up(known, signs.mask + 1)
+
+    def _left(self, before: Sequence[int], after: Sequence[int]) -> list[tuple[int, ...]]:
+        """What each position left; all that one may leave by chance is as long."""
+        rest = iter(after)
+        laws = next_laws(before, self.kinds, self.growth)
+        return [tuple(itertools.islice(rest, len(next(iter(law))))) for law in laws]
 
     def starts(self, generator: np.random.Generator, num: int) -> list[list[int]]:
         """The same row, as often as asked for: a mask behind the sign that one is to be drawn."""
