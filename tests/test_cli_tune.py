@@ -19,7 +19,7 @@ from mdmot.information import fixed_path_kl, information_profile
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx, save_checkpoint
 from mdmot.plans import read_plan
 from mdmot.vocabulary import Bytes, Symbols
-from mdmot.workflows import profiling, searching
+from mdmot.workflows import long_work, searching
 
 pytestmark = pytest.mark.slow  # many small programs to compile
 
@@ -151,7 +151,7 @@ def test_an_interrupted_profile_goes_on(capsys, monkeypatch, tmp_path):
 
 
 def test_a_long_measurement_is_announced(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(profiling, "LONG_SECONDS", -1)
+    monkeypatch.setattr(long_work, "LONG_SECONDS", -1)
     state = tmp_path / "state"
     arguments = ("profile", CHAIN, "--estimate", "--draws", 10, "--levels", 4, "--resume", state, "--json")
     status, _, err = run(capsys, *arguments)

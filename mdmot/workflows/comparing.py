@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mdmot.decoders import Decoder
     from mdmot.models import Named
     from mdmot.workflows.agreed import Agreements
-    from mdmot.workflows.profiling import Source
+    from mdmot.workflows.measured_rows import Source
 
 STEPS = (4, 8, 16, 32)
 
@@ -141,7 +141,7 @@ def compare(
         from mdmot.workflows import agreeing, comparing_decoders
         from mdmot.workflows.comparing_how import How
         from mdmot.workflows.held_rows import held_rows
-        from mdmot.workflows.profiling import Source
+        from mdmot.workflows.measured_rows import Source
 
         named = load_to_read(name, "compare takes masked models", chat=chat)
         is_zero = temperature == 0

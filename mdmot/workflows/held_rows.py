@@ -8,8 +8,8 @@ from mdmot.data import read_language
 from mdmot.decoders import Sequences, law_sequences
 from mdmot.errors import InputError
 from mdmot.models import Named
+from mdmot.workflows.measured_rows import Read, Source, sequences
 from mdmot.workflows.naming import Name
-from mdmot.workflows.profiling import Read, Source, sequences
 from mdmot.workflows.progress import Tell
 
 OTHER_SEEDS = 2**31

@@ -36,7 +36,8 @@ from mdmot.workflows.comparing_how import How
 from mdmot.workflows.comparing_state import State
 from mdmot.workflows.counting import FEW, Counting
 from mdmot.workflows.held_rows import HeldRows
-from mdmot.workflows.profiling import LEVELS, LONG_SECONDS, duration
+from mdmot.workflows.long_work import LONG_SECONDS, duration, where_kept
+from mdmot.workflows.profiling import LEVELS
 from mdmot.workflows.progress import Progress, Show, Tell
 
 PROBES = 4
@@ -83,10 +84,7 @@ class Measurement:
             seconds.append(time.perf_counter() - start)
         needed = seconds[1] * total / size
         if needed > LONG_SECONDS:
-            kept = (
-                f"{self.path} keeps what is done" if self.path else "--resume FILE would keep what is done"
-            )
-            tell(f"compare: {what}, about {duration(needed)}; {kept}")
+            tell(f"compare: {what}, about {duration(needed)}; {where_kept(self.path)}")
 
     def run(self, decoder: Decoder, steps: int | None) -> Run:
         """A decoder at its steps; the plans of orders are fitted before."""

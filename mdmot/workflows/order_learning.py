@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from mdmot.errors import InputError
 from mdmot.files import prepare_folder
 from mdmot.provenance import jsonable, versions
+from mdmot.workflows.long_work import announce, measuring
+from mdmot.workflows.measured_rows import Source, sequences
 from mdmot.workflows.naming import Name, load_to_read, precision_of
 from mdmot.workflows.order_tuning import OrderTuned, tune_orders
 from mdmot.workflows.ordering import BEST, order_tables
 from mdmot.workflows.precision import computing_in
-from mdmot.workflows.profiling import LONG_SECONDS, Source, announcement, measuring, sequences
 from mdmot.workflows.progress import Show, Tell, silent
 
 if TYPE_CHECKING:
@@ -177,9 +178,8 @@ def learn_order(
         if place is not None:
             prepare_folder(place.parent)
         seconds = number * _seconds(scorer, data[:rows])
-        if seconds > LONG_SECONDS:
-            forecast = Forecast(seconds, 0.0, number, None, None)
-            tell(announcement("learned order", number * rows, data.shape[1], forecast, place))
+        forecast = Forecast(seconds, 0.0, number, None, None)
+        announce("learned order", number * rows, data.shape[1], forecast, place, tell)
         with measuring("learned order", number, place, show, tell) as report:
             found = learn_partition(
                 seed,

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mdmot.errors import InputError
+from mdmot.workflows.long_work import announce, measuring
+from mdmot.workflows.measured_rows import Source, sequences
 from mdmot.workflows.naming import Name, load_to_read, precision_of
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.profiling import (
     LAW_DRAWS,
     LEVELS,
-    LONG_SECONDS,
     MODEL_DRAWS,
     MOST_ROWS_AT_ONCE,
     Measuring,
-    Source,
-    announcement,
     measured_from,
-    measuring,
-    sequences,
 )
 from mdmot.workflows.progress import Show, Tell, silent
 
@@ -205,8 +202,7 @@ def _measured(
         "given": read.given,
     }
     forecast = forecast_order_tables(*arguments, **sizes, device=jax.local_devices()[0])
-    if forecast.seconds > LONG_SECONDS:
-        tell(announcement("orders", draws * len(orders) * levels.size, length, forecast, state))
+    announce("orders", draws * len(orders) * levels.size, length, forecast, state, tell)
     if state is not None:
         prepare_folder(state.parent)
     log_prob: np.ndarray | None = None if named.law is None else named.log_prob(read.tokens)
