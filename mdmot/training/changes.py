@@ -1,19 +1,17 @@
 """Settings of a run: those of a preset or of a run that was begun, and what is replaced in them."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from mdmot.errors import InputError, unknown
-from mdmot.models import TransformerConfig
 from mdmot.training.presets import PRESETS, TrainConfig
+from mdmot.training.replacing import replaced, with_followers
 from mdmot.training.spread import Antithetic
 from mdmot.training.text_marks import TextMarks
 from mdmot.vocabulary import Vocabulary
 
 DEFAULT_PRESET = "text"
-SIZES = frozenset(field.name for field in dataclasses.fields(TransformerConfig))
 
 
 def preset_named(name: str) -> TrainConfig:
@@ -60,30 +58,11 @@ def new_config(
     given = dict(given)
     if length is not None:
         given.setdefault("length", length)
-    if "num_steps" in given:
-        given.setdefault("num_warm_up", preset.num_warm_up * given["num_steps"] // preset.num_steps)
-    given = with_intervals(preset, given)
+    given = with_followers(preset, given)
     if given.get("spread") == Antithetic():
         given.setdefault("num_patterns", max(2, preset.num_patterns))
     model = dataclasses.replace(preset.model, vocab_size=vocabulary.size)
     return changed(dataclasses.replace(preset, model=model), given, vocabulary, marks)
-
-
-def with_intervals(preset: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given, and of the intervals of metrics and checkpoints the one that follows the other.
-
-    Args:
-      preset: Settings with `log_every` and `save_every`.
-      given: What replaces them, by name.
-    """
-    found = dict(given)
-    log, save = given.get("log_every"), given.get("save_every")
-    # A checkpoint is at a line of metrics.
-    if save is not None and log is None:
-        found["log_every"] = math.gcd(preset.log_every, save)
-    elif log is not None and save is None:
-        found["save_every"] = -(-preset.save_every // log) * log
-    return found
 
 
 def changed(
@@ -100,9 +79,7 @@ def changed(
     Raises:
       InputError: If they do not fit together.
     """
-    sizes = {name: value for name, value in given.items() if name in SIZES}
-    fields = {name: value for name, value in given.items() if name not in SIZES}
-    found = dataclasses.replace(config, model=dataclasses.replace(config.model, **sizes), **fields)
+    found = replaced(config, given)
     if marks is not None:
         found = marks.applied(found, vocabulary)
     if found.spread == Antithetic() and found.num_patterns < 2:

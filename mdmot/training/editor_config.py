@@ -10,10 +10,8 @@ from mdmot.arguments import whole
 from mdmot.data.traces import Task
 from mdmot.models import EditingConfig
 from mdmot.names import EDITING
-from mdmot.training.changes import with_intervals
 from mdmot.training.plain_settings import assert_settings, decaying_adam
-
-SIZES = frozenset(field.name for field in dataclasses.fields(EditingConfig))
+from mdmot.training.replacing import replaced, with_followers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +99,7 @@ EDITORS: Mapping[str, EditorTrainConfig] = {
 def new_editor_config(task: Task, given: Mapping[str, Any]) -> EditorTrainConfig:
     """The settings of a new run on a task.
 
-    Where they are not given, the warm-up keeps its share of the steps, and of the two intervals of metrics
-    and checkpoints one follows the other.
+    What follows from those that are given does so as `with_followers` has it.
 
     Args:
       task: What is learned.
@@ -117,19 +114,4 @@ def new_editor_config(task: Task, given: Mapping[str, Any]) -> EditorTrainConfig
       3
     """
     preset = EDITORS[task.spec.partition(":")[0]]
-    given = with_intervals(preset, given)
-    if "num_steps" in given:
-        given.setdefault("num_warm_up", preset.num_warm_up * given["num_steps"] // preset.num_steps)
-    size = dataclasses.replace(preset.model, vocab_size=len(task.signs))
-    return changed_editor_config(dataclasses.replace(preset, model=size), given)
-
-
-def changed_editor_config(config: EditorTrainConfig, given: Mapping[str, Any]) -> EditorTrainConfig:
-    """The settings with those fields replaced that are given, of the network's size too.
-
-    Raises:
-      InputError: If they do not fit together.
-    """
-    sizes = {name: value for name, value in given.items() if name in SIZES}
-    fields = {name: value for name, value in given.items() if name not in SIZES}
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, **sizes), **fields)
+    return replaced(preset, with_followers(preset, {"vocab_size": len(task.signs)} | dict(given)))

@@ -8,12 +8,10 @@ import optax
 
 from mdmot.models import InsertionConfig
 from mdmot.names import INSERTION
-from mdmot.training.changes import with_intervals
 from mdmot.training.given_spans import GivenSpans
 from mdmot.training.insertion_objective import GIVEN
 from mdmot.training.plain_settings import assert_settings, decaying_adam
-
-SIZES = frozenset(field.name for field in dataclasses.fields(InsertionConfig))
+from mdmot.training.replacing import replaced, with_followers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +77,7 @@ def new_inserter_config(
 ) -> InserterTrainConfig:
     """The settings of a new run.
 
-    Where they are not given, the warm-up keeps its share of the steps, and of the two intervals of metrics
-    and checkpoints one follows the other.
+    What follows from those that are given does so as `with_followers` has it.
 
     Args:
       given: Fields of `InserterTrainConfig` and of its model by name.
@@ -91,18 +88,5 @@ def new_inserter_config(
     Raises:
       InputError: If they do not fit together.
     """
-    given = with_intervals(default, {"vocab_size": vocab_size, "length": length} | dict(given))
-    if "num_steps" in given:
-        given.setdefault("num_warm_up", default.num_warm_up * given["num_steps"] // default.num_steps)
-    return changed_inserter_config(default, given)
-
-
-def changed_inserter_config(config: InserterTrainConfig, given: Mapping[str, Any]) -> InserterTrainConfig:
-    """The settings with those fields replaced that are given, of the network's size too.
-
-    Raises:
-      InputError: If they do not fit together.
-    """
-    sizes = {name: value for name, value in given.items() if name in SIZES}
-    fields = {name: value for name, value in given.items() if name not in SIZES}
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, **sizes), **fields)
+    sizes = {"vocab_size": vocab_size, "length": length}
+    return replaced(default, with_followers(default, sizes | dict(given)))

@@ -121,11 +121,11 @@ def train_editor(
         from mdmot.models import EditingTransformer
         from mdmot.training.editor_config import (
             EditorTrainConfig,
-            changed_editor_config,
             new_editor_config,
         )
         from mdmot.training.editor_runs import editor_data, editor_update, run_editor
         from mdmot.training.plain_export import PlainExport
+        from mdmot.training.replacing import replaced
         from mdmot.training.run_folder import (
             TOKENS_FOLDER,
             assert_goes_on,
@@ -141,10 +141,7 @@ def train_editor(
         if said is None:
             raise InputError("no task is named; pass language, as parity")
         task = task_named(said)
-        if before is None:
-            config = new_editor_config(task, settings)
-        else:
-            config = changed_editor_config(before, settings)
+        config = new_editor_config(task, settings) if before is None else replaced(before, settings)
         vocabulary = Symbols(task.signs)
         with nothing_left_if_refused(out, out / TOKENS_FOLDER):
             assert_nothing_lost(out, vocabulary)

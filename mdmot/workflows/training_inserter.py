@@ -115,13 +115,13 @@ def train_inserter(
         from mdmot.training.data_source import as_begun, data_source
         from mdmot.training.inserter_config import (
             InserterTrainConfig,
-            changed_inserter_config,
             new_inserter_config,
         )
         from mdmot.training.inserter_runs import inserter_update, run_inserter
         from mdmot.training.insertion_source import InsertionSource
         from mdmot.training.plain_export import PlainExport
         from mdmot.training.record_source import kept_path
+        from mdmot.training.replacing import replaced
         from mdmot.training.run_folder import (
             TOKENIZER_FILE,
             TOKENS_FOLDER,
@@ -155,7 +155,7 @@ def train_inserter(
                 settings, vocab_size=source.vocabulary.size, length=source.length()
             )
         else:
-            config = changed_inserter_config(before, settings)
+            config = replaced(before, settings)
         if begun is not None:
             assert_goes_on(out, config, begun.data)
         with nothing_left_if_refused(out, out / TOKENS_FOLDER):
