@@ -1,7 +1,6 @@
-"""A whole run in a folder that trains a network that edits; killed at any moment, it goes on."""
+"""What a run does that trains a network that edits: its data, its steps, what is measured."""
 
-import os
-import pathlib
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -10,15 +9,12 @@ import numpy as np
 
 from mdmot.data.traces import Task, Traces
 from mdmot.editing import EditModel
-from mdmot.files import alone_in, prepare_folder
-from mdmot.training.course import CONFIG_FILE, Course, Export, RunResult, run_course
+from mdmot.training.course import Course
 from mdmot.training.editor_config import EditorTrainConfig
-from mdmot.training.loop import Progress
 from mdmot.training.meter import PartsMeter
 from mdmot.training.right_steps import right_steps
-from mdmot.training.run_begin import begin_run
 from mdmot.training.traces import TraceObjective, step_batches
-from mdmot.training.update import TrainState, Update
+from mdmot.training.update import Update
 
 MOST_ROWS_AT_ONCE = 256
 
@@ -66,58 +62,24 @@ def editor_data(task: Task, config: EditorTrainConfig) -> EditorData:
     )
 
 
-def editor_update(config: EditorTrainConfig, model: EditModel) -> Update:
-    """The step of training of a network that edits."""
-    objective = TraceObjective(model.editor, model.mask_id, model.pad_id)
-    return Update(objective, config.optimizer(), config.average_decay)
-
-
-def run_editor(
-    config: EditorTrainConfig,
-    model: EditModel,
-    data: EditorData,
-    folder: str | os.PathLike[str],
-    *,
-    resume: bool = False,
-    progress: Progress | None = None,
-    export: Export | None = None,
-) -> RunResult:
-    """Trains a network that edits in a folder, as `run` does others.
+def editor_course(config: EditorTrainConfig, model: EditModel, data: EditorData) -> Course:
+    """What a run that trains a network that edits does.
 
     Args:
       config: The settings.
       model: The network with its first weights.
       data: What to train on.
-      folder: Of this run alone; made if absent.
-      resume: Whether to go on from the newest good checkpoint; if there is none, the run begins anew.
-      progress: Called after each step.
-      export: Called with the state at every checkpoint.
-
-    Returns:
-      The state at the end, and the last metrics.
-
-    Raises:
-      InputError: If the folder holds another run, or one and `resume` is not set, or is in use, or what is
-        no run; if something cannot be written.
-      DivergenceError: If the loss is not finite.
     """
-    folder = prepare_folder(pathlib.Path(folder))
-    with alone_in(folder):
-        begin_run(folder / CONFIG_FILE, config, data.description, resume)
-        update = editor_update(config, model)
-        batches = step_batches(jax.random.key(config.seed), data.traces, config.batch_size)
-        first = update.init(jax.tree.map(jnp.asarray, model.params))
-
-        def measured(state: TrainState) -> dict[str, Any]:
-            return measures(config, trained(model, state), data)
-
-        course = Course(config, update, first, batches, PartsMeter(), measured)
-        return run_course(folder, course, resume=resume, progress=progress, export=export)
-
-
-def trained(model: EditModel, state: TrainState) -> EditModel:
-    """The network with the weights of a state."""
-    return EditModel(model.editor, state.best_params, model.mask_id, model.pad_id, model.end_id)
+    objective = TraceObjective(model.editor, model.mask_id, model.pad_id)
+    update = Update(objective, config.optimizer(), config.average_decay)
+    return Course(
+        config,
+        update,
+        update.init(jax.tree.map(jnp.asarray, model.params)),
+        step_batches(jax.random.key(config.seed), data.traces, config.batch_size),
+        PartsMeter(),
+        lambda state: measures(config, dataclasses.replace(model, params=state.best_params), data),
+    )
 
 
 def measures(config: EditorTrainConfig, model: EditModel, data: EditorData) -> dict[str, Any]:

@@ -1,85 +1,46 @@
-"""A whole run in a folder that trains a network that inserts; killed at any moment, it goes on."""
+"""What a run does that trains a network that inserts: its steps, what is measured."""
 
+import dataclasses
 import math
-import os
-import pathlib
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mdmot.files import alone_in, prepare_folder
 from mdmot.insertion import InsertionModel
-from mdmot.training.course import CONFIG_FILE, Course, Export, RunResult, run_course
+from mdmot.training.course import Course
 from mdmot.training.evaluation import mean_loss
 from mdmot.training.inserter_config import InserterTrainConfig
 from mdmot.training.insertion import evaluate_insertion
 from mdmot.training.insertion_objective import InsertionObjective
 from mdmot.training.insertion_source import begun_rows, insertion_batches
-from mdmot.training.loop import Progress
 from mdmot.training.meter import PartsMeter
-from mdmot.training.run_begin import begin_run
 from mdmot.training.run_data import TrainData
-from mdmot.training.update import TrainState, Update
+from mdmot.training.update import Update
 
 NATS_PER_BIT = math.log(2.0)
 NUM_DRAWS = 4
 """Estimates of the NELBO of each held-out record at a checkpoint."""
 
 
-def inserter_update(config: InserterTrainConfig, model: InsertionModel) -> Update:
-    """The step of training of a network that inserts."""
-    objective = InsertionObjective(model.inserter, model.mask_id, model.pad_id, config.given)
-    return Update(objective, config.optimizer(), config.average_decay)
-
-
-def run_inserter(
-    config: InserterTrainConfig,
-    model: InsertionModel,
-    data: TrainData,
-    folder: str | os.PathLike[str],
-    *,
-    resume: bool = False,
-    progress: Progress | None = None,
-    export: Export | None = None,
-) -> RunResult:
-    """Trains a network that inserts in a folder, as `run` does masked ones.
+def inserter_course(config: InserterTrainConfig, model: InsertionModel, data: TrainData) -> Course:
+    """What a run that trains a network that inserts does; its loss is in nats a record.
 
     Args:
       config: The settings.
       model: The network with its first weights.
       data: What to train on, as `InsertionSource.read` makes it.
-      folder: Of this run alone; made if absent.
-      resume: Whether to go on from the newest good checkpoint; if there is none, the run begins anew.
-      progress: Called after each step with its loss, in nats a record.
-      export: Called with the state at every checkpoint.
-
-    Returns:
-      The state at the end, and the last metrics.
-
-    Raises:
-      InputError: If the folder holds another run, or one and `resume` is not set, or is in use, or what is
-        no run; if something cannot be written.
-      DivergenceError: If the loss is not finite.
     """
-    folder = prepare_folder(pathlib.Path(folder))
-    with alone_in(folder):
-        begin_run(folder / CONFIG_FILE, config, data.description, resume)
-        update = inserter_update(config, model)
-        batches = insertion_batches(data, config.seed, config.batch_size, model.pad_id)
-        first = update.init(jax.tree.map(jnp.asarray, model.params))
-
-        def measured(state: TrainState) -> dict[str, Any]:
-            return held_out_measures(config, trained(model, state), data)
-
-        course = Course(config, update, first, batches, PartsMeter(), measured)
-        return run_course(folder, course, resume=resume, progress=progress, export=export)
-
-
-def trained(model: InsertionModel, state: TrainState) -> InsertionModel:
-    """The network with the weights of a state."""
-    return InsertionModel(model.inserter, state.best_params, model.mask_id, model.pad_id)
+    objective = InsertionObjective(model.inserter, model.mask_id, model.pad_id, config.given)
+    update = Update(objective, config.optimizer(), config.average_decay)
+    return Course(
+        config,
+        update,
+        update.init(jax.tree.map(jnp.asarray, model.params)),
+        insertion_batches(data, config.seed, config.batch_size, model.pad_id),
+        PartsMeter(),
+        lambda state: held_out_measures(config, dataclasses.replace(model, params=state.best_params), data),
+    )
 
 
 def held_out_measures(

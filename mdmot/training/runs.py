@@ -2,7 +2,6 @@
 
 import math
 import os
-import pathlib
 import time
 from typing import Any
 
@@ -13,14 +12,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mdmot._types import Params
 from mdmot.errors import InputError
-from mdmot.files import alone_in, prepare_folder
 from mdmot.model import Model
-from mdmot.training.course import CONFIG_FILE, Course, Export, RunResult, run_course
+from mdmot.training.course import Course, Export, RunResult
 from mdmot.training.held_out import HeldOut
 from mdmot.training.loop import Batches, Progress
 from mdmot.training.objective import Batch
+from mdmot.training.own_folder import run_in_own_folder
 from mdmot.training.presets import TrainConfig
-from mdmot.training.run_begin import begin_run
 from mdmot.training.run_data import (
     TrainData,
     assert_answers,
@@ -89,21 +87,13 @@ def run(
       >>> int(first.state.step), first.metrics["held_out_bits_per_token"] < 1.0, again.resumed_from
       (2, True, 2)
     """
-    folder = prepare_folder(pathlib.Path(folder))
-    with alone_in(folder):
-        return _run(config, model, data, folder, resume, mesh, progress, export)
+    course = _course(config, model, data, mesh)
+    return run_in_own_folder(
+        course, data.description, folder, resume=resume, progress=progress, export=export
+    )
 
 
-def _run(
-    config: TrainConfig,
-    model: Model,
-    data: TrainData,
-    folder: pathlib.Path,
-    resume: bool,
-    mesh: Mesh | None,
-    progress: Progress | None,
-    export: Export | None,
-) -> RunResult:
+def _course(config: TrainConfig, model: Model, data: TrainData, mesh: Mesh | None) -> Course:
     if model.mask_id != config.model.mask_id:
         raise InputError(
             f"the mask of the model is {model.mask_id} and that of the settings {config.model.mask_id}; "
@@ -111,7 +101,6 @@ def _run(
         )
     assert_data_fit(data, config.model)
     assert_answers(data, config.answers)
-    begin_run(folder / CONFIG_FILE, config, data.description, resume)
     held_out = HeldOut.of(data, config)
     params = jax.tree.map(jnp.asarray, model.params)
     update = config.update(model.denoiser)
@@ -121,7 +110,7 @@ def _run(
         batches = split_rows(batches, mesh, mesh.axis_names[0])
         params = _on_mesh(params, mesh)
     first = replicate_rest(update.init(config.order.begin(params, config.model.length)))
-    course = Course(
+    return Course(
         config,
         update,
         first,
@@ -129,7 +118,6 @@ def _run(
         _Clock(config, data.positions_per_token),
         lambda state: held_out.measured(config, model, state),
     )
-    return run_course(folder, course, resume=resume, progress=progress, export=export)
 
 
 class _Clock:

@@ -123,7 +123,8 @@ def train_editor(
             EditorTrainConfig,
             new_editor_config,
         )
-        from mdmot.training.editor_runs import editor_data, editor_update, run_editor
+        from mdmot.training.editor_runs import editor_course, editor_data
+        from mdmot.training.own_folder import run_in_own_folder
         from mdmot.training.plain_export import PlainExport
         from mdmot.training.replacing import replaced
         from mdmot.training.run_folder import (
@@ -158,19 +159,19 @@ def train_editor(
                 f"{batch} of {len(data.traces.before):,} steps of {task.spec}; on "
                 f"{jax.local_devices()[0].device_kind}"
             )
+            course = editor_course(config, model, data)
             result = carried_out(
                 out,
                 config,
-                lambda: run_editor(
-                    config,
-                    model,
-                    data,
+                lambda: run_in_own_folder(
+                    course,
+                    data.description,
                     out,
                     resume=resume,
                     progress=noted(config.num_steps, show, tell, "{:.2e}"),
                     export=export,
                 ),
-                lambda: editor_update(config, model).init(model.params),
+                lambda: course.first,
                 export,
                 tell,
             )
