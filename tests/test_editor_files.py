@@ -15,7 +15,7 @@ from mdmot.models import (
     EditingConfig,
     EditingTransformer,
     NamedEditor,
-    as_editor,
+    as_kind,
     bundled_model,
     editor_from_nnx,
     load_checkpoint,
@@ -41,7 +41,7 @@ def folder(tmp_path):
 def test_an_editor_comes_back_as_it_was(folder):
     found = mdmot.load(folder)
     assert isinstance(found, NamedEditor)
-    assert as_editor(found, "this takes editors") is found
+    assert as_kind(found, NamedEditor, "this takes editors") is found
     assert (found.config, found.vocabulary, found.task) == (CONFIG, LETTERS, "parity:length=7")
     assert (found.model.mask_id, found.model.pad_id, found.model.end_id) == (3, 4, 1)
     assert found.model.editor == EDITOR  # the same to the compiler, too
@@ -130,7 +130,7 @@ def test_work_on_masked_models_refuses_it_in_one_line(folder, run, tmp_path):
     with pytest.raises(InputError, match="load_checkpoint takes masked models"):
         load_checkpoint(folder)
     with pytest.raises(InputError, match="reveals masked tokens: this takes editors"):
-        as_editor(mdmot.load(), "this takes editors")
+        as_kind(mdmot.load(), NamedEditor, "this takes editors")
 
 
 def test_what_it_is_is_said(folder, run):

@@ -41,13 +41,13 @@ def sampled_editor(context: click.Context, model: pathlib.Path) -> None:
     given: dict[str, Any] = context.params
     assert_one_beginning(given["prompt"], given["template"], (), None)
     from mdmot.cli.watch import film
-    from mdmot.models import as_editor
+    from mdmot.models import NamedEditor, as_kind
     from mdmot.readable import printable
     from mdmot.workflows.editor_rows import choice_of, edited_rows, limits_of, task_of
 
     seed, sign = given["seed"], given["mask_symbol"]
     with computing_in("float32"):
-        named = as_editor(load(model), "mdmot sample takes it")
+        named = as_kind(load(model), NamedEditor, "mdmot sample takes it")
         task = None if named.task is None else task_of(named, None)
         rows = _starts(named, task, given)
         limits = limits_of(task, rows, given["length"], given["max_steps"])

@@ -13,7 +13,7 @@ from mdmot.cli.outputs import say
 from mdmot.cli.progress import progress_shown
 from mdmot.cli.unread import refuse_unread
 from mdmot.workflows.inserter_evaluation import INSERTION_SCHEDULE, UNMASKING_SCHEDULE
-from mdmot.workflows.naming import load_inserter
+from mdmot.workflows.naming import load
 from mdmot.workflows.precision import computing_in
 
 CHOICE = {"temperature": 1.0, "top_k": None, "top_p": None, "forbid": ()}
@@ -48,13 +48,14 @@ def sampled_inserter(context: click.Context, model: pathlib.Path) -> int:
     template = None if text is None else template_named(text, sign, gap_sign)
     assert_one_beginning(given["prompt"], template, (), None)
     from mdmot.cli.watch import film
+    from mdmot.models import NamedInserter, as_kind
     from mdmot.readable import printable
     from mdmot.workflows.gaps import gapped_rows
     from mdmot.workflows.inserting import inserted_samples, steps_of, without_room
     from mdmot.workflows.prompts import forbidden
 
     with computing_in("float32"):
-        named = load_inserter(model, "mdmot sample takes it")
+        named = as_kind(load(model), NamedInserter, "mdmot sample takes it")
         decode = named.vocabulary.decode
         room = named.length if given["length"] is None else given["length"]
         starts = gapped_rows(named, given["prompt"], template, room, sign, gap_sign)

@@ -11,7 +11,7 @@ from mdmot.models.insertion_transformer import (
     NNXInserter,
     inserter_from_nnx,
 )
-from mdmot.models.loaded import Loaded, as_editor, as_inserter, as_masked
+from mdmot.models.loaded import Loaded, as_kind, as_masked
 from mdmot.models.named import ENTRIES, Named
 from mdmot.models.named_editor import NamedEditor
 from mdmot.models.named_inserter import NamedInserter
@@ -35,8 +35,7 @@ __all__ = [
     "TimeConditionedTransformer",
     "TimedNNXDenoiser",
     "TransformerConfig",
-    "as_editor",
-    "as_inserter",
+    "as_kind",
     "as_masked",
     "bundled_model",
     "bundled_profile",

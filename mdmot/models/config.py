@@ -11,6 +11,21 @@ from mdmot.errors import InputError
 DTYPES = ("float32", "bfloat16")
 
 
+def assert_splits(width: int, heads: int) -> None:
+    """Raises InputError unless the heads split the width into parts of even size.
+
+    Rotary positions turn pairs of features.
+
+    Args:
+      width: Features a position, at least 1.
+      heads: Attention heads, at least 1.
+    """
+    if width % (2 * heads):
+        raise InputError(
+            f"width {width} does not split into {heads} heads of even size; pass a multiple of {2 * heads}"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class TransformerConfig:
     """The size of a network.
@@ -55,11 +70,7 @@ class TransformerConfig:
             if name == "kv_heads" and size is None:
                 continue
             whole(name, size)
-        if self.width % (2 * self.heads):
-            raise InputError(
-                f"width {self.width} does not split into {self.heads} heads of even size; "
-                f"pass a multiple of {2 * self.heads}"
-            )
+        assert_splits(self.width, self.heads)
         if self.heads % self.groups:
             raise InputError(f"{self.heads} heads do not split into {self.kv_heads} groups; pass a divisor")
         pad = self.pad_id

@@ -10,8 +10,8 @@ from mdmot.arguments import is_whole, whole
 from mdmot.editing import Controls
 from mdmot.errors import InputError
 from mdmot.models.adapters import split_module
-from mdmot.models.config import TransformerConfig
-from mdmot.models.named import ENTRIES
+from mdmot.models.config import TransformerConfig, assert_splits
+from mdmot.models.named import fitting
 from mdmot.models.transformer import Body
 
 
@@ -54,11 +54,7 @@ class EditingConfig:
         end = self.end_id
         if end is not None and not (is_whole(end, 0) and end < self.vocab_size):
             raise InputError(f"end_id = {end!r}; pass one of the {self.vocab_size} clean tokens")
-        if self.width % (2 * self.heads):
-            raise InputError(
-                f"width {self.width} does not split into {self.heads} heads of even size; "
-                f"pass a multiple of {2 * self.heads}"
-            )
+        assert_splits(self.width, self.heads)
 
     @property
     def mask_id(self) -> int:
@@ -86,7 +82,7 @@ class EditingConfig:
         near = 0 if self.window is None else 2 * (2 * self.window + 1)
         scores = self.heads * length if self.window is None else 0
         widest = max(self.vocab_size, scores, self.width * max(self.expansion, near))
-        return max(1, min(most, ENTRIES // (length * widest)))
+        return fitting(most, length * widest)
 
 
 class EditingTransformer(nnx.Module):

@@ -12,7 +12,7 @@ from mdmot.arguments import whole
 from mdmot.errors import InputError
 from mdmot.insertion import Gaps
 from mdmot.models.adapters import split_module
-from mdmot.models.config import TransformerConfig
+from mdmot.models.config import TransformerConfig, assert_splits
 from mdmot.models.transformer import LEVEL_WAVES, Body, waves
 
 
@@ -47,11 +47,7 @@ class InsertionConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             whole(field.name, getattr(self, field.name))
-        if self.width % (2 * self.heads):
-            raise InputError(
-                f"width {self.width} does not split into {self.heads} heads of even size; "
-                f"pass a multiple of {2 * self.heads}"
-            )
+        assert_splits(self.width, self.heads)
 
     @property
     def mask_id(self) -> int:

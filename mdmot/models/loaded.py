@@ -1,6 +1,6 @@
 """The kinds of models that a name may stand for, by the process that each is a model of."""
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from mdmot.errors import InputError
 from mdmot.models.named import Named
@@ -9,6 +9,8 @@ from mdmot.models.named_inserter import NamedInserter
 
 Loaded: TypeAlias = Named | NamedEditor | NamedInserter
 """A masked model or a law, whose tokens are revealed; one that edits its rows, or one whose rows grow."""
+
+Kind = TypeVar("Kind", NamedEditor, NamedInserter)
 
 
 def as_masked(found: Loaded, work: str, instead: str | None = None) -> Named:
@@ -37,11 +39,12 @@ def as_masked(found: Loaded, work: str, instead: str | None = None) -> Named:
     raise InputError(f"{found.name} {found.about}: {work}; {instead}")
 
 
-def as_editor(found: Loaded, work: str) -> NamedEditor:
-    """A model for work that takes those that edit alone.
+def as_kind(found: Loaded, kind: type[Kind], work: str) -> Kind:
+    """A model for work that takes those of one kind alone.
 
     Args:
       found: A model of any kind.
+      kind: `NamedEditor` or `NamedInserter`; of masked ones and laws `as_masked` says more.
       work: What is to be done, as "this takes models that edit".
 
     Returns:
@@ -50,24 +53,6 @@ def as_editor(found: Loaded, work: str) -> NamedEditor:
     Raises:
       InputError: If it is of another kind.
     """
-    if isinstance(found, NamedEditor):
-        return found
-    raise InputError(f"{found.name} {found.about}: {work}")
-
-
-def as_inserter(found: Loaded, work: str) -> NamedInserter:
-    """A model for work that takes those whose rows grow alone.
-
-    Args:
-      found: A model of any kind.
-      work: What is to be done, as "this takes models that insert".
-
-    Returns:
-      The same.
-
-    Raises:
-      InputError: If it is of another kind.
-    """
-    if isinstance(found, NamedInserter):
+    if isinstance(found, kind):
         return found
     raise InputError(f"{found.name} {found.about}: {work}")

@@ -24,6 +24,16 @@ ENTRIES = 2**25
 """Numbers that the sequences of a batch may need in memory at once, about."""
 
 
+def fitting(most: int, entries: int) -> int:
+    """Rows of a network call: as many as fit into memory, `most` at most, one at least.
+
+    Args:
+      most: Rows at most.
+      entries: Numbers that a row needs at once, about.
+    """
+    return max(1, min(most, ENTRIES // entries))
+
+
 WITHOUT_TEXT = "without a text"
 """Why a token is never drawn that the vocabulary has no text for."""
 
@@ -129,7 +139,7 @@ class Named:
 
     def rows_at_once(self, most: int) -> int:
         """Sequences of a network call: as many as fit into memory, `most` at most, one at least."""
-        return max(1, min(most, ENTRIES // self.entries))
+        return fitting(most, self.entries)
 
     def assert_length(self, length: int, where: str) -> None:
         """Raises InputError if it has no sequences of this length; says once if its training had none."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from mdmot.editing import EditModel
 from mdmot.models.editing_transformer import EditingConfig
+from mdmot.models.trained_data import data_in
 from mdmot.names import EDITING
 from mdmot.vocabulary import Vocabulary
 
@@ -42,8 +43,7 @@ class NamedEditor:
     @property
     def task(self) -> str | None:
         """The task that it says it was trained on."""
-        data = self.provenance.get("data")
-        language = data.get("language") if isinstance(data, dict) else None
+        language = data_in(self.provenance).get("language")
         return language if isinstance(language, str) else None
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from mdmot.insertion import InsertionModel
 from mdmot.models.insertion_transformer import InsertionConfig
-from mdmot.models.named import ENTRIES
+from mdmot.models.named import fitting
 from mdmot.models.trained_data import WantedRecords, held_out_in, records_in
 from mdmot.names import INSERTION
 from mdmot.vocabulary import Vocabulary
@@ -78,4 +78,4 @@ class NamedInserter:
             # Of each gap the law of a number, and of a step the matrix that thins it.
             *(config.heads * (length + 2), 2 * (config.length + 1)),
         )
-        return max(1, min(most, ENTRIES // (length * widest)))
+        return fitting(most, length * widest)

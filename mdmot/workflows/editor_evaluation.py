@@ -113,7 +113,7 @@ def evaluate_editor(
 
         from mdmot.editing import HALF, Stop
         from mdmot.metrics import mean_of, share_of
-        from mdmot.models import as_editor
+        from mdmot.models import NamedEditor, as_kind
         from mdmot.training.right_steps import right_steps
         from mdmot.workflows.editor_rows import (
             MOST_ROWS_AT_ONCE,
@@ -123,7 +123,7 @@ def evaluate_editor(
             task_of,
         )
 
-        named = as_editor(load(name), "mdmot.evaluate takes it")
+        named = as_kind(load(name), NamedEditor, "mdmot.evaluate takes it")
         task = task_of(named, language)
         if task is None:
             raise InputError(f"{named.name} does not say what it was trained on; pass --language TASK")

@@ -10,7 +10,7 @@ from mdmot.errors import InputError
 from mdmot.names import INSERTION
 from mdmot.provenance import jsonable
 from mdmot.workflows.evaluated import RECORDS
-from mdmot.workflows.naming import Name, load_inserter
+from mdmot.workflows.naming import Name, load
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Show, Tell, silent
 
@@ -155,10 +155,11 @@ def evaluate_inserter(
         import numpy as np
 
         from mdmot.metrics import Estimate
+        from mdmot.models import NamedInserter, as_kind
         from mdmot.training import evaluate_insertion, mean_loss
         from mdmot.training.insertion_source import begun_rows
 
-        named = load_inserter(name, "this takes models that insert")
+        named = as_kind(load(name), NamedInserter, "this takes models that insert")
         rows = _rows(named, records, prompt_column, everything, limit, tell)
         given = begun_rows(rows.tokens, rows.parts.first, named.model.pad_id)
         found = evaluate_insertion(

@@ -12,7 +12,7 @@ from mdmot.workflows.training_settings import Dtype
 from mdmot.workflows.weights import asked_dtype, refuse_dtype
 
 if TYPE_CHECKING:
-    from mdmot.models import Loaded, Named, NamedInserter
+    from mdmot.models import Loaded, Named
 
 Name: TypeAlias = str | os.PathLike[str] | None
 """Folder of a model, law file or test bed; None for the model that comes with mdmot."""
@@ -75,21 +75,6 @@ def load_masked(name: Name, work: str) -> "Named":
     from mdmot.models import as_masked
 
     return as_masked(load(name), work)
-
-
-def load_inserter(name: Name, work: str) -> "NamedInserter":
-    """What a name stands for, if it is a model that inserts.
-
-    Args:
-      name: As `load` takes it.
-      work: What is to be done, as "this takes models that insert".
-
-    Raises:
-      InputError: If it is nothing, or a model of another kind.
-    """
-    from mdmot.models import as_inserter
-
-    return as_inserter(load(name), work)
 
 
 def process_named(name: Name) -> str:
