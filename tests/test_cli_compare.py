@@ -76,7 +76,7 @@ def test_the_command_samples_with_the_same_rule_and_steps(name, temperature):
         if value not in (None, ())
     }
     sampler, block = given.pop("sampler_name"), given.pop("block_length", None)
-    for option in ("model", "num", "mask_symbol", "watch", "steps_only", "seed", "as_json"):
+    for option in ("model", "num", "mask_symbol", "gap_symbol", "watch", "steps_only", "seed", "as_json"):
         del given[option]
     made = make_run(sampler_named(sampler, given), min(8, block or 8), given, block)
     assert jax.tree.structure(made.rule) == jax.tree.structure(wanted.rule)
