@@ -1,5 +1,6 @@
 """Generation by insertion: rows grow and are revealed, in as many steps as are asked for."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -90,7 +91,8 @@ def insert(
       Kim et al., arXiv:2509.01025 (FlexMDM).
     """
     require_rows(tokens, is_open, model.pad_id)
-    return _insert(row_keys(keys, tokens), model, tokens, is_open, grid, choice, numbers)
+    how = _How(row_keys(keys, tokens), choice, numbers)
+    return _run(how, model, tokens, is_open, grid, _nothing)[0]
 
 
 def insert_trajectory(
@@ -129,7 +131,10 @@ def insert_trajectory(
       [[3, 3], [2, 2], [0, 1]]
     """
     require_rows(tokens, is_open, model.pad_id)
-    return _insert_trajectory(row_keys(keys, tokens), model, tokens, is_open, grid, choice, numbers)
+    how = _How(row_keys(keys, tokens), choice, numbers)
+    found, path = _run(how, model, tokens, is_open, grid, _all)
+    assert path is not None, "all states are kept"
+    return found, jnp.concatenate([tokens[None], path])
 
 
 def raise_if_unfinished(inserted: Inserted) -> None:
@@ -159,6 +164,14 @@ def raise_if_unfinished(inserted: Inserted) -> None:
         )
 
 
+class _How(NamedTuple):
+    """How rows grow: the keys of the rows, how tokens are chosen, and how many of the missing come."""
+
+    keys: Array
+    choice: Choice
+    numbers: Numbers
+
+
 class _State(NamedTuple):
     is_open: Bool[Array, "batch gaps"]
     inserted: Inserted
@@ -169,22 +182,20 @@ class _Step(NamedTuple):
     grid: InsertionGrid
 
 
-def _advance(
-    keys: Array, model: InsertionModel, choice: Choice, numbers: Numbers, state: _State, step: _Step
-) -> _State:
+def _advance(how: _How, model: InsertionModel, state: _State, step: _Step) -> _State:
     """All rows after a step; those that have no room stay as they are."""
     old, is_open = state.inserted, state.is_open
     tokens = old.tokens
     batch, length = tokens.shape
     said = model(tokens, is_open, jnp.full(batch, step.grid.absent))
-    step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step.number)
+    step_keys = jax.vmap(jax.random.fold_in, (0, None))(how.keys, step.number)
     uniform = uniforms_by_position(step_keys, length + 1, 5)
     is_mask = tokens == model.mask_id
-    law = choice.law(said.logits)
-    picked = choice.pick(uniform[:, :-1, :2], law).astype(tokens.dtype)
+    law = how.choice.law(said.logits)
+    picked = how.choice.pick(uniform[:, :-1, :2], law).astype(tokens.dtype)
     reveals = is_mask & happens(uniform[:, :-1, 2], step.grid.reveal.astype(jnp.float32))
     missing = said.missing.astype(jnp.float32)
-    come = numbers.log_law(missing, step.grid.insert)
+    come = how.numbers.log_law(missing, step.grid.insert)
     number = categorical(uniform[..., 3:], come)
     new = grown(jnp.where(reveals, picked, tokens), is_open, number, model.mask_id, model.pad_id)
     finite = (~reveals | (is_law(said.logits) & is_law(law))).all(axis=1)
@@ -206,16 +217,25 @@ def _advance(
     )
 
 
+def _nothing(tokens: Tokens) -> None:
+    """What is kept of a step where only the end is asked for."""
+
+
+def _all(tokens: Tokens) -> Tokens:
+    """What is kept of a step where all states are."""
+    return tokens
+
+
+@functools.partial(jax.jit, static_argnames="kept")
 def _run(
-    keys: Array,
+    how: _How,
     model: InsertionModel,
     tokens: Tokens,
     is_open: Array,
     grid: InsertionGrid,
-    choice: Choice,
-    numbers: Numbers,
-    record: Callable[[_State], Array | None],
+    kept: Callable[[Tokens], Array | None],
 ) -> tuple[Inserted, Array | None]:
+    """The rows after all steps, and of each step what is kept of its rows."""
     length = (tokens != model.pad_id).sum(axis=1, dtype=jnp.int32)
     ok = jnp.ones(tokens.shape[0], bool)
     start = _State(is_open, Inserted(tokens, length, jnp.zeros_like(length), ok, ok))
@@ -224,43 +244,10 @@ def _run(
         # A row that is complete needs no network call; nor does the batch when all are.
         goes_on = (state.inserted.tokens == model.mask_id).any() | state.is_open.any()
         state = lax.cond(
-            goes_on,
-            lambda state: _advance(keys, model, choice, numbers, state, step),
-            lambda state: state,
-            state,
+            goes_on, lambda state: _advance(how, model, state, step), lambda state: state, state
         )
-        return state, record(state)
+        return state, kept(state.inserted.tokens)
 
     steps = _Step(jnp.arange(grid.insert.shape[0], dtype=jnp.int32), grid)
     state, path = lax.scan(body, start, steps)
     return state.inserted, path
-
-
-@jax.jit
-def _insert(
-    keys: Array,
-    model: InsertionModel,
-    tokens: Tokens,
-    is_open: Array,
-    grid: InsertionGrid,
-    choice: Choice,
-    numbers: Numbers,
-) -> Inserted:
-    return _run(keys, model, tokens, is_open, grid, choice, numbers, lambda state: None)[0]
-
-
-@jax.jit
-def _insert_trajectory(
-    keys: Array,
-    model: InsertionModel,
-    tokens: Tokens,
-    is_open: Array,
-    grid: InsertionGrid,
-    choice: Choice,
-    numbers: Numbers,
-) -> tuple[Inserted, Int[Array, "points batch length"]]:
-    found, path = _run(
-        keys, model, tokens, is_open, grid, choice, numbers, lambda state: state.inserted.tokens
-    )
-    assert path is not None
-    return found, jnp.concatenate([tokens[None], path])
