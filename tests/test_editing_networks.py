@@ -86,6 +86,23 @@ def test_without_a_window_a_position_sees_all_of_the_row():
     )
 
 
+def test_in_a_grid_a_position_knows_its_place_on_every_axis():
+    config = EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=1, shape=(2, 2, 3))
+    module = EditingTransformer(config, nnx.Rngs(1))
+    plain = EditingTransformer(dataclasses.replace(config, shape=None), nnx.Rngs(1))
+    row = jnp.full((1, 12), config.mask_id)
+    # Masks, whose neighbours are masks, are alike but in a grid; rounding of sums of features of size 1.
+    alike, differ = (np.ptp(np.asarray(one(row).logits)[0, 1:-1], axis=0) for one in (plain, module))
+    assert alike.max() < 1e-5 < 1e-2 < differ.min()
+    vectors = np.asarray(module.places(12)).reshape(2, 2, 3, 8)
+    axes = [np.asarray(axis.embedding[...]) for axis in module.places.axes]
+    expected = axes[0][:, None, None] + axes[1][:, None] + axes[2]
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+    assert module(row[:, :5]).logits.shape == (1, 5, 3)
+    with pytest.raises(InputError, match="rows of 13 tokens, and grids of 12"):
+        module(jnp.full((1, 13), config.mask_id))
+
+
 def test_the_loss_is_that_of_plain_loops():
     rng = np.random.default_rng(0)
     traces = traces_of([([2, MASK, 0], [2, 1, 0]), ([2, MASK], [2]), ([0], [MASK, MASK])], MASK, PAD)
@@ -188,3 +205,5 @@ def test_sizes_that_are_none_are_refused():
         EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=0)
     with pytest.raises(InputError, match="pass a multiple of 4"):
         EditingConfig(vocab_size=3, width=6, depth=1, heads=2, window=1)
+    with pytest.raises(InputError, match="shape"):
+        EditingConfig(vocab_size=3, width=8, depth=1, heads=2, window=1, shape=(2, 0))

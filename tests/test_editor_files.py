@@ -65,6 +65,20 @@ def test_one_that_does_not_say_what_it_learned_is_an_editor_all_the_same(tmp_pat
     assert (found.task, found.about) == (None, "edits its rows")
 
 
+def test_an_editor_of_grids_comes_back_and_its_axes_are_no_longer_than_its_weights(tmp_path):
+    config = dataclasses.replace(CONFIG, shape=(2, 3))
+    editor, params = editor_from_nnx(EditingTransformer(config, nnx.Rngs(0)))
+    save_checkpoint(tmp_path, EditingTransformer, config, params, LETTERS, {})
+    found = mdmot.load(tmp_path)
+    assert (found.config, found.model.editor) == (config, editor)
+    jax.tree.map(np.testing.assert_array_equal, found.model.params, params)
+    description = json.loads((tmp_path / "model.json").read_text())
+    description["config"]["shape"] = [2, 10**9]
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    with pytest.raises(InputError, match="config is larger than"):
+        mdmot.load(tmp_path)
+
+
 def test_as_many_rows_at_once_as_fit_into_memory():
     assert CONFIG.rows_at_once(10, 100) == 100
     few = CONFIG.rows_at_once(20_000, 100)

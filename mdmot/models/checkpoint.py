@@ -115,7 +115,7 @@ def read_model(folder: str | os.PathLike[str], dtype: str | None = None) -> Load
     tensors = read_tensors(folder, said.weights_sha256)
     # Before the network is built, even as shapes, whose entries must be a number that JAX can count.
     entries = sum(leaf.size for leaf in tensors.values())
-    sizes = [size for size in dataclasses.astuple(config) if isinstance(size, int)]
+    sizes = [size for size in jax.tree.leaves(dataclasses.astuple(config)) if isinstance(size, int)]
     if max(sizes) > entries:
         raise InputError(f"{said.where}: config is larger than {WEIGHTS_FILE}; save the model again")
     network = architecture.network(config)
@@ -187,8 +187,9 @@ def _read_config(where: str, architecture: Architecture, value: Any) -> Any:
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
     if not isinstance(value, dict) or not required <= value.keys() <= set(names):
         raise InputError(f"{where}: config is {shown(value)}; expected the sizes {', '.join(names)}")
+    sizes = {name: tuple(size) if isinstance(size, list) else size for name, size in value.items()}
     try:
-        return architecture.config(**value)
+        return architecture.config(**sizes)
     except InputError as error:
         raise InputError(f"{where}: config: {error}") from None
 

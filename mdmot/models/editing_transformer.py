@@ -12,6 +12,7 @@ from mdmot.errors import InputError
 from mdmot.models.adapters import split_module
 from mdmot.models.config import TransformerConfig, assert_splits
 from mdmot.models.named import fitting
+from mdmot.models.places import Places
 from mdmot.models.transformer import Body
 
 
@@ -27,6 +28,9 @@ class EditingConfig:
       window: How far to both sides a position sees in each block; None for all of the row.
       expansion: Hidden features of each block's network, as a multiple of the width.
       end_id: The clean token that ends a row; None for none.
+      shape: Lengths of the axes of rows that are grids, the first one slowest: a position has a learned
+        vector for its place on each. None for rows of any length, whose positions matter through their
+        differences alone.
 
     Raises:
       InputError: If a size is no whole number of at least 1, the heads do not split the width, or the end
@@ -45,12 +49,16 @@ class EditingConfig:
     window: int | None
     expansion: int = 2
     end_id: int | None = None
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "width", "depth", "heads", "expansion"):
             whole(name, getattr(self, name))
         if self.window is not None:
             whole("window", self.window)
+        if self.shape is not None:
+            for length in self.shape:
+                whole("shape", length)
         end = self.end_id
         if end is not None and not (is_whole(end, 0) and end < self.vocab_size):
             raise InputError(f"end_id = {end!r}; pass one of the {self.vocab_size} clean tokens")
@@ -88,9 +96,10 @@ class EditingConfig:
 class EditingTransformer(nnx.Module):
     """Tokens and controls of rows of any length; positions matter through their differences alone.
 
-    Attention has rotary positions. Where it is to the neighbours within a window, what a position says
-    depends on the tokens within `config.reach` of it, and a network that is right on all of those is right
-    at every length. Without a window it is to all of the row.
+    That is so unless the config has a shape, and rows are grids. Attention has rotary positions. Where it
+    is to the neighbours within a window, what a position says depends on the tokens within `config.reach`
+    of it, and a network that is right on all of those is right at every length. Without a window it is to
+    all of the row.
 
     Args:
       config: Its size.
@@ -110,6 +119,7 @@ class EditingTransformer(nnx.Module):
     def __init__(self, config: EditingConfig, rngs: nnx.Rngs):
         self.pad_id = config.pad_id
         self.embedding = nnx.Embed(config.vocab_size + 2, config.width, rngs=rngs)
+        self.places = None if config.shape is None else Places(config.shape, config.width, rngs)
         # A network of ours of the same size, but for the table of positions, which the body has none of.
         size = TransformerConfig(
             config.vocab_size, 1, config.width, config.depth, config.heads, config.expansion
@@ -120,7 +130,10 @@ class EditingTransformer(nnx.Module):
 
     def __call__(self, tokens: Tokens) -> Controls:
         """The logits of the clean tokens and the log-odds of the controls; at padding they mean nothing."""
-        x = self.body(self.embedding(tokens), jnp.not_equal(tokens, self.pad_id))
+        x = self.embedding(tokens)
+        if self.places is not None:
+            x = x + self.places(tokens.shape[1])[None]
+        x = self.body(x, jnp.not_equal(tokens, self.pad_id))
         remask, insert, delete = jnp.moveaxis(self.control_head(x), -1, 0)
         return Controls(self.token_head(x), remask, insert, delete)
 
