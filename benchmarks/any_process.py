@@ -9,7 +9,8 @@ Prints one JSON object a line; without --json, also a table on standard error. P
   brackets    two-sided brackets: words of a network that edits, of an autoregressive one and of a masked
               one, and the shares that are right, by length
   sudoku      Sudoku 4x4 by a search that is learned, and by a masked model
-  sudoku-9    the same search of 9x9, as far as it is learned in a short training
+  sudoku-6    the same of 6x6
+  sudoku-9    the same of 9x9, as far as it is learned in a short training
   insertion   rows of unknown length: what few steps lose on laws known exactly, by both ways to insert and
               with all insertions first; and sums of two digits, learned, with what fills their gaps
 """
@@ -115,6 +116,7 @@ PARTS = {
     "patch": any_process_local.patch,
     "brackets": any_process_brackets.brackets,
     "sudoku": any_process_sudoku.small,
+    "sudoku-6": any_process_sudoku.middle,
     "sudoku-9": any_process_sudoku.large,
     "insertion": any_process_insertion.insertion,
 }

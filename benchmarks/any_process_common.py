@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from mdmot.data.traces import KEEP, Task, Traces
+from mdmot.data.traces import Task, Traces
 from mdmot.editing import EditModel, Stop, Written, editor_model, write
 from mdmot.models import EditingConfig, EditingTransformer, editor_from_nnx
 from mdmot.samplers import Choice, Likeliest
@@ -48,9 +48,13 @@ class Recipe(NamedTuple):
         return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate))
 
 
-def new_editor(recipe: Recipe, num_signs: int, seed: int) -> EditModel:
-    """A network that has learned nothing."""
-    config = EditingConfig(num_signs, recipe.width, recipe.depth, heads=4, window=recipe.window)
+def new_editor(
+    recipe: Recipe, num_signs: int, seed: int, shape: tuple[int, ...] | None = None
+) -> EditModel:
+    """A network that has learned nothing, of rows of any length or of grids of a shape."""
+    config = EditingConfig(
+        num_signs, recipe.width, recipe.depth, heads=4, window=recipe.window, shape=shape
+    )
     editor, params = editor_from_nnx(EditingTransformer(config, nnx.Rngs(seed)))
     return editor_model(editor, params, mask_id=config.mask_id, pad_id=config.pad_id)
 
@@ -80,21 +84,6 @@ def trained(
 def num_parameters(params: Any) -> int:
     """Weights of a network."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def joined(parts: Sequence[Traces], pad_id: int) -> Traces:
-    """The steps of several traces, filled up to the longest rows."""
-    length = max(part.before.shape[1] for part in parts)
-    return Traces(
-        *(
-            np.concatenate(
-                [np.pad(x, ((0, 0), (0, length - x.shape[1])), constant_values=fill) for x in column]
-            )
-            for column, fill in zip(
-                zip(*parts, strict=True), (pad_id, KEEP, False, False, False), strict=True
-            )
-        )
-    )
 
 
 def written(

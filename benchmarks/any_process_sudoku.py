@@ -1,29 +1,19 @@
 """The parts of `any_process.py` on Sudoku: a search that is learned, beside a masked model."""
 
-import functools
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from any_process_common import (
-    CALL_ROWS,
-    Recipe,
-    joined,
-    new_editor,
-    num_parameters,
-    trained,
-    written,
-)
+from any_process_common import CALL_ROWS, Recipe, new_editor, num_parameters, trained, written
 from flax import nnx
 
 from mdmot import Model, sample
 from mdmot.data import sudoku as grids_of
-from mdmot.data.traces import KEEP, SudokuSearch, Traces
-from mdmot.data.traces.runs import states
+from mdmot.data.traces import SudokuSearch, Traces
 from mdmot.data.traces.sudoku_search import next_grid
 from mdmot.editing import EditModel
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
@@ -38,141 +28,138 @@ class Puzzles(NamedTuple):
 
     Attributes:
       size: Rows of a grid.
-      learned: Numbers of digits given in the puzzles that are learned from.
-      tried: Numbers of digits given in those that are tried; None for as many as leave one solution.
-      number: Puzzles of each of these.
-      most_steps: Network calls for a puzzle, at most.
+      steps: Steps of searches that are learned from.
+      fresh: Steps that are judged.
+      tried: Numbers of digits given in the puzzles that are tried; None for as many as leave one solution.
+      number: Puzzles of each of these, and of those in which the search takes guesses back.
     """
 
     size: int
-    learned: tuple[int, ...]
+    steps: int
+    fresh: int
     tried: tuple[int | None, ...]
     number: int
-    most_steps: int
 
 
-class Stage(NamedTuple):
-    """A training on fresh steps, which goes on from the one before.
-
-    Attributes:
-      updates: Of the training.
-      steps: Steps of each number of digits given.
-    """
-
-    updates: int
-    steps: int
-
-
-SMALL = Puzzles(4, (0, 2, 3, 4, 5, 6, 8), (None, 3, 4, 6, 8), 200, 100)
-SMALL_RECIPE = Recipe(width=48, depth=4, window=None, updates=0, warm_up=200)
-SMALL_STAGES = (Stage(3000, 4000), Stage(1200, 1500))
-LARGE = Puzzles(9, (32, 36, 40, 45, 55, 65), (None, 65, 55, 45, 36), 20, 120)
-LARGE_RECIPE = Recipe(width=48, depth=4, window=None, updates=0, batch=16, warm_up=50)
-LARGE_STAGES = (Stage(200, 600),) * 4
-MASKED_UPDATES = 1500
-SEARCHED = 200
-"""Puzzles that the search itself is tried on."""
-
-FRESH = 100
-"""Fresh steps of each number of digits given."""
+SMALL = Puzzles(4, 40_000, 2000, (None, 3, 4, 6, 8), 200)
+SMALL_RECIPE = Recipe(width=64, depth=6, window=None, updates=12_000, batch=32, warm_up=1200)
+MIDDLE = Puzzles(6, 40_000, 2000, (None, 6, 9, 12), 100)
+MIDDLE_RECIPE = Recipe(width=64, depth=6, window=None, updates=6000, batch=32, warm_up=500)
+LARGE = Puzzles(9, 20_000, 1000, (None, 45, 36, 30), 20)
+LARGE_RECIPE = Recipe(width=96, depth=5, window=None, updates=2500, batch=16, warm_up=250)
+MASKED_UPDATES = 3000
+KINDS = ("fill", "guess", "go_back", "note", "stand_still")
 
 
 def small(is_quick: bool) -> Iterator[dict[str, Any]]:
     """The search of 4x4, and a masked model of about the same size on the same puzzles."""
-    puzzles, recipe, stages, updates = SMALL, SMALL_RECIPE, SMALL_STAGES, MASKED_UPDATES
-    if is_quick:
-        puzzles = puzzles._replace(learned=(4, 8), tried=(None, 8), number=10)
-        stages, updates = (Stage(3, 50),), 3
-    yield from learned(puzzles, recipe, stages)
-    yield from masked(puzzles, recipe, updates)
+    return compared(SMALL, SMALL_RECIPE, is_quick)
+
+
+def middle(is_quick: bool) -> Iterator[dict[str, Any]]:
+    """The same of 6x6."""
+    return compared(MIDDLE, MIDDLE_RECIPE, is_quick)
 
 
 def large(is_quick: bool) -> Iterator[dict[str, Any]]:
-    """The search of 9x9, as far as it is learned in a short training."""
-    puzzles, recipe, stages = LARGE, LARGE_RECIPE, LARGE_STAGES
+    """The same of 9x9, as far as it is learned in a short training."""
+    return compared(LARGE, LARGE_RECIPE, is_quick)
+
+
+def compared(puzzles: Puzzles, recipe: Recipe, is_quick: bool) -> Iterator[dict[str, Any]]:
+    """The search itself, the network that learned it, and a masked model, on the same puzzles."""
     if is_quick:
-        puzzles = puzzles._replace(learned=(55,), tried=(65,), number=2, most_steps=3)
-        recipe, stages = recipe._replace(batch=2), (Stage(2, 20),)
-    yield from learned(puzzles, recipe, stages)
+        puzzles = puzzles._replace(steps=50, fresh=20, tried=puzzles.tried[:2], number=4)
+        recipe = recipe._replace(updates=3, batch=2)
+    starts = tried(puzzles)
+    yield searched(puzzles.size, starts)
+    task = SudokuSearch(puzzles.size)
+    # Even seeds are learned from, odd ones judged.
+    model = new_editor(recipe, len(task.signs), 0, task.shape)
+    model, row = trained(recipe, model, task.traces(np.random.default_rng(0), puzzles.steps), 0)
+    yield {"model": "search", **row, **steps_right(model, puzzles), **solved(model, puzzles.size, starts)}
+    # Grids are learned much faster than the steps of a search.
+    updates = min(recipe.updates, MASKED_UPDATES)
+    yield from masked(puzzles.size, recipe._replace(updates=updates), starts)
 
 
-def learned(puzzles: Puzzles, recipe: Recipe, stages: Sequence[Stage]) -> Iterator[dict[str, Any]]:
-    """The search itself, and a network after each stage of its training."""
-    yield searched(puzzles)
-    model, updates = new_editor(recipe, len(SudokuSearch(puzzles.size).signs), 0), 0
-    for number, stage in enumerate(stages):
-        # Even seeds are learned from, odd ones tried.
-        traces = steps_of(puzzles, 2 * number, stage.steps)
-        model, row = trained(recipe._replace(updates=stage.updates), model, traces, number)
-        updates += stage.updates
-        row["updates"] = updates
-        yield {"model": "search", **row, **steps_right(model, puzzles), **solved(model, puzzles)}
+def tried(puzzles: Puzzles) -> dict[str, list[list[int]]]:
+    """Fresh puzzles of each kind; of the last kind are those in which the search takes a guess back."""
+    found = {}
+    for given in puzzles.tried:
+        task = SudokuSearch(puzzles.size, given)
+        name = "one_solution" if given is None else f"{given}_given"
+        found[name] = task.starts(np.random.default_rng(2), puzzles.number)
+    learned = SudokuSearch(puzzles.size).learned(np.random.default_rng(3))
+    found["hard"] = list(itertools.islice(learned, 1, 2 * puzzles.number, 2))
+    return found
 
 
-def searched(puzzles: Puzzles) -> dict[str, Any]:
+def searched(size: int, starts: dict[str, list[list[int]]]) -> dict[str, Any]:
     """Steps that the search takes, and the share of puzzles in which it takes a guess back."""
     row: dict[str, Any] = {"model": "the rule"}
-    for given in puzzles.tried:
-        task, steps, back = SudokuSearch(puzzles.size, given), [], []
-        mask = len(task.signs)
-        for start in task.starts(np.random.default_rng(2), SEARCHED):
-            rows = list(states(start, functools.partial(next_grid, size=puzzles.size)))
-            empty = [row[1::3].count(mask) for row in rows]
-            steps.append(len(rows))
-            back.append(any(later > sooner for sooner, later in itertools.pairwise(empty)))
-        row[f"steps_{named(given)}"] = float(np.mean(steps))
-        row[f"most_steps_{named(given)}"] = max(steps)
-        row[f"goes_back_{named(given)}"] = float(np.mean(back))
+    task = SudokuSearch(size)
+    for name, some in starts.items():
+        steps = [task.max_steps(start) for start in some]
+        row[f"steps_{name}"] = float(np.mean(steps))
+        row[f"most_steps_{name}"] = max(steps)
+        row[f"goes_back_{name}"] = float(np.mean([task.goes_back(start) for start in some]))
     return row
-
-
-def steps_of(puzzles: Puzzles, seed: int, num: int) -> Traces:
-    """Steps of searches, as many of each number of digits given."""
-    generator = np.random.default_rng(seed)
-    parts = [SudokuSearch(puzzles.size, given).traces(generator, num) for given in puzzles.learned]
-    return joined(parts, len(SudokuSearch(puzzles.size).signs) + 1)
 
 
 def steps_right(model: EditModel, puzzles: Puzzles) -> dict[str, Any]:
-    """Shares of fresh steps that are right: of all, of those that fill cells, that go back, and others."""
-    traces = steps_of(puzzles, 1, FRESH)
-    is_right = right_steps(model, traces, CALL_ROWS).is_right
-    goes_back = (traces.remask & (traces.before < model.mask_id))[:, 1::3].any(axis=1)
-    fills = (traces.tokens != KEEP)[:, 1::3].any(axis=1)
-    kinds = {"that_fill": fills, "back": goes_back, "of_others": ~fills & ~goes_back}
-    row: dict[str, Any] = {"right_steps": float(is_right.mean())}
-    for name, chosen in kinds.items():
-        row[f"steps_{name}"] = int(chosen.sum())
-        row[f"right_steps_{name}"] = float(is_right[chosen].mean()) if chosen.any() else None
+    """Shares of fresh steps that are right, and of what the two heads say that are used, by their kinds."""
+    traces = SudokuSearch(puzzles.size).traces(np.random.default_rng(1), puzzles.fresh)
+    kinds = np.array([kind_of(before.tolist(), puzzles.size) for before in traces.before])
+    row: dict[str, Any] = {"right_steps": float(right_steps(model, traces, CALL_ROWS).is_right.mean())}
+    for kind in KINDS:
+        some = Traces(*(column[kinds == kind] for column in traces))
+        row[f"number_{kind}"] = len(some.before)
+        if len(some.before):
+            found = right_steps(model, some, CALL_ROWS)
+            row[f"right_{kind}"] = found.right / found.steps
+            row |= {f"{head}_{kind}": found.heads[head].right for head in ("token", "remask")}
     return row
 
 
-def solved(model: EditModel, puzzles: Puzzles) -> dict[str, Any]:
-    """Shares of puzzles that are solved, and network calls, by the number of digits given."""
+def kind_of(before: list[int], size: int) -> str:
+    """What the rule does to a grid, one of `KINDS`."""
+    after = next_grid(before, size)
+    if after == before:
+        return "stand_still"
+    mask = len(SudokuSearch(size).signs)
+    empty = [{cell for cell, digit in enumerate(row[::2]) if digit == mask} for row in (before, after)]
+    if empty[0] == empty[1]:
+        return "note"
+    if empty[1] - empty[0]:
+        return "go_back"
+    # The note of a guess is its digit, written now or in the next step.
+    note = after[2 * (empty[0] - empty[1]).pop() + 1]
+    return "guess" if size**2 <= note < size**2 + size or note == mask else "fill"
+
+
+def solved(model: EditModel, size: int, starts: dict[str, list[list[int]]]) -> dict[str, Any]:
+    """Shares of puzzles that are solved in the steps that the rule takes at most, and network calls."""
     row = {}
-    for given in puzzles.tried:
-        task = SudokuSearch(puzzles.size, given)
-        starts = task.starts(np.random.default_rng(2), puzzles.number)
-        steps = min(puzzles.most_steps, max(map(task.max_steps, starts)))
-        found, is_right = written(model, task, starts, 0, most_steps=steps)
-        row[f"solved_{named(given)}"] = float(is_right.mean())
-        row[f"calls_{named(given)}"] = float(np.mean(found.network_calls))
+    for name, some in starts.items():
+        found, is_right = written(model, SudokuSearch(size), some, 0)
+        row[f"solved_{name}"] = float(is_right.mean())
+        row[f"calls_{name}"] = float(np.mean(found.network_calls))
     return row
 
 
-def masked(puzzles: Puzzles, recipe: Recipe, updates: int) -> Iterator[dict[str, Any]]:
+def masked(size: int, recipe: Recipe, starts: dict[str, list[list[int]]]) -> Iterator[dict[str, Any]]:
     """A masked model of solved grids: a cell a call, the next one at random or the surest by its margin."""
-    size, cells = puzzles.size, puzzles.size**2
-    language = grids_of(size)
+    cells, language = size**2, grids_of(size)
     config = TransformerConfig(size, cells, recipe.width, recipe.depth, heads=4, expansion=2)
     denoiser, params = from_nnx(MaskedTransformer(config, nnx.Rngs(0)))
     start = time.perf_counter()
     model, losses = fit(
         jax.random.key(0),
         Model(denoiser, params, mask_id=config.mask_id),
-        language.trained_on(0, 2**14),
-        optimizer=recipe._replace(updates=updates).optimizer(),
-        num_steps=updates,
+        language.trained_on(0, 2**16),
+        optimizer=recipe.optimizer(),
+        num_steps=recipe.updates,
         batch_size=recipe.batch,
     )
     seconds = round(time.perf_counter() - start)
@@ -181,21 +168,14 @@ def masked(puzzles: Puzzles, recipe: Recipe, updates: int) -> Iterator[dict[str,
         row: dict[str, Any] = {
             "model": f"masked, {name}",
             "parameters": num_parameters(model.params),
-            "updates": updates,
+            "updates": recipe.updates,
             "loss": float(losses[-50:].mean()),
             "seconds": seconds,
         }
-        for given in puzzles.tried:
-            task = SudokuSearch(size, given)
-            starts = task.starts(np.random.default_rng(2), puzzles.number)
-            digits = np.array(starts)[:, 1::3] - cells
+        for kind, some in starts.items():
+            digits = np.array(some)[:, ::2] - cells
             tokens = jnp.asarray(np.where(digits < size, digits, config.mask_id).astype(np.int32))
             found = sample(jax.random.key(0), rule, model, step_grid(masks.linear(), cells), tokens)
-            row[f"solved_{named(given)}"] = float(language.is_correct(found.tokens).mean())
-            row[f"calls_{named(given)}"] = float(np.mean(found.network_calls))
+            row[f"solved_{kind}"] = float(language.is_correct(found.tokens).mean())
+            row[f"calls_{kind}"] = float(np.mean(found.network_calls))
         yield row
-
-
-def named(given: int | None) -> str:
-    """A number of digits given, in the name of a column."""
-    return "one_solution" if given is None else f"{given}_given"

@@ -294,7 +294,7 @@ def test_every_task_has_settings_whose_network_has_its_signs():
     for name in TASKS:
         task = task_named(name)
         config = new_editor_config(task, {})
-        assert config.model.vocab_size == len(task.signs)
+        assert (config.model.vocab_size, config.model.shape) == (len(task.signs), task.shape)
 
 
 def test_the_page_spells_out_the_settings_of_every_task():

@@ -21,8 +21,8 @@ class Language:
       name: The text that `read_language` makes it from.
       length: Tokens of each sequence.
       vocabulary: The symbol of each token.
-      entropy: Of the law, in nats; None if it is not known exactly. All laws here but that of 9x9 Sudoku
-        are uniform over the right sequences, so that it is the logarithm of their number.
+      entropy: Of the law, in nats; None if it is not known exactly. All laws here but those of 6x6 and
+        9x9 Sudoku are uniform over the right sequences, so that it is the logarithm of their number.
       sampler: `sampler(generator, num)`, independent sequences from the law.
       decider: `decider(tokens)`, whether each row of clean tokens is right.
       asker: `asker(generator, tokens)`, which tokens of right sequences the others determine; None if

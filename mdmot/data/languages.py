@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from mdmot.data.bracket_words import MOST_BRACKETS, MOST_OPEN, OPENING, brackets
 from mdmot.data.decidable import Language
 from mdmot.data.equations import MOST_DIGITS, arithmetic
-from mdmot.data.sudoku_grids import BOX, sudoku
+from mdmot.data.sudoku_grids import BOX, SIZES, sudoku
 from mdmot.specs import Kind, options_of, read_spec
 
 LANGUAGES: Mapping[str, Kind[Language]] = {
@@ -34,7 +34,7 @@ LANGUAGES: Mapping[str, Kind[Language]] = {
         brackets,
     ),
     "sudoku": Kind(
-        "solved grids of Sudoku", options_of(sudoku, size=("rows, 4 or 9", min(BOX), max(BOX))), sudoku
+        "solved grids of Sudoku", options_of(sudoku, size=(f"rows, {SIZES}", min(BOX), max(BOX))), sudoku
     ),
 }
 """Every language by its name."""

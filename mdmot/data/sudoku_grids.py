@@ -1,4 +1,4 @@
-"""Grids of Sudoku, 4x4 and 9x9, and their puzzles."""
+"""Grids of Sudoku, 4x4, 6x6 and 9x9, and their puzzles."""
 
 import functools
 import itertools
@@ -14,7 +14,10 @@ from mdmot.errors import InputError
 from mdmot.specs import spelled
 from mdmot.vocabulary import Symbols
 
-BOX = {4: 2, 9: 3}
+BOX = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
+"""Rows and columns of a box, by the rows of a grid."""
+
+SIZES = "4, 6 or 9"
 NUM_BASES = 64
 EMPTY = -1
 
@@ -22,13 +25,14 @@ EMPTY = -1
 def sudoku(size: int = 4) -> Language:
     """Solved grids, row by row.
 
-    Each of the 288 grids of 4x4 is equally likely. A grid of 9x9 is one of 64 that a randomised search
-    filled, turned by a symmetry: the digits renamed, bands, stacks and the rows and columns within them
-    permuted, rows and columns exchanged, all 1.2e12 ways equally likely. So no more than 7.8e13 of the
-    6.7e21 grids occur, in each class of symmetric ones all alike.
+    Each of the 288 grids of 4x4 is equally likely. A grid of 6x6, whose boxes have two rows, or of 9x9 is
+    one of 64 that a randomised search filled, turned by a symmetry: the digits renamed, bands, stacks and
+    the rows and columns within them permuted, and of 9x9 rows and columns exchanged, all 2.5e6 or 1.2e12
+    ways equally likely. So no more than 7.8e13 of the 6.7e21 grids of 9x9 occur, in each class of symmetric
+    ones all alike.
 
     Args:
-      size: Rows, 4 or 9.
+      size: Rows, 4, 6 or 9.
 
     Returns:
       The language.
@@ -43,15 +47,15 @@ def sudoku(size: int = 4) -> Language:
       ([0, 1, 2, 3], True)
     """
     if size not in BOX:
-        raise InputError(f"Sudoku of size {size}; pass {' or '.join(map(str, BOX))}")
+        raise InputError(f"Sudoku of size {size}; pass {SIZES}")
 
     def small(generator: np.random.Generator, num: int) -> np.ndarray:
         grids = _all_small()
         return grids[generator.integers(0, len(grids), num)]
 
     def decider(tokens: np.ndarray) -> np.ndarray:
-        box, rows = BOX[size], 1 << tokens.reshape(-1, size, size)
-        boxes = rows.reshape(-1, box, box, box, box).swapaxes(2, 3).reshape(rows.shape)
+        (high, wide), rows = BOX[size], 1 << tokens.reshape(-1, size, size)
+        boxes = rows.reshape(-1, size // high, high, size // wide, wide).swapaxes(2, 3).reshape(rows.shape)
         units = np.concatenate([rows, rows.swapaxes(1, 2), boxes], axis=1)
         return (np.bitwise_or.reduce(units, axis=2) == (1 << size) - 1).all(axis=1)
 
@@ -60,9 +64,28 @@ def sudoku(size: int = 4) -> Language:
         length=size**2,
         vocabulary=Symbols(tuple("123456789"[:size])),
         entropy=math.log(len(_all_small())) if size == 4 else None,
-        sampler=small if size == 4 else _symmetric,
+        sampler=small if size == 4 else functools.partial(_symmetric, size),
         decider=decider,
         asker=_determined,
+    )
+
+
+@functools.cache
+def units_of(size: int) -> tuple[tuple[int, int, int], ...]:
+    """The row, the column and the box of each cell, numbered one after the other.
+
+    Args:
+      size: Rows, 4, 6 or 9.
+
+    Example:
+      >>> units_of(4)[:3]
+      ((0, 4, 8), (0, 5, 8), (0, 6, 9))
+    """
+    high, wide = BOX[size]
+    return tuple(
+        (row, size + column, 2 * size + row // high * (size // wide) + column // wide)
+        for row in range(size)
+        for column in range(size)
     )
 
 
@@ -70,7 +93,7 @@ def count_solutions(puzzle: Int[np.ndarray, " length"], limit: int) -> int:
     """The number of solutions of a puzzle, counted up to a limit.
 
     Args:
-      puzzle: Tokens of a 4x4 or 9x9 grid; any that is no digit's is empty.
+      puzzle: Tokens of a grid; any that is no digit's is empty.
       limit: Where to stop, >= 1; 2 tells whether a solution is the only one.
 
     Returns:
@@ -86,7 +109,7 @@ def count_solutions(puzzle: Int[np.ndarray, " length"], limit: int) -> int:
     """
     size = math.isqrt(puzzle.size)
     if size not in BOX or size**2 != puzzle.size:
-        raise InputError(f"a puzzle of {puzzle.size} cells; pass one of 16 or 81")
+        raise InputError(f"a puzzle of {puzzle.size} cells; pass one of 16, 36 or 81")
     cells = [int(token) if 0 <= token < size else EMPTY for token in puzzle]
     return sum(1 for _ in itertools.islice(_solutions(cells, None), limit))
 
@@ -118,8 +141,7 @@ def _fewest(grid: np.ndarray, order: np.ndarray) -> int:
 def _solutions(cells: Sequence[int], chance: random.Random | None) -> Iterator[list[int]]:
     """The solutions of a puzzle, by the empty cell with fewest digits left; its digits in random order."""
     size = math.isqrt(len(cells))
-    box = BOX[size]
-    units = [(r, size + c, 2 * size + r // box * box + c // box) for r in range(size) for c in range(size)]
+    units = units_of(size)
     left = [(1 << size) - 1] * (3 * size)
     grid = [EMPTY] * len(cells)
 
@@ -162,24 +184,29 @@ def _all_small() -> np.ndarray:
 
 
 @functools.cache
-def _bases() -> np.ndarray:
+def _bases(size: int) -> np.ndarray:
     chance = random.Random(0)
-    return np.array([next(_solutions([EMPTY] * 81, chance)) for _ in range(NUM_BASES)]).reshape(-1, 9, 9)
+    grids = [next(_solutions([EMPTY] * size**2, chance)) for _ in range(NUM_BASES)]
+    return np.array(grids).reshape(-1, size, size)
 
 
-def _symmetric(generator: np.random.Generator, num: int) -> np.ndarray:
+def _symmetric(size: int, generator: np.random.Generator, num: int) -> np.ndarray:
     """Base grids turned by uniform symmetries."""
-    grids = _bases()[generator.integers(0, NUM_BASES, num)]
-    for _ in range(2):
-        grids = np.take_along_axis(grids, _lines(generator, num)[:, :, None], axis=1).swapaxes(1, 2)
-    is_turned = generator.integers(0, 2, num).astype(bool)
-    grids = np.where(is_turned[:, None, None], grids.swapaxes(1, 2), grids)
-    names = generator.permuted(np.broadcast_to(np.arange(9), (num, 9)), axis=1)
-    return np.take_along_axis(names, grids.reshape(num, 81), axis=1)
+    high, wide = BOX[size]
+    grids = _bases(size)[generator.integers(0, NUM_BASES, num)]
+    for block in (high, wide):
+        lines = _lines(generator, num, size, block)
+        grids = np.take_along_axis(grids, lines[:, :, None], axis=1).swapaxes(1, 2)
+    if high == wide:
+        is_turned = generator.integers(0, 2, num).astype(bool)
+        grids = np.where(is_turned[:, None, None], grids.swapaxes(1, 2), grids)
+    names = generator.permuted(np.broadcast_to(np.arange(size), (num, size)), axis=1)
+    return np.take_along_axis(names, grids.reshape(num, size**2), axis=1)
 
 
-def _lines(generator: np.random.Generator, num: int) -> np.ndarray:
-    """Orders of nine lines that keep each three of a band together."""
-    bands = generator.permuted(np.broadcast_to(np.arange(3), (num, 3)), axis=1)
-    within = generator.permuted(np.broadcast_to(np.arange(3), (num, 3, 3)), axis=2)
-    return (3 * bands[:, :, None] + within).reshape(num, 9)
+def _lines(generator: np.random.Generator, num: int, size: int, block: int) -> np.ndarray:
+    """Orders of lines that keep those of each block together."""
+    blocks = size // block
+    bands = generator.permuted(np.broadcast_to(np.arange(blocks), (num, blocks)), axis=1)
+    within = generator.permuted(np.broadcast_to(np.arange(block), (num, blocks, block)), axis=2)
+    return (block * bands[:, :, None] + within).reshape(num, size)

@@ -43,6 +43,10 @@ class Addition:
         whole("digits", self.digits)
 
     @property
+    def shape(self) -> None:
+        """None: rows have any length."""
+
+    @property
     def draws(self) -> bool:
         """No: each step has one outcome."""
         return False

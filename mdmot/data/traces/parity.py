@@ -58,6 +58,10 @@ class Parity:
         whole("length", self.length)
 
     @property
+    def shape(self) -> None:
+        """None: rows have any length."""
+
+    @property
     def draws(self) -> bool:
         """No: each step has one outcome."""
         return False

@@ -48,6 +48,10 @@ class Patch:
         whole("length", self.length)
 
     @property
+    def shape(self) -> None:
+        """None: rows have any length."""
+
+    @property
     def draws(self) -> bool:
         """No: each step has one outcome."""
         return False

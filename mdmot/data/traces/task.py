@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mdmot.data.sudoku_grids import BOX
+from mdmot.data.sudoku_grids import BOX, SIZES
 from mdmot.data.traces.addition import Addition
 from mdmot.data.traces.labels import Traces
 from mdmot.data.traces.parity import Parity
@@ -31,6 +31,11 @@ class Task(Protocol):
     @property
     def signs(self) -> tuple[str, ...]:
         """The text of each clean token."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Lengths of the axes of rows that are grids, the first one slowest; None of other rows."""
         ...
 
     @property
@@ -92,7 +97,7 @@ TASKS: Mapping[str, Kind[Task]] = {
         "Sudoku by a search that goes back",
         options_of(
             SudokuSearch,
-            size=("rows, 4 or 9", min(BOX), max(BOX)),
+            size=(f"rows, {SIZES}", min(BOX), max(BOX)),
             givens=("digits given; without it as many as leave one solution", 0, max(BOX) ** 2),
         ),
         SudokuSearch,

@@ -61,6 +61,10 @@ class TwoSidedBrackets:
             raise InputError(f"growth = {self.growth}; pass a number above 0 and at most {MOST_GROWTH}")
 
     @property
+    def shape(self) -> None:
+        """None: rows have any length."""
+
+    @property
     def draws(self) -> bool:
         """Yes: where a word ends is drawn."""
         return True
