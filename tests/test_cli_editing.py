@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from run_folders import WRONG_SETTINGS, KilledError, killed_at, numbers, weights
 
 import mdmot
 from mdmot.checks.parity import blind_weights, network, parity_weights
@@ -32,10 +33,7 @@ from mdmot.workflows.editor_rows import choice_of, edited_rows, limits_of
 QUICK = ("--steps", 12, "--log-every", 2, "--save-every", 4)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def promotion():
-    with jax.numpy_dtype_promotion("standard"):  # optax takes floats to the power of its int32 steps
-        yield
+pytestmark = pytest.mark.usefixtures("promotion")
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +44,6 @@ def parity(tmp_path_factory):
     assert main.status(words) == 0
     jax.config.update("jax_enable_x64", True)
     return folder
-
-
-def weights(folder):
-    return (folder / "weights.safetensors").read_bytes()
-
-
-def measured(folder):
-    """The lines of metrics without what depends on the machine's speed."""
-    return [
-        {name: value for name, value in line.items() if name != "updates_per_second"}
-        for line in read_metrics(folder / "metrics.jsonl")
-    ]
 
 
 def test_a_task_is_learned_and_proved_right_at_every_length(parity):
@@ -188,28 +174,20 @@ def test_what_is_not_proved_is_said_with_advice(run, tmp_path):
     assert mdmot.load(tmp_path / "P").provenance["stages"] == [{"until": 12, "num_steps": 12}]
 
 
-class KilledError(BaseException):
-    """What nothing catches."""
-
-
 @pytest.mark.parametrize("batch", [None, 16])
 def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(tmp_path, batch):
     settings = {"num_steps": 12, "log_every": 2, "save_every": 4, "batch_size": batch}
     settings |= {"average_decay": 0.9, "clip_norm": 1.0, "num_warm_up": 2}
     whole = train_editor(tmp_path / "whole", language="parity", **settings)
 
-    def kill(at):
-        if at.done == 7:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        train_editor(tmp_path / "killed", language="parity", show=kill, **settings)
+        train_editor(tmp_path / "killed", language="parity", show=killed_at(7), **settings)
     assert saved_steps(tmp_path / "killed" / "checkpoints") == [4]
     assert mdmot.load(tmp_path / "killed").provenance["step"] == 4
     resumed = train_editor(tmp_path / "killed", resume=True)
     assert (whole.resumed_from, resumed.resumed_from) == (0, 4)
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
-    assert measured(tmp_path / "killed") == measured(tmp_path / "whole")
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "whole")
     other = train_editor(tmp_path / "other", language="parity", seed=1, **settings)
     assert other.metrics["loss"] != whole.metrics["loss"]
     assert weights(tmp_path / "other") != weights(tmp_path / "whole")
@@ -313,21 +291,7 @@ def test_the_page_spells_out_the_settings_of_every_task():
             assert getattr(settings.model if hasattr(settings.model, name) else settings, name) is None
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"num_traces": 0},
-        {"keep": 1},
-        {"learning_rate": 0.0},
-        {"weight_decay": -1.0},
-        {"clip_norm": 0.0},
-        {"average_decay": 1.0},
-        {"seed": -1},
-        {"batch_size": 0},
-        {"num_warm_up": -1},
-        {"log_every": 3, "save_every": 10},
-    ],
-)
+@pytest.mark.parametrize("wrong", [{"num_traces": 0}, *WRONG_SETTINGS])
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         new_editor_config(Parity(), wrong)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from run_folders import WRONG_SETTINGS, KilledError, killed_at, numbers, weights
 
 import mdmot
 from mdmot.cli import main
@@ -27,10 +28,7 @@ QUICK = (*TINY, "--steps", 12, "--log-every", 2, "--save-every", 4)
 WORDS = ["a" * i + "b" * j for i, j in itertools.product(range(1, 5), repeat=2)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def promotion():
-    with jax.numpy_dtype_promotion("standard"):  # optax takes floats to the power of its int32 steps
-        yield
+pytestmark = pytest.mark.usefixtures("promotion")
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +57,6 @@ def model(words, tmp_path_factory):
     assert main.status([str(word) for word in arguments]) == 0
     jax.config.update("jax_enable_x64", True)
     return folder
-
-
-def weights(folder):
-    return (folder / "weights.safetensors").read_bytes()
-
-
-def measured(folder):
-    """The lines of metrics without what depends on the machine's speed."""
-    return [
-        {name: value for name, value in line.items() if name != "updates_per_second"}
-        for line in read_metrics(folder / "metrics.jsonl")
-    ]
 
 
 def test_what_was_learned_is_loaded_and_inspected(run, model, words):
@@ -117,27 +103,19 @@ def test_the_last_line_and_the_json_say_what_was_measured(run, words, tmp_path):
     assert mdmot.load(tmp_path / "V").provenance["stages"] == [{"until": 12, "num_steps": 12}]
 
 
-class KilledError(BaseException):
-    """What nothing catches."""
-
-
 def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(asked, tmp_path):
     settings = {"num_steps": 6, "log_every": 1, "save_every": 2, "batch_size": 4, **SMALL}
     data = {"records": f"{asked}:answer", "prompt_column": "question"}
     whole = train_inserter(tmp_path / "whole", **data, **settings)
 
-    def kill(at):
-        if at.done == 3:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        train_inserter(tmp_path / "killed", show=kill, **data, **settings)
+        train_inserter(tmp_path / "killed", show=killed_at(3), **data, **settings)
     assert saved_steps(tmp_path / "killed" / "checkpoints") == [2]
     assert mdmot.load(tmp_path / "killed").provenance["step"] == 2
     resumed = train_inserter(tmp_path / "killed", resume=True)
     assert (whole.resumed_from, resumed.resumed_from) == (0, 2)
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
-    assert measured(tmp_path / "killed") == measured(tmp_path / "whole")
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "whole")
     other = train_inserter(tmp_path / "other", seed=1, **data, **settings)
     assert weights(tmp_path / "other") != weights(tmp_path / "whole")
     assert other.metrics["loss"] != whole.metrics["loss"]
@@ -186,21 +164,7 @@ def test_runs_of_two_kinds_do_not_mix(run, model, words):
         assert said in errors.splitlines()[-1], options
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"num_evaluated": 0},
-        {"keep": 1},
-        {"learning_rate": 0.0},
-        {"weight_decay": -1.0},
-        {"clip_norm": 0.0},
-        {"average_decay": 1.0},
-        {"seed": -1},
-        {"batch_size": 0},
-        {"num_warm_up": -1},
-        {"log_every": 3, "save_every": 10},
-    ],
-)
+@pytest.mark.parametrize("wrong", [{"num_evaluated": 0}, *WRONG_SETTINGS])
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         new_inserter_config(wrong, vocab_size=2, length=8)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from run_folders import numbers, weights
 
 from mdmot.cli import main
 from mdmot.cli.training_options import arguments_of
@@ -132,16 +133,6 @@ def stop_at(monkeypatch):
 
     yield stop
     monkeypatch.undo()
-
-
-def weights(folder):
-    return (folder / "weights.safetensors").read_bytes()
-
-
-def numbers(folder):
-    """The metrics but for the speed."""
-    lines = read_metrics(folder / "metrics.jsonl")
-    return [{name: v for name, v in line.items() if name != "tokens_per_second"} for line in lines]
 
 
 def test_a_run_is_a_model_with_its_settings_data_and_measurements(text, whole):

@@ -4,7 +4,6 @@ import json
 import shlex
 import subprocess
 
-import jax
 import numpy as np
 import pytest
 from test_fine_tuning import records_file
@@ -20,10 +19,7 @@ from mdmot.workflows import train
 SMALL = ["--preset", "tiny", "--width", 8, "--steps", 1, "--warm-up", 0, "--batch", 4, "--evaluated", 4]
 
 
-@pytest.fixture(autouse=True)
-def promotion():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("promotion")
 
 
 def sums(folder, end="="):

@@ -25,10 +25,7 @@ SETTINGS = {"preset": "tiny", "width": 16, "num_steps": 300, "batch_size": 32, "
 SETTINGS |= {"log_every": 100, "save_every": 300, "num_evaluated": 64}
 
 
-@pytest.fixture(autouse=True)
-def promotion():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("promotion")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from run_folders import numbers
 
 from mdmot.errors import InputError
 from mdmot.model import Model
@@ -89,12 +90,6 @@ def digest(state):
     for leaf in jax.tree.leaves(state):
         found.update(np.asarray(leaf).tobytes())
     return found.hexdigest()
-
-
-def numbers(folder):
-    """The metrics but for the speed."""
-    lines = read_metrics(pathlib.Path(folder, "metrics.jsonl"))
-    return [{name: v for name, v in line.items() if name != "tokens_per_second"} for line in lines]
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from run_folders import numbers
 
 from mdmot.errors import InputError
 from mdmot.model import Model
@@ -89,11 +90,6 @@ def trained(folder, config, **options):
 def stopped(step, loss):
     if step == 5:
         raise KeyboardInterrupt
-
-
-def numbers(folder):
-    lines = read_metrics(folder / "metrics.jsonl")
-    return [{name: v for name, v in line.items() if name != "tokens_per_second"} for line in lines]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import jax
 import pytest
+from run_folders import weights
 
 import mdmot
 from mdmot.errors import InputError
@@ -11,14 +12,7 @@ SMALL = {"preset": "tiny", "language": "arithmetic:digits=1", "width": 8, "batch
 SMALL |= {"log_every": 1, "save_every": 2, "num_evaluated": 8}
 
 
-@pytest.fixture(autouse=True)
-def promotion():
-    with jax.numpy_dtype_promotion("standard"):  # optax takes floats to the power of its int32 steps
-        yield
-
-
-def weights(folder):
-    return (folder / "weights.safetensors").read_bytes()
+pytestmark = pytest.mark.usefixtures("promotion")
 
 
 @pytest.mark.slow
