@@ -15,7 +15,7 @@ import mdmot
 from mdmot.checks.parity import blind_weights, network, parity_weights
 from mdmot.cli import main
 from mdmot.cli.train import train as train_command
-from mdmot.data.traces import KEEP, Parity, parity_traces, task_named
+from mdmot.data.traces import KEEP, Parity, Traces, parity_traces, task_named
 from mdmot.editing import Controls, Edits, edited, editor_model, write
 from mdmot.errors import InputError
 from mdmot.models import EditingConfig, EditingTransformer, NamedEditor, editor_from_nnx, save_checkpoint
@@ -103,6 +103,22 @@ def test_a_step_is_right_if_it_makes_the_next_row():
     # A mask too many is one, though the row has no room for it.
     steps.insert[:, 0] ^= True
     assert right_steps(right, steps, 256).right == 0
+
+
+@pytest.mark.parametrize(("token", "one_more", "right"), [(1, False, 1), (0, False, 0), (1, True, 0)])
+def test_of_a_row_that_outgrows_its_buffer_all_counts(token, one_more, right):
+    """0M becomes 0M1 in a buffer of two tokens: what is wrong is behind these alone."""
+    no, mask = np.zeros((1, 2), bool), 3
+    step = Traces(np.array([[0, mask]]), np.array([[KEEP, 1]]), no, np.array([[True, False]]), no)
+
+    def editor(params, rows):
+        never = jax.numpy.full(rows.shape, -1.0, "float32")
+        insert = jax.numpy.asarray([[1.0, 1.0 if one_more else -1.0]], "float32")
+        logits = jax.nn.one_hot(jax.numpy.full(rows.shape, token), mask, dtype="float32")
+        return Controls(logits, never, insert, never)
+
+    model = editor_model(editor, None, mask_id=mask, pad_id=mask + 1)
+    assert right_steps(model, step, 1).right == right
 
 
 def test_of_tokens_that_are_drawn_the_loss_alone_counts():
