@@ -37,6 +37,9 @@ SCHEDULES: Mapping[str, Numbers] = {
     "poly": Numbers("N", "2"),
     "beta": Numbers("A,B", "0.9,0.3"),
 }
+LENGTH_FIRST = "length-first"
+"""The schedule of insertions that is no curve: all that is missing is inserted in the first step."""
+
 INTERPOLATIONS: Mapping[str, Numbers] = {"linear": Numbers(), "beta": Numbers("A,B", "2,2")}
 
 MASKED, EDITING, INSERTION = PROCESSES = "masking", "editing", "insertion"
@@ -85,6 +88,18 @@ def read_schedule(text: str) -> tuple[str, tuple[float, ...]]:
       ('beta', (0.9, 0.3))
     """
     return _read("schedule", text, SCHEDULES, f"{_spelled(SCHEDULES)} or a plan's .json")
+
+
+def assert_insertion_schedule(text: str) -> None:
+    """Raises InputError for a text that can name no schedule of insertions, with those that there are.
+
+    Example:
+      >>> assert_insertion_schedule("length-frist")
+      Traceback (most recent call last):
+      mdmot.errors.InputError: schedule 'length-frist' is not known (did you mean length-first?); use ...
+    """
+    known = {LENGTH_FIRST: Numbers(), **SCHEDULES}
+    _read("schedule", text, known, _spelled(known))
 
 
 def read_interpolation(text: str) -> tuple[str, tuple[float, ...]]:

@@ -255,6 +255,21 @@ def test_rows_are_watched_as_they_grow(run, model):
     assert steps[-1].endswith(f": {output.strip()}")
 
 
+def test_the_length_may_come_before_all_tokens(run, model):
+    arguments = ("sample", model, "--steps", 5, "--prompt", "a", "--insertion-schedule", "length-first")
+    status, output, errors = run(*arguments, "--watch")
+    states = [line.rpartition(": ")[2] for line in errors.splitlines() if line.startswith("sample 0, ")]
+    assert status == 0
+    assert states[0] == "a"
+    assert states[1] == "a" + "□" * (len(output.strip()) - 1)
+    assert states[-1] == output.strip()
+    assert {len(state) for state in states[1:]} == {len(output.strip())} != {1}
+    found = json.loads(run(*arguments, "--json")[1])
+    assert (found["insertion_schedule"], found["steps"]) == ("length-first", 5)
+    judged = ("evaluate", model, "--num", 8, "--insertion-schedule", "length-first")
+    assert "8 samples in 20 steps, length-first insertion and linear unmasking" in run(*judged)[1]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -273,7 +288,8 @@ def test_rows_are_watched_as_they_grow(run, model):
         (["--block-length", "2"], "--block-length means nothing"),
         (["--guidance", "2"], "--guidance means nothing"),
         (["--chat", "a"], "--chat means nothing"),
-        (["--insertion-schedule", "nonsense"], "schedule 'nonsense' is not known"),
+        (["--insertion-schedule", "nonsense"], "'nonsense' is not known; use length-first, linear, sine"),
+        (["--insertion-schedule", "P"], "is not known; use length-first"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused_in_one_line(run, model, tmp_path, options, said):

@@ -16,6 +16,7 @@ from mdmot.cli.options import (
     MOST,
     WHOLE,
     common,
+    insertion_schedule_option,
     model_argument,
     print_json,
     records_options,
@@ -103,8 +104,8 @@ Examples:
     most=MOST,
 )
 @schedule_option("Mask schedule of the sampler, as in `mdmot sample`.  [default: linear]")
-@schedule_option(
-    "Schedule of the insertions of a model that inserts.  [default: sine]", "--insertion-schedule"
+@insertion_schedule_option(
+    "Schedule of the insertions of a model that inserts, as in `mdmot sample`.  [default: sine]"
 )
 @reveal_option("Reveal each token by chance, or a fixed number a step.  [default: the plan's, or fixed]")
 @click.option(

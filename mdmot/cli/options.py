@@ -19,7 +19,13 @@ from mdmot.cli.kinds import SHARE as SHARE
 from mdmot.cli.kinds import WHOLE as WHOLE
 from mdmot.cli.kinds import Number as Number
 from mdmot.cli.kinds import Whole, Words, assert_found, checked
-from mdmot.names import is_plan_file, read_interpolation, read_schedule, split_column
+from mdmot.names import (
+    assert_insertion_schedule,
+    is_plan_file,
+    read_interpolation,
+    read_schedule,
+    split_column,
+)
 from mdmot.provenance import device, jsonable, versions
 from mdmot.workflows.naming import MODEL_OR_LAW, assert_there
 from mdmot.workflows.training_settings import Dtype
@@ -133,11 +139,18 @@ def records_options(about: str) -> Decorator:
     )
 
 
-def schedule_option(about: str, *names: str, **settings: Any) -> Decorator:
-    """--schedule, or an option of other names, as text."""
+def schedule_option(about: str, **settings: Any) -> Decorator:
+    """--schedule, as text."""
     callback = checked(_assert_schedule)
-    names = names or ("--schedule", "schedule_text")
-    return click.option(*names, metavar="SPEC", help=about, callback=callback, **settings)
+    return click.option(
+        "--schedule", "schedule_text", metavar="SPEC", help=about, callback=callback, **settings
+    )
+
+
+def insertion_schedule_option(about: str) -> Decorator:
+    """--insertion-schedule, as text."""
+    callback = checked(assert_insertion_schedule)
+    return click.option("--insertion-schedule", metavar="SPEC", help=about, callback=callback)
 
 
 def gamma_option(about: str) -> Decorator:

@@ -15,6 +15,7 @@ from mdmot.cli.options import (
     NUMBER,
     WHOLE,
     common,
+    insertion_schedule_option,
     listing_option,
     model_argument,
     print_json,
@@ -83,10 +84,9 @@ SECTIONS = {
     "Mask schedule: linear, sine, squared-sine, cosine, poly:N, beta:A,B or a plan's .json.  "
     "[default: linear; none for samplers that find their own steps]",
 )
-@schedule_option(
-    "Schedule of the insertions of a model that inserts, whose --schedule is that of its masks.  "
-    "[default: sine]",
-    "--insertion-schedule",
+@insertion_schedule_option(
+    "Schedule of the insertions of a model that inserts, whose --schedule is that of its masks: a curve as "
+    "there, or length-first, all in the first step.  [default: sine]"
 )
 @steps_option(
     "Number of sampling steps; with --block-length, of each block.  [default: one a masked position]",

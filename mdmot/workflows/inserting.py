@@ -13,11 +13,14 @@ from mdmot.insertion import (
     insert,
     insert_trajectory,
     insertion_grid,
+    length_first_grid,
     raise_if_unfinished,
 )
 from mdmot.models import NamedInserter
+from mdmot.names import LENGTH_FIRST
 from mdmot.plans import Plan, parse_schedule
 from mdmot.samplers import Categorical, Choice
+from mdmot.schedules import MaskSchedule
 from mdmot.workflows.gaps import Gapped
 from mdmot.workflows.progress import Show, counted
 
@@ -53,8 +56,8 @@ def steps_of(steps: int | None, room: int, insertion: str, unmasking: str) -> In
     Args:
       steps: K; None for two a token of the buffer, 256 at most.
       room: Tokens of the buffer.
-      insertion: The schedule of insertion, as parse_schedule takes it.
-      unmasking: That of unmasking.
+      insertion: The schedule of insertion: `length-first`, or a curve as parse_schedule takes it.
+      unmasking: That of unmasking, a curve.
 
     Raises:
       InputError: If there are too few steps, or a schedule is a plan.
@@ -67,16 +70,19 @@ def steps_of(steps: int | None, room: int, insertion: str, unmasking: str) -> In
         raise InputError(
             f"--steps {steps}: a model that inserts takes 2 or more, so that what is inserted is revealed"
         )
-    curves = []
-    for option, text in (("--insertion-schedule", insertion), ("--schedule", unmasking)):
-        found = parse_schedule(text)
-        if isinstance(found, Plan):
-            raise InputError(
-                f"{option} {text}: a plan is for rows of a known length; pass a curve, as linear or cosine"
-            )
-        curves.append(found)
     num = min(max(2, STEPS_A_TOKEN * room), MOST_STEPS) if steps is None else steps
-    return insertion_grid(num, *curves)
+    if insertion == LENGTH_FIRST:
+        return length_first_grid(num, _curve("--schedule", unmasking))
+    return insertion_grid(num, _curve("--insertion-schedule", insertion), _curve("--schedule", unmasking))
+
+
+def _curve(option: str, text: str) -> MaskSchedule:
+    found = parse_schedule(text)
+    if isinstance(found, Plan):
+        raise InputError(
+            f"{option} {text}: a plan is for rows of a known length; pass a curve, as linear or cosine"
+        )
+    return found
 
 
 def inserted_samples(
