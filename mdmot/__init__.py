@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from mdmot.workflows import audit as audit
     from mdmot.workflows import compare as compare
     from mdmot.workflows import evaluate as evaluate
+    from mdmot.workflows import evaluate_editor as evaluate_editor
+    from mdmot.workflows import evaluate_inserter as evaluate_inserter
     from mdmot.workflows import law as law
     from mdmot.workflows import learn_order as learn_order
     from mdmot.workflows import load as load
     from mdmot.workflows import order_tables as order_tables
     from mdmot.workflows import profile as profile
     from mdmot.workflows import train as train
+    from mdmot.workflows import train_editor as train_editor
+    from mdmot.workflows import train_inserter as train_inserter
     from mdmot.workflows import tune as tune
     from mdmot.workflows import verify as verify
 
@@ -48,6 +52,8 @@ _HOMES = {
     "compare": "workflows",
     "energy": "energies",
     "evaluate": "workflows",
+    "evaluate_editor": "workflows",
+    "evaluate_inserter": "workflows",
     "fixed_law": "exact_law",
     "interpolations": "schedules",
     "law": "workflows",
@@ -62,6 +68,8 @@ _HOMES = {
     "sampler_law": "exact_law",
     "step_grid": "schedules",
     "train": "workflows",
+    "train_editor": "workflows",
+    "train_inserter": "workflows",
     "tune": "workflows",
     "verify": "workflows",
 }

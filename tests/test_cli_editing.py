@@ -283,6 +283,19 @@ def test_runs_of_two_kinds_do_not_mix(run, parity, tmp_path):
     assert "another kind of model, on arithmetic" in errors.splitlines()[-1]
 
 
+def test_in_python_a_function_of_another_process_says_what_to_call(parity, tmp_path):
+    with pytest.raises(InputError, match=r"parity is a task, .*; in Python mdmot\.train_editor trains one"):
+        mdmot.train(tmp_path / "P", language="parity")
+    begun = r"another kind of model, on parity:length=30; go on with that \(in Python mdmot\.train_editor\)"
+    with pytest.raises(InputError, match=begun):
+        mdmot.train(parity, resume=True)
+    said = r"edits its rows .*: this takes models that insert; .* and mdmot\.evaluate_editor$"
+    with pytest.raises(InputError, match=said):
+        mdmot.evaluate_inserter(parity)
+    with pytest.raises(InputError, match=r"this takes models that edit; .* and mdmot\.evaluate$"):
+        mdmot.evaluate_editor("markov:states=2,length=4")
+
+
 def test_every_task_has_settings_whose_network_has_its_signs():
     assert tuple(EDITORS) == TASKS
     for name in TASKS:

@@ -81,7 +81,7 @@ def test_work_for_masked_models_is_refused_in_one_line(run, model, command):
     status, output, errors = run(command[0], model, *command[1:])
     assert (status, output) == (2, "")
     assert "makes rows of any length (trained on " in errors.splitlines()[-1]
-    assert errors.endswith("in Python mdmot.insertion.insert and mdmot.workflows.evaluate_inserter\n")
+    assert errors.endswith("in Python mdmot.insertion.insert and mdmot.evaluate_inserter\n")
 
 
 def test_the_last_line_and_the_json_say_what_was_measured(run, words, tmp_path):

@@ -139,7 +139,7 @@ def test_work_on_masked_models_refuses_it_in_one_line(folder, run, tmp_path):
         assert " masked models; " in line, words
     takes = r"the commands sample and evaluate take it, and in Python mdmot\.editing\.write and mdmot"
     for function in (mdmot.evaluate, mdmot.profile, mdmot.compare, lambda name: mdmot.tune(name, steps=2)):
-        with pytest.raises(InputError, match=rf"masked models; {takes}\.workflows\.evaluate_editor"):
+        with pytest.raises(InputError, match=rf"masked models; {takes}\.evaluate_editor"):
             function(folder)
     with pytest.raises(InputError, match="load_checkpoint takes masked models"):
         load_checkpoint(folder)

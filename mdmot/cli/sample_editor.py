@@ -47,7 +47,7 @@ def sampled_editor(context: click.Context, model: pathlib.Path) -> None:
 
     seed, sign = given["seed"], given["mask_symbol"]
     with computing_in("float32"):
-        named = as_kind(load(model), NamedEditor, "mdmot sample takes it")
+        named = as_kind(load(model), NamedEditor, "this takes models that edit")
         task = None if named.task is None else task_of(named, None)
         rows = _starts(named, task, given)
         limits = limits_of(task, rows, given["length"], given["max_steps"])

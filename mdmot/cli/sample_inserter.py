@@ -55,7 +55,7 @@ def sampled_inserter(context: click.Context, model: pathlib.Path) -> int:
     from mdmot.workflows.prompts import forbidden
 
     with computing_in("float32"):
-        named = as_kind(load(model), NamedInserter, "mdmot sample takes it")
+        named = as_kind(load(model), NamedInserter, "this takes models that insert")
         decode = named.vocabulary.decode
         room = named.length if given["length"] is None else given["length"]
         starts = gapped_rows(named, given["prompt"], template, room, sign, gap_sign)

@@ -11,7 +11,7 @@ from mdmot.models.insertion_transformer import (
     NNXInserter,
     inserter_from_nnx,
 )
-from mdmot.models.loaded import Loaded, as_kind, as_masked
+from mdmot.models.loaded import Loaded, as_kind
 from mdmot.models.named import ENTRIES, Named
 from mdmot.models.named_editor import NamedEditor
 from mdmot.models.named_inserter import NamedInserter
@@ -36,7 +36,6 @@ __all__ = [
     "TimedNNXDenoiser",
     "TransformerConfig",
     "as_kind",
-    "as_masked",
     "bundled_model",
     "bundled_profile",
     "editor_from_nnx",

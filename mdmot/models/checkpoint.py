@@ -12,7 +12,7 @@ from flax import nnx
 from mdmot._types import Params
 from mdmot.errors import InputError, shown
 from mdmot.models.architectures import ARCHITECTURES, Architecture, Origin
-from mdmot.models.loaded import Loaded, as_masked
+from mdmot.models.loaded import Loaded, as_kind
 from mdmot.models.model_folder import (
     WEIGHTS_FILE,
     Description,
@@ -169,7 +169,7 @@ def load_checkpoint(folder: str | os.PathLike[str], dtype: str | None = None) ->
       (256, 256, 256)
     """
     found = read_model(folder, dtype)
-    return as_masked(found, "load_checkpoint takes masked models", "mdmot.models.read_model takes it")
+    return as_kind(found, Named, "load_checkpoint takes masked models", "mdmot.models.read_model takes it")
 
 
 def _architecture(said: Description) -> Architecture:

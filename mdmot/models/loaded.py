@@ -10,14 +10,15 @@ from mdmot.models.named_inserter import NamedInserter
 Loaded: TypeAlias = Named | NamedEditor | NamedInserter
 """A masked model or a law, whose tokens are revealed; one that edits its rows, or one whose rows grow."""
 
-Kind = TypeVar("Kind", NamedEditor, NamedInserter)
+Kind = TypeVar("Kind", Named, NamedEditor, NamedInserter)
 
 
-def as_masked(found: Loaded, work: str, instead: str | None = None) -> Named:
-    """A model for work that takes masked ones and laws alone.
+def as_kind(found: Loaded, kind: type[Kind], work: str, instead: str | None = None) -> Kind:
+    """A model for work that takes those of one kind alone.
 
     Args:
       found: A model of any kind.
+      kind: The class of those.
       work: What is to be done, as "tune takes masked models".
       instead: What can be done with other kinds; None for the commands and functions that take them.
 
@@ -29,30 +30,11 @@ def as_masked(found: Loaded, work: str, instead: str | None = None) -> Named:
 
     Example:
       >>> from mdmot.models import bundled_model, read_model
-      >>> as_masked(read_model(bundled_model()), "tune takes masked models").length
+      >>> as_kind(read_model(bundled_model()), Named, "tune takes masked models").length
       256
     """
-    if isinstance(found, Named):
+    if isinstance(found, kind):
         return found
     if instead is None:
         instead = f"the commands sample and evaluate take it, and in Python {found.functions}"
     raise InputError(f"{found.name} {found.about}: {work}; {instead}")
-
-
-def as_kind(found: Loaded, kind: type[Kind], work: str) -> Kind:
-    """A model for work that takes those of one kind alone.
-
-    Args:
-      found: A model of any kind.
-      kind: `NamedEditor` or `NamedInserter`; of masked ones and laws `as_masked` says more.
-      work: What is to be done, as "this takes models that edit".
-
-    Returns:
-      The same.
-
-    Raises:
-      InputError: If it is of another kind.
-    """
-    if isinstance(found, kind):
-        return found
-    raise InputError(f"{found.name} {found.about}: {work}")

@@ -62,6 +62,9 @@ class Named:
     process: ClassVar[str] = MASKED
     """What it is a model of, a name of `mdmot.names.PROCESSES`."""
 
+    functions: ClassVar[str] = "mdmot.sample and mdmot.evaluate"
+    """What samples and evaluates it in Python, in a sentence."""
+
     name: str
     model: Model
     vocabulary: Vocabulary

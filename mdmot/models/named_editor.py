@@ -27,7 +27,7 @@ class NamedEditor:
     process: ClassVar[str] = EDITING
     """What it is a model of, a name of `mdmot.names.PROCESSES`."""
 
-    functions: ClassVar[str] = "mdmot.editing.write and mdmot.workflows.evaluate_editor"
+    functions: ClassVar[str] = "mdmot.editing.write and mdmot.evaluate_editor"
     """What samples and evaluates it in Python, in a sentence."""
 
     name: str

@@ -28,7 +28,7 @@ class NamedInserter:
     process: ClassVar[str] = INSERTION
     """What it is a model of, a name of `mdmot.names.PROCESSES`."""
 
-    functions: ClassVar[str] = "mdmot.insertion.insert and mdmot.workflows.evaluate_inserter"
+    functions: ClassVar[str] = "mdmot.insertion.insert and mdmot.evaluate_inserter"
     """What samples and evaluates it in Python, in a sentence."""
 
     name: str

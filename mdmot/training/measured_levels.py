@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mdmot.errors import InputError
-from mdmot.models import as_masked, read_model
+from mdmot.models import Named, as_kind, read_model
 from mdmot.training.epr_levels import EprLevels
 from mdmot.training.level_fit import fit_epr, second_moments
 from mdmot.training.presets import TrainConfig
@@ -49,7 +49,7 @@ def measured_levels(
     Raises:
       InputError: If there is no such model, or it is of another vocabulary or length.
     """
-    model = as_masked(read_model(folder), "levels are fitted to masked models", "pass another model")
+    model = as_kind(read_model(folder), Named, "levels are fitted to masked models", "pass another model")
     where = f"levels of {folder}"
     assert_same_vocabulary(vocabulary, model.vocabulary, f"the data of the {where}")
     if model.length < config.model.length:

@@ -123,7 +123,7 @@ def evaluate_editor(
             task_of,
         )
 
-        named = as_kind(load(name), NamedEditor, "mdmot.evaluate takes it")
+        named = as_kind(load(name), NamedEditor, "this takes models that edit")
         task = task_of(named, language)
         if task is None:
             raise InputError(f"{named.name} does not say what it was trained on; pass --language TASK")

@@ -72,9 +72,9 @@ def load_masked(name: Name, work: str) -> "Named":
     Raises:
       InputError: If it is nothing, or a model of another kind.
     """
-    from mdmot.models import as_masked
+    from mdmot.models import Named, as_kind
 
-    return as_masked(load(name), work)
+    return as_kind(load(name), Named, work)
 
 
 def process_named(name: Name) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from mdmot.errors import InputError, meant
-from mdmot.names import EDITING, MASKED, is_task
+from mdmot.names import EDITING, INSERTION, MASKED, is_task
 from mdmot.workflows.progress import Progress, Show, Tell
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 Config = TypeVar("Config")
+
+TRAINERS = {MASKED: "mdmot.train", EDITING: "mdmot.train_editor", INSERTION: "mdmot.train_inserter"}
+"""What trains a model in Python, by its process."""
 
 SMOOTHING = 0.95
 """What a step leaves of the older losses in the one that is shown."""
@@ -116,8 +119,8 @@ def settings_of(begun: "BegunRun | None", kind: type[Config], out: pathlib.Path)
     if not isinstance(begun.config, kind):
         on = begun.data.get("language") or "a text"
         raise InputError(
-            f"{out} holds the run of another kind of model, on {on}; go on with that, or train in another "
-            "folder"
+            f"{out} holds the run of another kind of model, on {on}; go on with that (in Python "
+            f"{TRAINERS[begun.config.process]}), or train in another folder"
         )
     return begun.config
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdmot.errors import InputError
+from mdmot.names import EDITING, is_task
 from mdmot.workflows.precision import computing_in
 from mdmot.workflows.progress import Progress, Show, Tell, silent
-from mdmot.workflows.running import begun_or_new, carried_out, settings_of
+from mdmot.workflows.running import TRAINERS, begun_or_new, carried_out, settings_of
 from mdmot.workflows.training_settings import Dtype, Settings
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def train(
       preset: Name of the settings to begin with; None for `text`, or those of the run that goes on.
       text: File, or folder of which every file with text is a document; None for the sources of Python's
         standard library, or the text of the run that goes on.
-      language: Language to train on instead of text, such as `arithmetic:digits=2`.
+      language: Language to train on instead of text, such as `arithmetic:digits=2`; tasks are for
+        `mdmot.train_editor`.
       records: FILE or FILE:COLUMN with one example a record, to train on instead of text: lines, .jsonl,
         .csv, .tsv or .fasta, each also as .gz.
       prompt_column: Column of what is given in each record, and not learned; None for none.
@@ -138,6 +140,10 @@ def train(
       >>> run.metrics["step"], run.config.model.length
       (2, 6)
     """
+    if language is not None and is_task(language):
+        raise InputError(
+            f"{language} is a task, which models that edit learn; in Python {TRAINERS[EDITING]} trains one"
+        )
     with computing_in("float32"):
         from mdmot.data.records import in_words
         from mdmot.training import TrainConfig
