@@ -47,6 +47,7 @@ from mdmot.training import (
 from mdmot.training import data_source as sources
 from mdmot.training.changes import changed, new_config
 from mdmot.training.config_file import Stage, note_extension, read_stages
+from mdmot.training.course import Course
 from mdmot.vocabulary import Bytes, Symbols, Tokenizer, fingerprint
 from mdmot.workflows.training_settings import Numbers, Settings
 
@@ -300,14 +301,14 @@ def test_a_diverging_run_keeps_the_last_good_state_and_names_the_step(capsys, te
 
 
 def test_a_diverging_run_leaves_no_model_of_a_bad_step(capsys, text, tmp_path, monkeypatch):
-    def diverge(config, model, data, out, *, export, **options):
+    def diverge(course, description, out, *, export, **options):
         """As where the loss is not finite at the weights of the only checkpoint, which is deleted."""
-        write_config(out / "config.json", config, data.description)
-        export(config.update(model.denoiser).init(model.params))
+        write_config(out / "config.json", course.config, description)
+        export(course.first)
         assert (out / "model.json").exists()
-        raise DivergenceError(2, model.params, np.zeros(2), is_loss_finite=False)
+        raise DivergenceError(2, course.first.params, np.zeros(2), is_loss_finite=False)
 
-    monkeypatch.setattr("mdmot.training.run", diverge)
+    monkeypatch.setattr("mdmot.training.own_folder.run_in_own_folder", diverge)
     line = refused(capsys, "train", "--text", text, *SMALL, "--out", tmp_path)
     assert "diverged in step 3: " in line
     assert "no step is saved yet" in line
@@ -593,18 +594,22 @@ def test_careless_input_of_an_evaluation(capsys, tmp_path, monkeypatch, model, o
 
 
 def test_a_language_is_trained_on(capsys, tmp_path, monkeypatch):
-    def trained(config, model, data, out, *, export, **options):
+    def course(config, model, data, mesh):
         size = config.model
         assert (size.vocab_size, size.length, size.mask_id) == (4, 16, 4)
-        assert export.vocabulary == Symbols(("1", "2", "3", "4"))
         assert (len(data.windows), len(data.held_out)) == (64, 64)
         assert sudoku(4).is_correct(np.concatenate([data.windows, data.held_out])).all()
         assert not np.array_equal(data.windows, data.held_out)
-        write_config(out / "config.json", config, data.description)
-        return RunResult(None, {"seed": config.seed, "data": data.description}, 0)
+        return Course(config, *[None] * 5)
+
+    def trained(course, description, out, *, export, **options):
+        assert export.vocabulary == Symbols(("1", "2", "3", "4"))
+        write_config(out / "config.json", course.config, description)
+        return RunResult(None, {"seed": course.config.seed, "data": description}, 0)
 
     monkeypatch.setattr(sources, "SEQUENCES", 64)
-    monkeypatch.setattr("mdmot.training.run", trained)
+    monkeypatch.setattr("mdmot.training.runs.masked_course", course)
+    monkeypatch.setattr("mdmot.training.own_folder.run_in_own_folder", trained)
     monkeypatch.setattr("mdmot.training.export.Export.__call__", lambda export, state: None)
     arguments = ["train", "--preset", "tiny", "--seed", 7, "--language", "sudoku"]
     result = found(capsys, *arguments, "--out", tmp_path)

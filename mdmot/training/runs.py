@@ -87,13 +87,24 @@ def run(
       >>> int(first.state.step), first.metrics["held_out_bits_per_token"] < 1.0, again.resumed_from
       (2, True, 2)
     """
-    course = _course(config, model, data, mesh)
+    course = masked_course(config, model, data, mesh)
     return run_in_own_folder(
         course, data.description, folder, resume=resume, progress=progress, export=export
     )
 
 
-def _course(config: TrainConfig, model: Model, data: TrainData, mesh: Mesh | None) -> Course:
+def masked_course(config: TrainConfig, model: Model, data: TrainData, mesh: Mesh | None) -> Course:
+    """What a run that trains a masked network does.
+
+    Args:
+      config: The settings.
+      model: The network with its first weights.
+      data: What to train on.
+      mesh: Over whose first axis rows are split; None for one device.
+
+    Raises:
+      InputError: If the data or the mask of the model do not fit the settings.
+    """
     if model.mask_id != config.model.mask_id:
         raise InputError(
             f"the mask of the model is {model.mask_id} and that of the settings {config.model.mask_id}; "

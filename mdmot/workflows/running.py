@@ -1,10 +1,12 @@
 """A run of training as a person sees it: whatever ends it, where it stands is said."""
 
+import collections
 import pathlib
 import shlex
+import statistics
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from mdmot.errors import InputError, meant
 from mdmot.names import EDITING, INSERTION, MASKED, is_task
@@ -12,7 +14,7 @@ from mdmot.workflows.progress import Progress, Show, Tell
 
 if TYPE_CHECKING:
     from mdmot.training import RunResult, TrainState
-    from mdmot.training.config_file import RunConfig
+    from mdmot.training.course import Course
     from mdmot.training.run_folder import BegunRun
 
 
@@ -21,8 +23,8 @@ Config = TypeVar("Config")
 TRAINERS = {MASKED: "mdmot.train", EDITING: "mdmot.train_editor", INSERTION: "mdmot.train_inserter"}
 """What trains a model in Python, by its process."""
 
-SMOOTHING = 0.95
-"""What a step leaves of the older losses in the one that is shown."""
+SMOOTHING, RECENT = 0.95, 21
+"""What a step leaves of the older losses in the one that is shown, and the steps whose speed is."""
 
 
 @runtime_checkable
@@ -127,38 +129,44 @@ def settings_of(begun: "BegunRun | None", kind: type[Config], out: pathlib.Path)
 
 def carried_out(
     out: pathlib.Path,
-    config: "RunConfig",
-    begin: Callable[[], "RunResult"],
-    first: Callable[[], "TrainState"],
+    course: "Course",
+    description: dict[str, Any],
     export: RunExport,
+    *,
+    resume: bool,
+    progress: Callable[[int, float], None],
     tell: Tell,
 ) -> "RunResult":
     """Trains; where that ends before its end, the model in the folder is that of the last checkpoint.
 
     Args:
       out: Folder of the run.
-      config: Its settings.
-      begin: Does it.
-      first: A state of the structure of those that are saved.
+      course: What is done.
+      description: Of the data.
       export: What writes the model.
+      resume: Whether a run in the folder is to go on.
+      progress: Called after each step with its loss.
       tell: Called if the run is interrupted.
 
     Raises:
       InputError: If the run is refused, or diverges.
     """
-    from mdmot.training import DivergenceError, load_state
+    from mdmot.training import DivergenceError, load_state, own_folder
     from mdmot.training.course import CHECKPOINTS
     from mdmot.training.run_folder import BegunRunError, standing
 
+    config = course.config
     try:
-        result = begin()
+        result = own_folder.run_in_own_folder(
+            course, description, out, resume=resume, progress=progress, export=export
+        )
     except KeyboardInterrupt:
         command = f"mdmot train --out {shlex.quote(str(out))} --resume"
         tell(f"train: stopped; {standing(out, config.num_steps)}; go on with: {command}")
         raise
     except DivergenceError as error:
         # The last checkpoint may be gone, for its weights are where the loss is not finite.
-        restored = load_state(out / CHECKPOINTS, first())
+        restored = load_state(out / CHECKPOINTS, course.first)
         if restored is None:
             export.undo()
         elif restored.step != export.step:
@@ -173,29 +181,41 @@ def carried_out(
     return result
 
 
-def noted(num_steps: int, show: Show | None, tell: Tell, loss_format: str) -> Callable[[int, float], None]:
+def noted(
+    num_steps: int,
+    show: Show | None,
+    tell: Tell,
+    loss: Callable[[float], str],
+    amount: int = 1,
+    unit: str = "updates",
+) -> Callable[[int, float], None]:
     """What a run calls after each step: shows the mean loss of the last ones, and the speed.
 
     Args:
       num_steps: Steps of the run.
       show: Called after each step.
       tell: Called where the run goes on from.
-      loss_format: How a loss is written, as "{:.2f} nats".
+      loss: How a loss is written.
+      amount: What is done in a step.
+      unit: What that is counted in.
     """
-    mean = begun = 0.0
-    first: int | None = None
+    mean = last = 0.0
+    seconds: collections.deque[float] = collections.deque(maxlen=RECENT)
+    has_begun = False
 
-    def note(step: int, loss: float) -> None:
-        nonlocal mean, begun, first
+    def note(step: int, nats: float) -> None:
+        nonlocal mean, last, has_begun
         now = time.perf_counter()
-        if first is None:
-            first, begun, mean = step, now, loss
-            if step:
-                tell(f"train: goes on from step {step} of {num_steps}")
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        if has_begun:
+            seconds.append(now - last)
+        elif step:
+            tell(f"train: goes on from step {step} of {num_steps}")
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * nats if has_begun else nats
+        last, has_begun = now, True
+        # The median is of steps without a measurement or a checkpoint between them.
+        speed = f", {amount / statistics.median(seconds):,.0f} {unit} a second" if seconds else ""
         if show is not None:
-            speed = f", {(step - first) / (now - begun):,.0f} updates a second" if step > first else ""
-            words = f"step {step + 1} of {num_steps}, loss {loss_format.format(mean)}{speed}"
+            words = f"step {step + 1} of {num_steps}, {loss(mean)}{speed}"
             show(Progress("train", step + 1, num_steps, words))
 
     return note

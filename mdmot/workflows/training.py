@@ -1,21 +1,18 @@
 """`mdmot.train`: a model of one's own text, which a kill does not lose."""
 
-import collections
 import dataclasses
 import math
 import os
 import pathlib
 import shlex
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdmot.errors import InputError
 from mdmot.names import EDITING, is_task
 from mdmot.workflows.precision import computing_in
-from mdmot.workflows.progress import Progress, Show, Tell, silent
-from mdmot.workflows.running import TRAINERS, begun_or_new, carried_out, settings_of
+from mdmot.workflows.progress import Show, Tell, silent
+from mdmot.workflows.running import TRAINERS, begun_or_new, carried_out, noted, settings_of
 from mdmot.workflows.training_settings import Dtype, Settings
 
 if TYPE_CHECKING:
@@ -27,9 +24,6 @@ if TYPE_CHECKING:
     from mdmot.training.pretrained_source import PretrainedSource
     from mdmot.training.run_data import TrainData
     from mdmot.vocabulary import Vocabulary
-
-SMOOTHING, RECENT = 0.95, 21
-"""What a step leaves of the older losses in the one that is shown, and the steps whose speed is."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -325,7 +319,7 @@ def _run(
     """Trains in a folder; whatever happens, where it stands is said."""
     import jax
 
-    from mdmot.training import run
+    from mdmot.training.runs import masked_course
 
     num_weights = sum(leaf.size for leaf in jax.tree.leaves(model.params))
     num_devices, kind = 1 if mesh is None else mesh.size, jax.local_devices()[0].device_kind
@@ -334,47 +328,20 @@ def _run(
         f"{config.model.length} tokens, from {len(data.windows):,}; {len(data.held_out):,} held out; on "
         f"{num_devices} {kind}"
     )
+    bits = data.positions_per_token / math.log(2)
     return carried_out(
         out,
-        config,
-        lambda: run(
-            config,
-            model,
-            data,
-            out,
-            resume=resume,
-            mesh=mesh,
-            progress=_noted(config, data.positions_per_token, show, tell),
-            export=export,
-        ),
-        lambda: config.update(model.denoiser).init(config.order.begin(model.params, config.model.length)),
+        masked_course(config, model, data, mesh),
+        data.description,
         export,
-        tell,
+        resume=resume,
+        progress=noted(
+            config.num_steps,
+            show,
+            tell,
+            lambda nats: f"{nats * bits:.3f} bits a token",
+            config.batch_size * config.model.length,
+            "tokens",
+        ),
+        tell=tell,
     )
-
-
-def _noted(
-    config: "TrainConfig", positions_per_token: float, show: Show | None, tell: Tell
-) -> Callable[[int, float], None]:
-    """What the loop calls after each step: tells the mean loss of the last ones, and the speed."""
-    tokens = config.batch_size * config.model.length
-    mean = last = 0.0
-    seconds: collections.deque[float] = collections.deque(maxlen=RECENT)
-    has_begun = False
-
-    def note(step: int, nats: float) -> None:
-        nonlocal mean, last, has_begun
-        bits, now = nats * positions_per_token / math.log(2), time.perf_counter()
-        if has_begun:
-            seconds.append(now - last)
-        elif step:
-            tell(f"train: goes on from step {step} of {config.num_steps}")
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * bits if has_begun else bits
-        last, has_begun = now, True
-        # The median is of steps without a measurement or a checkpoint between them.
-        speed = f", {tokens / statistics.median(seconds):,.0f} tokens a second" if seconds else ""
-        if show is not None:
-            words = f"step {step + 1} of {config.num_steps}, {mean:.3f} bits a token{speed}"
-            show(Progress("train", step + 1, config.num_steps, words))
-
-    return note

@@ -124,7 +124,6 @@ def train_editor(
             new_editor_config,
         )
         from mdmot.training.editor_runs import editor_course, editor_data
-        from mdmot.training.own_folder import run_in_own_folder
         from mdmot.training.plain_export import PlainExport
         from mdmot.training.replacing import replaced
         from mdmot.training.run_folder import (
@@ -159,21 +158,14 @@ def train_editor(
                 f"{batch} of {len(data.traces.before):,} steps of {task.spec}; on "
                 f"{jax.local_devices()[0].device_kind}"
             )
-            course = editor_course(config, model, data)
             result = carried_out(
                 out,
-                config,
-                lambda: run_in_own_folder(
-                    course,
-                    data.description,
-                    out,
-                    resume=resume,
-                    progress=noted(config.num_steps, show, tell, "{:.2e}"),
-                    export=export,
-                ),
-                lambda: course.first,
+                editor_course(config, model, data),
+                data.description,
                 export,
-                tell,
+                resume=resume,
+                progress=noted(config.num_steps, show, tell, "loss {:.2e}".format),
+                tell=tell,
             )
         return EditorTraining(out, task.spec, config, result.metrics, result.resumed_from)
 

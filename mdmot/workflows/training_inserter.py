@@ -119,7 +119,6 @@ def train_inserter(
         )
         from mdmot.training.inserter_runs import inserter_course
         from mdmot.training.insertion_source import InsertionSource
-        from mdmot.training.own_folder import run_in_own_folder
         from mdmot.training.plain_export import PlainExport
         from mdmot.training.record_source import kept_path
         from mdmot.training.replacing import replaced
@@ -178,21 +177,14 @@ def train_inserter(
                 f"{len(data.windows):,}; {len(data.held_out):,} held out; on "
                 f"{jax.local_devices()[0].device_kind}"
             )
-            course = inserter_course(config, model, data)
             result = carried_out(
                 out,
-                config,
-                lambda: run_in_own_folder(
-                    course,
-                    data.description,
-                    out,
-                    resume=resume,
-                    progress=noted(config.num_steps, show, tell, "{:.3f} nats a record"),
-                    export=export,
-                ),
-                lambda: course.first,
+                inserter_course(config, model, data),
+                data.description,
                 export,
-                tell,
+                resume=resume,
+                progress=noted(config.num_steps, show, tell, "loss {:.3f} nats a record".format),
+                tell=tell,
             )
         prompt = prompt_of_records(found.encoded)
         return InserterTraining(out, config, result.metrics, result.resumed_from, prompt)
