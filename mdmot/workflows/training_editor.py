@@ -119,10 +119,7 @@ def train_editor(
 
         from mdmot.data.traces import task_named
         from mdmot.models import EditingTransformer
-        from mdmot.training.editor_config import (
-            EditorTrainConfig,
-            new_editor_config,
-        )
+        from mdmot.training.editor_config import EditorTrainConfig, new_editor_config
         from mdmot.training.editor_runs import editor_course, editor_data
         from mdmot.training.plain_export import PlainExport
         from mdmot.training.replacing import replaced

@@ -113,10 +113,7 @@ def train_inserter(
         from mdmot.data.records import in_words
         from mdmot.models import InsertionTransformer
         from mdmot.training.data_source import as_begun, data_source
-        from mdmot.training.inserter_config import (
-            InserterTrainConfig,
-            new_inserter_config,
-        )
+        from mdmot.training.inserter_config import InserterTrainConfig, new_inserter_config
         from mdmot.training.inserter_runs import inserter_course
         from mdmot.training.insertion_source import InsertionSource
         from mdmot.training.plain_export import PlainExport
