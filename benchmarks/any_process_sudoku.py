@@ -44,9 +44,9 @@ class Puzzles(NamedTuple):
 SMALL = Puzzles(4, 40_000, 2000, (None, 3, 4, 6, 8), 200)
 SMALL_RECIPE = Recipe(width=64, depth=6, window=None, updates=12_000, batch=32, warm_up=1200)
 MIDDLE = Puzzles(6, 40_000, 2000, (None, 6, 9, 12), 100)
-MIDDLE_RECIPE = Recipe(width=64, depth=6, window=None, updates=6000, batch=32, warm_up=500)
-LARGE = Puzzles(9, 20_000, 1000, (None, 45, 36, 30), 20)
-LARGE_RECIPE = Recipe(width=96, depth=5, window=None, updates=2500, batch=16, warm_up=250)
+MIDDLE_RECIPE = Recipe(width=64, depth=6, window=None, updates=12_000, batch=32, warm_up=1200)
+LARGE = Puzzles(9, 12_000, 400, (None, 45, 36, 30), 20)
+LARGE_RECIPE = Recipe(width=64, depth=6, window=None, updates=1500, batch=16, warm_up=150)
 MASKED_UPDATES = 3000
 KINDS = ("fill", "guess", "go_back", "note", "stand_still")
 
