@@ -15,8 +15,8 @@ from flax import nnx
 from jax import Array
 
 from mdmot import FixedUnmasking, Model, sample
-from mdmot.data.traces import Traces, TwoSidedBrackets
-from mdmot.data.traces.two_sided import cancels, lengths
+from mdmot.data.traces import TwoSidedBrackets
+from mdmot.data.traces.two_sided import MOST_TOKENS, cancels, lengths
 from mdmot.editing import Stop, write
 from mdmot.models import MaskedTransformer, TransformerConfig, from_nnx
 from mdmot.models.transformer import Body
@@ -26,8 +26,8 @@ from mdmot.training import fit
 
 TASK = TwoSidedBrackets(kinds=2, growth=0.9)
 LETTERS = 2 * TASK.kinds
-LEARNED = 32
-"""Letters of the longest words, or tokens of the longest rows over two, that are learned from."""
+LEARNED = MOST_TOKENS // 2
+"""Letters of the longest words that others learn from: rows on the way to them have up to twice as many."""
 
 ROOM, MOST_STEPS = 256, 300
 """Tokens of a row, and steps, that writing may take."""
@@ -38,7 +38,7 @@ LONGEST = 4 * LEARNED
 BINS = (2, 10, 18, 33, 65, LONGEST + 1)
 """Where the numbers of letters begin of which shares are told; all below 33 are learned from."""
 
-RECIPE = Recipe(width=32, depth=2, window=1, updates=1500)
+RECIPE = Recipe(width=32, depth=2, window=1, updates=2000, rate=0.01)
 WORDS, STEPS, TRIED, AT_ONCE = 2**14, 20_000, 600, 100
 
 
@@ -123,10 +123,8 @@ def shares(found: Sequence[Sequence[int]], is_finished: np.ndarray) -> dict[str,
 
 
 def editor_row(recipe: Recipe, generator: np.random.Generator, steps: int, tried: int) -> dict[str, Any]:
-    """A network that edits, trained on the steps that have rows of few tokens."""
+    """A network that edits, trained on the steps of the task."""
     traces = TASK.traces(generator, steps)
-    is_short = (traces.before != len(TASK.signs) + 1).sum(axis=1) <= 2 * LEARNED
-    traces = Traces(*(x[is_short, : 2 * LEARNED] for x in traces))
     model, row = trained(recipe, new_editor(recipe, len(TASK.signs), 0), traces, 0)
     start = TASK.starts(generator, 1)[0]
     tokens = np.full((tried, ROOM), model.pad_id, np.int32)

@@ -16,7 +16,7 @@ from mdmot.data.traces.addition import columns, next_columns
 from mdmot.data.traces.patch import SIGNS, next_text
 from mdmot.data.traces.runs import num_steps, some_steps, states
 from mdmot.data.traces.sudoku_search import grid_row, next_grid
-from mdmot.data.traces.two_sided import cancels, lengths, next_laws
+from mdmot.data.traces.two_sided import MOST_TOKENS, cancels, lengths, next_laws
 from mdmot.editing import Edits, edited
 from mdmot.errors import InputError
 
@@ -285,6 +285,21 @@ def test_room_and_steps_are_passed_once_in_a_million():
         pairs = (task.room([]) - 3) // 4
         chances = lengths(2, growth, 400)
         assert chances[pairs + 1 :].sum() <= 1e-6 < chances[pairs:].sum()
+
+
+def test_brackets_are_learned_from_rows_of_few_tokens_whose_draws_have_the_law():
+    task, num = task_named("two-sided-brackets:kinds=2,growth=0.95"), 3000
+    traces = task.traces(np.random.default_rng(3), num)
+    slot, stop, begin = (task.signs.index(sign) for sign in "S.^")
+    assert len(traces.before) == num
+    assert MOST_TOKENS / 2 < traces.before.shape[1] <= MOST_TOKENS
+    is_drawn = (traces.tokens != KEEP)[:, 1:] & (traces.before[:, :-1] == slot)
+    # Inside a pair, where a letter is to the right: three letters may open.
+    is_inside = is_drawn & (np.pad(traces.before[:, 2:], ((0, 0), (0, 1)), constant_values=begin) < 4)
+    stops = (traces.tokens[:, 1:] == stop)[is_inside]
+    assert len(stops) > 1000
+    # Five standard errors of a share near a half.
+    assert abs(stops.mean() - (1 - 3 * task.chance)) < 5 * 0.5 / np.sqrt(len(stops))
 
 
 def test_cancelling_is_that_of_every_order():

@@ -69,12 +69,19 @@ class EditorTrainConfig:
         return decaying_adam(self)
 
 
-def _usual(size: EditingConfig, num_steps: int, num_traces: int, batch_size: int = 64) -> EditorTrainConfig:
+def _usual(
+    size: EditingConfig,
+    num_steps: int,
+    num_traces: int,
+    *,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+) -> EditorTrainConfig:
     return EditorTrainConfig(
         size,
         num_steps,
-        learning_rate=3e-3,
-        batch_size=batch_size,
+        learning_rate,
+        batch_size,
         num_traces=num_traces,
         num_warm_up=num_steps // 10,
         weight_decay=1e-4,
@@ -90,8 +97,12 @@ EDITORS: Mapping[str, EditorTrainConfig] = {
         learning_rate=0.01,
     ),
     "patch": _usual(EditingConfig(1, width=32, depth=2, heads=4, window=2), 1500, 6000),
-    "sudoku-search": _usual(EditingConfig(1, width=64, depth=6, heads=4, window=None), 12_000, 40_000, 32),
-    "two-sided-brackets": _usual(EditingConfig(1, width=32, depth=2, heads=4, window=1), 1500, 20_000),
+    "sudoku-search": _usual(
+        EditingConfig(1, width=64, depth=6, heads=4, window=None), 12_000, 40_000, batch_size=32
+    ),
+    "two-sided-brackets": _usual(
+        EditingConfig(1, width=32, depth=2, heads=4, window=1), 2000, 20_000, learning_rate=0.01
+    ),
 }
 """The settings of each task, by its name; the number of its signs and the shape of its rows are the
 task's."""

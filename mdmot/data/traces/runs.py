@@ -75,9 +75,20 @@ def some_steps(
 
 
 def chosen_steps(
-    generator: np.random.Generator, num: int, starts: Iterable[list[int]], rule: Rule
+    generator: np.random.Generator,
+    num: int,
+    starts: Iterable[list[int]],
+    rule: Rule,
+    most: int | None = None,
 ) -> list[tuple[list[int], list[int]]]:
     """The steps of `some_steps` as pairs of rows, one before the other.
+
+    Args:
+      generator: Randomness of the choice.
+      num: Steps that are asked for.
+      starts: Rows to begin with, as many as are wanted.
+      rule: What becomes of a row in a step.
+      most: Tokens of the row before a step, at most, and of all before it; None for any.
 
     Example:
       >>> chosen_steps(np.random.default_rng(0), 1, [[5]], lambda row: row)
@@ -85,8 +96,17 @@ def chosen_steps(
     """
     found: list[tuple[list[int], list[int]]] = []
     for start in starts:
-        rows = list(states(start, rule))
-        found += zip(rows, [*rows[1:], rows[-1]], strict=True)
+        found += _steps(start, rule, most)
         if len(found) >= SPARE * num:
             break
     return [found[i] for i in generator.permutation(len(found))[:num]]
+
+
+def _steps(start: list[int], rule: Rule, most: int | None) -> Iterator[tuple[list[int], list[int]]]:
+    row = start
+    while most is None or len(row) <= most:
+        after = rule(row)
+        yield row, after
+        if after == row:
+            return
+        row = after

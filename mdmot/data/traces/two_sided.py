@@ -20,6 +20,9 @@ RARE = 1e-6
 
 MOST_GROWTH = 0.95
 
+MOST_TOKENS = 64
+"""Of the rows that are learned from; those of hundreds would fill up all others."""
+
 Law: TypeAlias = Mapping[tuple[int, ...], float]
 """What a position may leave, and with which probability."""
 
@@ -86,9 +89,13 @@ class TwoSidedBrackets:
         return self.growth / (4 * self.kinds - 2)
 
     def traces(self, generator: np.random.Generator, num: int) -> Traces:
-        """Steps of words that grow."""
+        """Steps of words that grow, up to the first that makes a row of more than `MOST_TOKENS` tokens.
+
+        Whether a step is there does not depend on what is drawn in it, so that has the law of all steps.
+        """
         signs = _Signs(self.kinds)
-        steps = chosen_steps(generator, num, itertools.repeat(signs.start), self.rule(generator))
+        starts = itertools.repeat(signs.start)
+        steps = chosen_steps(generator, num, starts, self.rule(generator), MOST_TOKENS)
         # Not the fewest edits: a word repeats letters, and where one goes, another could move there.
         known = [
             (before, labels_left(before, self._left(before, after), signs.mask)) for before, after in steps
