@@ -78,7 +78,7 @@ class SudokuSearch:
         return (self.size // high, high, self.size // wide, wide, 2)
 
     def traces(self, generator: np.random.Generator, num: int) -> Traces:
-        """Steps of searches in puzzles with any number of digits given, whatever `givens` is.
+        """Steps of searches in puzzles of at least `FEWEST` digits, whatever `givens` is.
 
         Guesses are seldom taken back, so every other puzzle is one in which that happens.
         """
